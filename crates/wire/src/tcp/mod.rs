@@ -1,0 +1,7 @@
+//! The TCP header (RFC 9293 3.1) and its options.
+
+mod header;
+mod options;
+
+pub use header::{Flags, HEADER_LEN, Header, MAX_HEADER_LEN};
+pub use options::{MAX_OPTIONS_LEN, Options, OptionsBuf, SackBlocks, Timestamps, Unusual, kind, layout};
