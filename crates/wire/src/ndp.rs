@@ -142,7 +142,7 @@ fn options(mut b: &[u8]) -> Result<Options> {
 pub fn emit(m: &Message, pseudo: impl Fn(u32) -> Sum, out: &mut [u8]) -> Result<usize> {
     let mut rest = [0u8; 80];
     let mut n = 0;
-    let mut option = |rest: &mut [u8; 80], n: &mut usize, kind: u8, mac: Option<Mac>| {
+    let option = |rest: &mut [u8; 80], n: &mut usize, kind: u8, mac: Option<Mac>| {
         if let Some(mac) = mac {
             put(rest, *n, &[kind, 1]);
             put(rest, *n + 2, &mac.0);

@@ -1,0 +1,81 @@
+//! What ICMP errors do to a connection (RFC 9293 3.9.2.2), as far as RFC 5927 lets them.
+
+use crate::connection::{Connection, Phase};
+use crate::cx::Cx;
+use crate::event::CloseReason;
+use crate::probe::Probe;
+use crate::state::{State, Trigger};
+use synfin_wire::SeqNum;
+use synfin_wire::icmp::Unreachable;
+
+/// An ICMP error about a segment of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IcmpError {
+    /// Destination unreachable.
+    Unreachable(Unreachable),
+    /// Time exceeded or parameter problem: soft.
+    Other,
+    /// The path carries less than we send; the most text per segment (without options) is given.
+    TooBig(u16),
+}
+
+impl Connection {
+    /// Handles an ICMP error that quotes a segment of ours with sequence number `seq`. False if it was ignored: the
+    /// quoted segment is not in flight, so whoever sent the error has only guessed (RFC 5927 4.1).
+    pub fn on_icmp<P: Probe>(&mut self, cx: &mut Cx<'_, P>, error: IcmpError, seq: SeqNum) -> bool {
+        //= RFC 5927 4.1: SND.UNA =< SEG.SEQ < SND.NXT
+        let in_flight = match &self.phase {
+            Phase::SynSent(s) => seq == s.open.iss,
+            Phase::SynReceived(s) => seq == s.iss,
+            Phase::Synchronized(t) => seq.ge(t.snd.una) && seq.lt(t.snd.nxt),
+            Phase::Closed => false,
+        };
+        if !in_flight {
+            return false;
+        }
+        let soft = match error {
+            IcmpError::TooBig(mss) => return self.path_mss(cx, mss),
+            IcmpError::Unreachable(Unreachable::Net) => CloseReason::NetUnreachable,
+            IcmpError::Unreachable(Unreachable::Host | Unreachable::Other(_)) => CloseReason::HostUnreachable,
+            IcmpError::Unreachable(Unreachable::Protocol | Unreachable::Port | Unreachable::Prohibited) => {
+                //= RFC 5927 5.2: hard errors abort only where there is no connection yet
+                if matches!(self.phase, Phase::SynSent(_)) {
+                    cx.mib.attempt_fails += 1;
+                    let mut state = State::SynSent;
+                    cx.transition(&mut state, Trigger::RcvRst);
+                    self.finish(cx, CloseReason::Refused, None);
+                    return true;
+                }
+                CloseReason::HostUnreachable
+            }
+            IcmpError::Other => CloseReason::HostUnreachable,
+        };
+        //= RFC 9293 3.9.2.2 MUST-56: soft errors do not abort; they become the reason if it times out
+        self.soft = Some(soft);
+        true
+    }
+
+    /// The path carries at most `mss` octets of text per segment without options. Only downwards here.
+    fn path_mss<P: Probe>(&mut self, cx: &mut Cx<'_, P>, mss: u16) -> bool {
+        let mss = mss.max(cx.cfg.mss_min);
+        match &mut self.phase {
+            Phase::SynSent(s) => s.open.mss_limit = s.open.mss_limit.min(mss),
+            Phase::SynReceived(s) => s.negotiated.snd_mss = s.negotiated.snd_mss.min(mss),
+            Phase::Synchronized(t) => {
+                let mss = mss.saturating_sub(if t.negotiated.timestamps { 12 } else { 0 }).max(1);
+                if mss >= t.snd.mss {
+                    return false;
+                }
+                t.snd.mss = mss;
+                // What was too big is lost, and is sent again in smaller pieces at once; the path is not congested.
+                t.snd.cursor = t.snd.una;
+                t.snd.rtt.retransmitted();
+                t.snd.recovery.on_timeout(t.snd.nxt);
+                t.snd.window.cwnd = t.snd.window.cwnd.max(u32::from(mss));
+            }
+            Phase::Closed => return false,
+        }
+        self.settle(cx);
+        true
+    }
+}

@@ -1,0 +1,134 @@
+//! Seventh, process the segment text (RFC 9293 3.10.7.4).
+
+use crate::buf::Chunk;
+use crate::cx::Cx;
+use crate::event::Events;
+use crate::probe::Probe;
+use crate::rule::{Rule, SendReason, Verdict};
+use crate::segment::Segment;
+use crate::state::State;
+use crate::tcb::Tcb;
+use core::ops::ControlFlow;
+
+pub(super) fn process<P: Probe>(
+    t: &mut Tcb,
+    cx: &mut Cx<'_, P>,
+    seg: &mut Segment,
+) -> ControlFlow<Verdict, Option<Rule>> {
+    if seg.payload.is_empty() {
+        return ControlFlow::Continue(None);
+    }
+    if !matches!(t.state, State::Established | State::FinWait1 | State::FinWait2) {
+        // "This should not occur since a FIN has been received from the remote side."
+        return ControlFlow::Break(Verdict::Dropped(Rule::TextAfterFin));
+    }
+    if t.rcv.closed {
+        return ControlFlow::Break(Verdict::Reset(Rule::TextAfterClose));
+    }
+    // What lies beyond the place of a FIN that came early is not the peer's (it has said that it is done).
+    if let Some(fin) = t.rcv.fin {
+        let seq = seg.seq();
+        if seq.ge(fin) {
+            return ControlFlow::Break(Verdict::Acked(Rule::TextAfterFin));
+        }
+        seg.trim(seq, fin);
+    }
+    let chunk = core::mem::take(&mut seg.payload);
+    if seg.seq() == t.rcv.nxt {
+        ControlFlow::Continue(Some(in_order(t, cx, chunk, seg.gro)))
+    } else {
+        let seq = seg.seq();
+        let rule = out_of_order(t, cx, seq, &chunk);
+        cx.pool.give(chunk);
+        match rule {
+            Rule::NoRoom => ControlFlow::Break(Verdict::Acked(Rule::NoRoom)),
+            r => ControlFlow::Continue(Some(r)),
+        }
+    }
+}
+
+/// The text everybody waits for: to the user, and after it what had come before.
+fn in_order<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, chunk: Chunk, gro: u16) -> Rule {
+    let mut full = u32::from(if gro > 0 { gro } else { t.rcv.mss });
+    // A peer that sends smaller segments than it may is acknowledged by its own measure.
+    if gro == 0 && chunk.len() as u32 <= full {
+        full = full.min((chunk.len() as u32).max(536));
+    }
+    deliver(t, cx, chunk);
+    let mut rule = Rule::InOrder;
+    if let Some(mut holes) = t.rcv.holes.take() {
+        let mut offset = t.received();
+        while let Some(c) = holes.pop(offset, cx.pool) {
+            offset += c.len() as u64;
+            deliver(t, cx, c);
+        }
+        rule = Rule::HoleFilled;
+        if !holes.is_empty() {
+            t.rcv.holes = Some(holes);
+        }
+        t.sack.advance(t.rcv.nxt);
+    }
+    if rule == Rule::HoleFilled {
+        //= RFC 5681 4.2: a segment that fills in a gap is acknowledged at once
+        t.rcv.ack.now(SendReason::OutOfOrderAck);
+    } else {
+        let nxt = t.rcv.nxt;
+        t.rcv.ack.text_in_order(nxt, full);
+    }
+    t.events |= Events::READABLE;
+    rule
+}
+
+fn deliver<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, chunk: Chunk) {
+    t.rcv.nxt += chunk.len() as u32;
+    t.counters.bytes_received += chunk.len() as u64;
+    t.rcv.queue.push(chunk, cx.pool);
+}
+
+/// Text beyond a hole: kept, and acknowledged at once with what is missing.
+//= RFC 9293 3.10.7.4 SHLD-31
+//= RFC 5681 4.2
+fn out_of_order<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seq: synfin_wire::SeqNum, chunk: &Chunk) -> Rule {
+    let ahead = seq.since(t.rcv.nxt);
+    let nxt = t.received();
+    let start = nxt + u64::from(ahead);
+    let holes = t.rcv.holes.get_or_insert_default();
+    // Memory for what is out of order: as much as the buffer may hold in order, with as much again for the
+    // difference between small segments and the buffers that hold them.
+    let limit = 2 * t.rcv.buf as usize;
+    let got = holes.insert(start, chunk, usize::from(cx.cfg.reassembly_pieces), limit, cx.pool);
+    if holes.is_empty() {
+        t.rcv.holes = None;
+    }
+    cx.mib.overlap_differs += u64::from(got.differing);
+    cx.mib.ofo_queue += 1;
+    let to_seq = |offset: u64| t.rcv.nxt + (offset - nxt) as u32;
+    if t.negotiated.sack {
+        if got.run.1 > got.run.0 {
+            t.sack.arrived(to_seq(got.run.0.max(nxt)), to_seq(got.run.1));
+        }
+        if got.duplicate == chunk.len() as u32 && cx.cfg.dsack {
+            t.sack.duplicate(seq, seq + chunk.len() as u32);
+            cx.mib.dsack_old_sent += 1;
+        }
+    }
+    t.rcv.ack.now(SendReason::OutOfOrderAck);
+    if got.dropped > 0 {
+        cx.mib.ofo_drop += 1;
+        return Rule::NoRoom;
+    }
+    Rule::OutOfOrder
+}
+
+impl Tcb {
+    /// Octets of text received in order since the beginning, unwrapped.
+    fn received(&self) -> u64 {
+        self.counters.bytes_received
+    }
+
+    /// Something of the peer's arrived that was not refused: it lives.
+    pub(crate) fn heard(&mut self, now: crate::time::Instant) {
+        self.last_heard = now;
+        self.snd.keepalives = 0;
+    }
+}

@@ -1,0 +1,301 @@
+//! SYN-RECEIVED: the phase, and SEGMENT ARRIVES in it (RFC 9293 3.10.7.4). Small, for it is what a flood makes many of.
+
+use super::step1_sequence::acceptable;
+use super::syn_sent::SynSent;
+use crate::call::Open;
+use crate::connection::{Connection, Farewell, Phase};
+use crate::cx::Cx;
+use crate::event::{CloseReason, Events};
+use crate::negotiate::Negotiated;
+use crate::probe::Probe;
+use crate::rcv::Rcv;
+use crate::rule::{Rule, SendReason, Verdict};
+use crate::segment::Segment;
+use crate::state::{State, Trigger};
+use crate::tcb::{Handshake, Tcb};
+use crate::time::Instant;
+use crate::transmit;
+use alloc::boxed::Box;
+use synfin_wire::SeqNum;
+use synfin_wire::tcp::{Flags, Header, OptionsBuf};
+
+/// A handshake that waits for its last acknowledgment.
+#[derive(Debug, Clone)]
+pub struct SynReceived {
+    /// ISS.
+    pub iss: SeqNum,
+    /// IRS.
+    pub irs: SeqNum,
+    /// What both SYNs agreed on.
+    pub negotiated: Negotiated,
+    /// SEG.WND of the peer's SYN.
+    pub wnd: u16,
+    /// The window that our SYN announced.
+    pub window: u16,
+    /// How often the SYN+ACK was sent again.
+    pub retries: u8,
+    /// A SYN+ACK is to be sent.
+    pub due: bool,
+    /// Came here from LISTEN.
+    pub passive: bool,
+    /// An ACK is owed instead of the SYN+ACK: a challenge.
+    pub challenge: bool,
+    /// When the SYN+ACK was first sent.
+    pub first_sent: Instant,
+    /// When it is sent again, or given up.
+    pub retransmission: Instant,
+    /// When the last challenge was sent.
+    last_challenge: Instant,
+}
+
+/// What a segment means for a handshake.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It goes on.
+    Stays(Verdict),
+    /// It goes on, and this reset is sent.
+    Answer(Verdict, super::closed::Reset),
+    /// It is over: reset by the peer.
+    Gone(Verdict),
+    /// It is complete; the segment has been processed in ESTABLISHED as well, and its verdict is given.
+    Done(Box<Tcb>, Verdict),
+}
+
+impl SynReceived {
+    /// From LISTEN, by the SYN `seg` (RFC 9293 3.10.7.2).
+    pub fn passive<P: Probe>(cx: &mut Cx<'_, P>, seg: &Segment, open: &Open) -> SynReceived {
+        let mut state = State::Listen;
+        cx.transition(&mut state, Trigger::RcvSyn);
+        SynReceived {
+            iss: open.iss,
+            irs: seg.seq(),
+            negotiated: open.offer.accept(cx.cfg, &seg.opts, open.default_mss, open.mss_limit),
+            wnd: seg.hdr.window,
+            window: Rcv::syn_window(cx.cfg),
+            retries: 0,
+            due: true,
+            passive: true,
+            challenge: false,
+            first_sent: Instant::NEVER,
+            retransmission: Instant::NEVER,
+            last_challenge: Instant::NEVER,
+        }
+    }
+
+    /// From SYN-SENT, by a SYN that crossed ours.
+    pub(super) fn simultaneous<P: Probe>(_: &Cx<'_, P>, h: Handshake, s: &SynSent) -> SynReceived {
+        SynReceived {
+            iss: h.iss,
+            irs: h.irs,
+            negotiated: h.negotiated,
+            wnd: h.wnd as u16,
+            window: s.window,
+            retries: s.retries,
+            due: true,
+            passive: false,
+            challenge: false,
+            first_sent: Instant::NEVER,
+            retransmission: Instant::NEVER,
+            last_challenge: Instant::NEVER,
+        }
+    }
+
+    /// When the SYN+ACK is sent again.
+    pub fn deadline(&self) -> Instant {
+        self.retransmission
+    }
+
+    fn edge(&self) -> SeqNum {
+        self.irs + 1 + u32::from(self.window)
+    }
+
+    fn handshake(&self, now: Instant, wnd: u32, wl: (SeqNum, SeqNum)) -> Handshake {
+        Handshake {
+            iss: self.iss,
+            irs: self.irs,
+            negotiated: self.negotiated,
+            wnd,
+            wl,
+            edge: self.edge(),
+            syn_lost: self.retries > 0,
+            rtt: (self.retries == 0 && self.first_sent != Instant::NEVER).then(|| now.since(self.first_sent)),
+        }
+    }
+
+    /// SEGMENT ARRIVES.
+    pub fn on_segment<P: Probe>(&mut self, cx: &mut Cx<'_, P>, seg: &mut Segment) -> Outcome {
+        let nxt = self.irs + 1;
+        let acks_syn = seg.has(Flags::ACK) && seg.hdr.ack == self.iss + 1;
+        let syn_again = seg.has(Flags::SYN) && seg.seq() == self.irs && !seg.has(Flags::RST);
+        if syn_again && !(seg.has(Flags::ACK) && !self.passive) {
+            // The peer did not get our SYN+ACK. Sent again as it was, with its timer running on: a flood of SYNs
+            // makes no more answers than there are SYNs.
+            self.due = true;
+            return Outcome::Stays(Verdict::Acked(Rule::SynAgain));
+        }
+        if let (true, Some(ts)) = (self.negotiated.timestamps && !seg.has(Flags::RST), seg.opts.timestamps)
+            && (ts.val.wrapping_sub(self.negotiated.ts_recent) as i32) < 0
+        {
+            cx.mib.paws_estab += 1;
+            return self.challenged(cx, Rule::Paws);
+        }
+        // First, the sequence number. In a simultaneous open the SYN comes a second time, with an ACK (figure 7).
+        if !syn_again && !acceptable(seg.seq(), seg.len(), nxt, u32::from(self.window)) {
+            return if seg.has(Flags::RST) {
+                Outcome::Stays(Verdict::Dropped(Rule::ResetOutside))
+            } else {
+                self.challenged(cx, Rule::OutsideWindow)
+            };
+        }
+        // Second, the RST bit.
+        if seg.has(Flags::RST) {
+            return if seg.seq() == nxt {
+                cx.mib.attempt_fails += 1;
+                let mut state = State::SynReceived;
+                cx.transition(&mut state, if self.passive { Trigger::RcvRstPassive } else { Trigger::RcvRst });
+                Outcome::Gone(Verdict::Reset(Rule::ResetExact))
+            } else {
+                self.challenged(cx, Rule::ResetInWindow)
+            };
+        }
+        // Fourth, the SYN bit.
+        if seg.has(Flags::SYN) && !syn_again {
+            return self.challenged(cx, Rule::SynInSynchronized);
+        }
+        // Fifth, the ACK field.
+        if !seg.has(Flags::ACK) {
+            return Outcome::Stays(Verdict::Dropped(Rule::NoAck));
+        }
+        if !acks_syn {
+            let reset = super::closed::Reset { seq: seg.hdr.ack, ack: SeqNum(0), flags: Flags::RST };
+            return Outcome::Answer(Verdict::Dropped(Rule::HandshakeBadAck), reset);
+        }
+        self.complete(cx, seg, syn_again)
+    }
+
+    fn complete<P: Probe>(&mut self, cx: &mut Cx<'_, P>, seg: &mut Segment, syn_again: bool) -> Outcome {
+        let shift = if syn_again { 0 } else { self.negotiated.snd_shift };
+        let wnd = u32::from(seg.hdr.window) << shift;
+        let mut state = State::SynReceived;
+        cx.transition(&mut state, Trigger::RcvAckOfSyn);
+        let mut tcb = Box::new(Tcb::new(self.handshake(cx.now, wnd, (seg.seq(), seg.hdr.ack)), state, cx));
+        tcb.events |= Events::CONNECTED | Events::WRITABLE;
+        if syn_again {
+            tcb.rcv.ack.now(SendReason::HandshakeAck);
+            return Outcome::Done(tcb, Verdict::Accepted(Rule::HandshakeDone));
+        }
+        // Data, and a FIN, on the third segment count: "continue processing in the ESTABLISHED state".
+        let verdict = super::synchronized(&mut tcb, cx, seg);
+        let rule = if seg.is_empty() && tcb.state == State::Established { Rule::HandshakeDone } else { verdict.rule() };
+        tcb.settle(cx);
+        Outcome::Done(tcb, if let Verdict::Accepted(_) = verdict { Verdict::Accepted(rule) } else { verdict })
+    }
+
+    fn challenged<P: Probe>(&mut self, cx: &mut Cx<'_, P>, rule: Rule) -> Outcome {
+        let now = cx.now;
+        if self.last_challenge != Instant::NEVER && now.since(self.last_challenge) < cx.cfg.challenge_interval {
+            cx.mib.ack_skipped += 1;
+        } else {
+            self.last_challenge = now;
+            self.challenge = true;
+            cx.mib.challenge_ack += 1;
+        }
+        Outcome::Stays(Verdict::Acked(rule))
+    }
+
+    /// The retransmission timer expired; false if it is given up.
+    //= RFC 9293 3.8.3 MUST-23
+    pub fn on_deadline<P: Probe>(&mut self, cx: &mut Cx<'_, P>) -> bool {
+        if cx.now < self.retransmission {
+            return true;
+        }
+        if self.retries >= cx.cfg.synack_retries {
+            cx.mib.attempt_fails += 1;
+            let mut state = State::SynReceived;
+            cx.transition(&mut state, Trigger::Timeout);
+            return false;
+        }
+        self.retries += 1;
+        cx.mib.retrans_segs += 1;
+        cx.mib.timeouts += 1;
+        self.due = true;
+        self.retransmission = cx.now + transmit::syn_backoff(cx.cfg, self.retries);
+        true
+    }
+
+    /// The segment to be sent, if one is: ports are zero, for the stack to fill in.
+    pub fn frame<P: Probe>(&self, cx: &Cx<'_, P>) -> Option<(Header, OptionsBuf, SendReason)> {
+        let now_ms = cx.now.as_millis();
+        let challenge = !self.due && self.challenge;
+        if !self.due && !self.challenge {
+            return None;
+        }
+        let opts = if challenge {
+            let ts = self.negotiated.timestamps.then(|| synfin_wire::tcp::Timestamps {
+                val: (now_ms as u32).wrapping_add(self.negotiated.ts_offset),
+                ecr: self.negotiated.ts_recent,
+            });
+            OptionsBuf::data(ts, &[])
+        } else {
+            OptionsBuf::syn(&transmit::syn_ack_options(cx.cfg, &self.negotiated, now_ms), cx.cfg.layout)
+        };
+        let (seq, flags, why) = match (challenge, self.retries) {
+            (true, _) => (self.iss + 1, Flags::ACK, SendReason::ChallengeAck),
+            (false, 0) => (self.iss, Flags::SYN | Flags::ACK, SendReason::SynAck),
+            (false, _) => (self.iss, Flags::SYN | Flags::ACK, SendReason::SynAckRetransmission),
+        };
+        Some((transmit::header(seq, self.irs + 1, flags, self.window), opts, why))
+    }
+
+    /// The segment of [`SynReceived::frame`] was sent.
+    pub fn sent<P: Probe>(&mut self, cx: &Cx<'_, P>) {
+        if !self.due {
+            self.challenge = false;
+            return;
+        }
+        self.due = false;
+        self.challenge = false;
+        if self.first_sent == Instant::NEVER {
+            self.first_sent = cx.now;
+            self.retransmission = cx.now + transmit::syn_backoff(cx.cfg, 0);
+        }
+    }
+
+    pub(crate) fn farewell<P: Probe>(&self, cx: &Cx<'_, P>, why: SendReason) -> Farewell {
+        let _ = cx;
+        Farewell { seq: self.iss + 1, ack: self.irs + 1, flags: Flags::RST | Flags::ACK, ts: None, why }
+    }
+
+    /// CLOSE in SYN-RECEIVED: FIN-WAIT-1, although our SYN is not acknowledged yet. The SYN keeps its place before
+    /// the FIN (SND.UNA = ISS), so that it is sent again if need be.
+    pub(crate) fn close<P: Probe>(&mut self, cx: &mut Cx<'_, P>) -> Box<Tcb> {
+        let mut state = State::SynReceived;
+        cx.transition(&mut state, Trigger::Close);
+        let h = self.handshake(cx.now, u32::from(self.wnd), (self.irs, self.iss));
+        let mut tcb = Box::new(Tcb::new(h, state, cx));
+        tcb.snd.una = self.iss;
+        // If the SYN+ACK has not gone out at all it still goes first.
+        tcb.snd.cursor = if self.first_sent == Instant::NEVER { self.iss } else { self.iss + 1 };
+        tcb
+    }
+}
+
+pub(super) fn on_segment<P: Probe>(c: &mut Connection, cx: &mut Cx<'_, P>, seg: &mut Segment) -> Verdict {
+    let Phase::SynReceived(s) = &mut c.phase else { return Connection::GONE };
+    match s.on_segment(cx, seg) {
+        Outcome::Stays(v) => v,
+        Outcome::Answer(v, r) => {
+            c.farewell = Some(Farewell { seq: r.seq, ack: r.ack, flags: r.flags, ts: None, why: SendReason::Reset });
+            v
+        }
+        Outcome::Gone(v) => {
+            c.finish(cx, CloseReason::Refused, None);
+            v
+        }
+        Outcome::Done(tcb, v) => {
+            c.phase = Phase::Synchronized(tcb);
+            super::conclude(c, cx, seg, v);
+            v
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! SYN-SENT: the phase, and SEGMENT ARRIVES in it (RFC 9293 3.10.7.3).
+
+use super::syn_received::SynReceived;
+use crate::call::Open;
+use crate::connection::{Connection, Farewell, Phase};
+use crate::cx::Cx;
+use crate::event::{CloseReason, Events};
+use crate::probe::Probe;
+use crate::rcv::Rcv;
+use crate::rule::{Rule, SendReason, Verdict};
+use crate::segment::Segment;
+use crate::state::{State, Trigger};
+use crate::tcb::{Handshake, Tcb};
+use crate::time::Instant;
+use alloc::boxed::Box;
+use synfin_wire::SeqNum;
+use synfin_wire::tcp::Flags;
+
+/// An active OPEN whose SYN is not answered yet.
+#[derive(Debug)]
+pub struct SynSent {
+    /// What was asked for.
+    pub open: Open,
+    /// How often the SYN was sent again.
+    pub retries: u8,
+    /// A SYN is to be sent.
+    pub due: bool,
+    /// When it was first sent.
+    pub first_sent: Instant,
+    /// When it is sent again, or given up.
+    pub retransmission: Instant,
+    /// When the user's patience ends.
+    pub give_up: Instant,
+    /// The window that our SYN announces.
+    pub window: u16,
+}
+
+impl SynSent {
+    pub(crate) fn new<P: Probe>(cx: &Cx<'_, P>, open: Open) -> SynSent {
+        let patience = cx.cfg.connect_timeout;
+        SynSent {
+            open,
+            retries: 0,
+            due: true,
+            first_sent: Instant::NEVER,
+            retransmission: Instant::NEVER,
+            give_up: if patience.is_zero() { Instant::NEVER } else { cx.now + patience },
+            window: Rcv::syn_window(cx.cfg),
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Instant {
+        self.retransmission.min(self.give_up)
+    }
+
+    fn handshake<P: Probe>(&self, cx: &Cx<'_, P>, seg: &Segment) -> Handshake {
+        let o = &self.open;
+        let irs = seg.seq();
+        Handshake {
+            iss: o.iss,
+            irs,
+            negotiated: o.offer.accept(cx.cfg, &seg.opts, o.default_mss, o.mss_limit),
+            // The window of a segment with SYN is never scaled (RFC 7323 2.2).
+            wnd: u32::from(seg.hdr.window),
+            wl: (irs, seg.hdr.ack),
+            edge: irs + 1 + u32::from(self.window),
+            syn_lost: self.retries > 0,
+            //= RFC 6298 3: a SYN that was sent again is not measured
+            rtt: (self.retries == 0 && self.first_sent != Instant::NEVER).then(|| cx.now.since(self.first_sent)),
+        }
+    }
+}
+
+pub(super) fn on_segment<P: Probe>(c: &mut Connection, cx: &mut Cx<'_, P>, seg: &mut Segment) -> Verdict {
+    let Phase::SynSent(s) = &c.phase else { return Connection::GONE };
+    let mut state = State::SynSent;
+    // First, the ACK bit. Until the SYN is out there is nothing to acknowledge.
+    let acceptable = seg.has(Flags::ACK) && seg.hdr.ack == s.open.iss + 1 && s.first_sent != Instant::NEVER;
+    if seg.has(Flags::ACK) && !acceptable {
+        if seg.has(Flags::RST) {
+            return Verdict::Dropped(Rule::SynSentBadAck);
+        }
+        let why = SendReason::Reset;
+        c.farewell = Some(Farewell { seq: seg.hdr.ack, ack: SeqNum(0), flags: Flags::RST, ts: None, why });
+        return Verdict::Dropped(Rule::SynSentBadAck);
+    }
+    // Second, the RST bit.
+    if seg.has(Flags::RST) {
+        if !acceptable {
+            return Verdict::Dropped(Rule::SynSentBadReset);
+        }
+        cx.mib.attempt_fails += 1;
+        cx.transition(&mut state, Trigger::RcvRst);
+        c.finish(cx, CloseReason::Refused, None);
+        return Verdict::Reset(Rule::Refused);
+    }
+    // Fourth, the SYN bit.
+    if !seg.has(Flags::SYN) {
+        return Verdict::Dropped(Rule::SynSentOther);
+    }
+    let h = s.handshake(cx, seg);
+    if acceptable {
+        cx.transition(&mut state, Trigger::RcvSynAck);
+        let mut tcb = Box::new(Tcb::new(h, state, cx));
+        tcb.rcv.ack.now(SendReason::HandshakeAck);
+        c.phase = Phase::Synchronized(tcb);
+        c.events |= Events::CONNECTED | Events::WRITABLE;
+        // Text and FIN on the SYN+ACK are not kept: they are not acknowledged and come again.
+        return Verdict::Accepted(Rule::SynAck);
+    }
+    cx.transition(&mut state, Trigger::RcvSyn);
+    c.phase = Phase::SynReceived(Box::new(SynReceived::simultaneous(cx, h, s)));
+    Verdict::Accepted(Rule::SimultaneousOpen)
+}

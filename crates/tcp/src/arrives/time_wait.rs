@@ -1,0 +1,112 @@
+//! TIME-WAIT: the record, and SEGMENT ARRIVES in it (RFC 9293 3.10.7.4, 3.6.1; RFC 1337; RFC 6191).
+
+use crate::cx::Cx;
+use crate::probe::Probe;
+use crate::rule::{Rule, Verdict};
+use crate::segment::Segment;
+use crate::tcb::Tcb;
+use crate::time::Instant;
+use crate::transmit;
+use synfin_wire::SeqNum;
+use synfin_wire::tcp::{Flags, Header, OptionsBuf, Timestamps};
+
+/// All that is left of a connection in TIME-WAIT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimeWait {
+    /// SND.NXT.
+    pub snd_nxt: SeqNum,
+    /// RCV.NXT.
+    pub rcv_nxt: SeqNum,
+    /// TS.Recent, if timestamps are in use.
+    pub ts_recent: u32,
+    /// The offset of our timestamps.
+    pub ts_offset: u32,
+    /// The window field of the last acknowledgment.
+    pub window: u16,
+    /// Whether timestamps are in use.
+    pub timestamps: bool,
+}
+
+/// What a segment means for a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcome {
+    /// The verdict; `Acked` asks for [`TimeWait::ack`].
+    pub verdict: Verdict,
+    /// The wait of 2 MSL begins again.
+    pub restart: bool,
+    /// The record is to be dropped; with `Accepted` the segment is a SYN that is handed to a listener.
+    pub over: bool,
+}
+
+impl TimeWait {
+    /// From the block of a connection that has reached TIME-WAIT.
+    pub fn new(t: &Tcb) -> TimeWait {
+        TimeWait {
+            snd_nxt: t.snd.nxt,
+            rcv_nxt: t.rcv.nxt,
+            ts_recent: t.rcv.ts_recent.val,
+            ts_offset: t.negotiated.ts_offset,
+            window: t.rcv.offer().0,
+            timestamps: t.negotiated.timestamps,
+        }
+    }
+
+    /// SEGMENT ARRIVES. `listening`: whether a listener would take a new SYN.
+    pub fn on_segment<P: Probe>(&mut self, cx: &mut Cx<'_, P>, seg: &Segment, listening: bool) -> Outcome {
+        let stays = |verdict| Outcome { verdict, restart: false, over: false };
+        if seg.has(Flags::SYN) && !seg.has(Flags::ACK) && !seg.has(Flags::RST) {
+            return if listening && self.may_reuse(seg) {
+                Outcome { verdict: Verdict::Accepted(Rule::TimeWaitReuse), restart: false, over: true }
+            } else {
+                stays(Verdict::Acked(Rule::TimeWaitOld))
+            };
+        }
+        if seg.has(Flags::RST) {
+            //= RFC 1337 3 (fix F1); without it the peer's RST ends the wait
+            let kills = !cx.cfg.rfc1337 && seg.seq() == self.rcv_nxt;
+            return Outcome { verdict: Verdict::Dropped(Rule::TimeWaitReset), restart: false, over: kills };
+        }
+        if self.timestamps
+            && let Some(ts) = seg.opts.timestamps
+            && (ts.val.wrapping_sub(self.ts_recent) as i32) < 0
+        {
+            cx.mib.paws_estab += 1;
+            return stays(Verdict::Acked(Rule::Paws));
+        }
+        //= RFC 9293 3.10.7.4 (fifth, TIME-WAIT): the FIN again: acknowledge it, and restart the 2 MSL timeout
+        if seg.has(Flags::FIN) && seg.end() == self.rcv_nxt {
+            if let Some(ts) = seg.opts.timestamps {
+                self.ts_recent = ts.val;
+            }
+            return Outcome { verdict: Verdict::Acked(Rule::TimeWaitFin), restart: true, over: false };
+        }
+        // An acknowledgment that says nothing new is not answered, else two ends would answer each other.
+        if seg.is_empty() && seg.seq() == self.rcv_nxt {
+            return stays(Verdict::Dropped(Rule::TimeWaitOld));
+        }
+        stays(Verdict::Acked(Rule::TimeWaitOld))
+    }
+
+    /// Whether the SYN `seg` safely begins a new incarnation.
+    //= RFC 6191 2
+    //= RFC 9293 3.6.1 MAY-2
+    fn may_reuse(&self, seg: &Segment) -> bool {
+        let later = seg.seq().gt(self.rcv_nxt);
+        match (self.timestamps, seg.opts.timestamps) {
+            (true, Some(ts)) => {
+                let d = ts.val.wrapping_sub(self.ts_recent) as i32;
+                d > 0 || (d == 0 && later)
+            }
+            (false, Some(_)) => true,
+            (_, None) => later,
+        }
+    }
+
+    /// The acknowledgment that an `Acked` verdict asks for; ports are zero, for the stack to fill in.
+    pub fn ack(&self, now: Instant) -> (Header, OptionsBuf) {
+        let ts = self
+            .timestamps
+            .then(|| Timestamps { val: (now.as_millis() as u32).wrapping_add(self.ts_offset), ecr: self.ts_recent });
+        (transmit::header(self.snd_nxt, self.rcv_nxt, Flags::ACK, self.window), OptionsBuf::data(ts, &[]))
+    }
+}

@@ -1,0 +1,96 @@
+//! RECEIVE (RFC 9293 3.10.3).
+
+use crate::buf::Chunk;
+use crate::connection::{Connection, Phase};
+use crate::cx::Cx;
+use crate::event::CloseReason;
+use crate::probe::Probe;
+use crate::rcv::Owed;
+use crate::rule::SendReason;
+use crate::tcb::Tcb;
+
+/// Why nothing was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReceiveError {
+    /// Nothing has come yet: try again when readable.
+    WouldBlock,
+    /// The connection is gone, and not in order.
+    Closed(CloseReason),
+}
+
+impl Connection {
+    /// Copies out what has come in order. `Ok(0)` (for a buffer that is not empty) means that the peer's FIN was
+    /// reached: only that, not a path that is cut.
+    pub fn receive<P: Probe>(&mut self, cx: &mut Cx<'_, P>, out: &mut [u8]) -> Result<usize, ReceiveError> {
+        let n = match self.readable()? {
+            Some(t) => {
+                let n = t.rcv.queue.read(out, cx.pool);
+                t.taken(cx, n as u32);
+                n
+            }
+            None => return Ok(0),
+        };
+        if n == 0 && !out.is_empty() {
+            return self.nothing();
+        }
+        self.settle(cx);
+        Ok(n)
+    }
+
+    /// Takes the first piece without a copy; `Ok(None)` at the peer's FIN.
+    pub fn receive_chunk<P: Probe>(&mut self, cx: &mut Cx<'_, P>) -> Result<Option<Chunk>, ReceiveError> {
+        let Some(t) = self.readable()? else { return Ok(None) };
+        let Some(c) = t.rcv.queue.pop(cx.pool) else { return self.nothing().map(|_| None) };
+        t.taken(cx, c.len() as u32);
+        self.settle(cx);
+        Ok(Some(c))
+    }
+
+    /// Copies without taking.
+    pub fn peek(&mut self, out: &mut [u8]) -> Result<usize, ReceiveError> {
+        match self.readable()? {
+            Some(t) => match t.rcv.queue.peek(out) {
+                0 if !out.is_empty() => self.nothing(),
+                n => Ok(n),
+            },
+            None => Ok(0),
+        }
+    }
+
+    /// Whether [`Connection::receive`] would return at once.
+    pub fn is_readable(&self) -> bool {
+        match &self.phase {
+            Phase::Synchronized(t) => !t.rcv.queue.is_empty() || t.state.peer_closed(),
+            Phase::Closed => true,
+            _ => false,
+        }
+    }
+
+    fn readable(&mut self) -> Result<Option<&mut Tcb>, ReceiveError> {
+        match &mut self.phase {
+            Phase::SynSent(_) | Phase::SynReceived(_) => Err(ReceiveError::WouldBlock),
+            Phase::Synchronized(t) => Ok(Some(t)),
+            Phase::Closed => match self.reason {
+                None | Some(CloseReason::Finished) => Ok(None),
+                Some(r) => Err(ReceiveError::Closed(r)),
+            },
+        }
+    }
+
+    fn nothing(&self) -> Result<usize, ReceiveError> {
+        match &self.phase {
+            Phase::Synchronized(t) if t.state.peer_closed() => Ok(0),
+            _ => Err(ReceiveError::WouldBlock),
+        }
+    }
+}
+
+impl Tcb {
+    /// The user took `n` octets: the buffer may grow, and the peer is told of a window that has opened.
+    fn taken<P: Probe>(&mut self, cx: &Cx<'_, P>, n: u32) {
+        self.rcv.drained(n, cx.cfg);
+        if !self.state.peer_closed() && self.rcv.update_is_due() && !matches!(self.rcv.ack.owed, Owed::Now(_)) {
+            self.rcv.ack.owed = Owed::Now(SendReason::WindowUpdate);
+        }
+    }
+}

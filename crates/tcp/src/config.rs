@@ -1,0 +1,247 @@
+//! Settings of the engine. Defaults follow Linux where users will compare; the RFC's value stands beside each.
+//!
+//! One table makes the struct, its defaults, the parser behind `--tcp KEY=VALUE` and the page behind `--tcp help`.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::time::Duration;
+use synfin_wire::tcp::layout::Layout;
+
+/// A value that can be written as text.
+trait Value: Copy {
+    fn parse(s: &str) -> Option<Self>;
+    fn show(self) -> String;
+    fn in_range(self, lo: u64, hi: u64) -> bool;
+}
+
+macro_rules! number {
+    ($($t:ty),*) => {$(
+        impl Value for $t {
+            fn parse(s: &str) -> Option<Self> { s.parse().ok() }
+            fn show(self) -> String { self.to_string() }
+            fn in_range(self, lo: u64, hi: u64) -> bool { (lo..=hi).contains(&u64::from(self)) }
+        }
+    )*};
+}
+number!(u8, u16, u32);
+
+impl Value for bool {
+    fn parse(s: &str) -> Option<Self> {
+        match s {
+            "on" | "true" | "1" => Some(true),
+            "off" | "false" | "0" => Some(false),
+            _ => None,
+        }
+    }
+    fn show(self) -> String {
+        if self { "on" } else { "off" }.to_string()
+    }
+    fn in_range(self, _: u64, _: u64) -> bool {
+        true
+    }
+}
+
+impl Value for Duration {
+    /// `200ms`, `2h`, `75s`, `1m`, or a plain number of seconds (`0.5`).
+    fn parse(s: &str) -> Option<Self> {
+        let cut = s.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(s.len());
+        let n: f64 = s[..cut].parse().ok()?;
+        let unit = match &s[cut..] {
+            "us" => 1e-6,
+            "ms" => 1e-3,
+            "" | "s" => 1.0,
+            "m" | "min" => 60.0,
+            "h" => 3600.0,
+            _ => return None,
+        };
+        Duration::try_from_secs_f64(n * unit).ok()
+    }
+    fn show(self) -> String {
+        if self.subsec_millis() != 0 { format!("{}ms", self.as_millis()) } else { format!("{}s", self.as_secs()) }
+    }
+    fn in_range(self, lo: u64, hi: u64) -> bool {
+        (u128::from(lo)..=u128::from(hi)).contains(&self.as_millis())
+    }
+}
+
+impl Value for Layout {
+    fn parse(s: &str) -> Option<Self> {
+        match s {
+            "linux" => Some(Layout::Linux),
+            "freebsd" => Some(Layout::FreeBsd),
+            _ => None,
+        }
+    }
+    fn show(self) -> String {
+        match self {
+            Layout::Linux => "linux",
+            Layout::FreeBsd => "freebsd",
+        }
+        .to_string()
+    }
+    fn in_range(self, _: u64, _: u64) -> bool {
+        true
+    }
+}
+
+/// One setting, for `--tcp help`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// The key, as given to `--tcp`.
+    pub key: &'static str,
+    /// The range: inclusive, durations in milliseconds.
+    pub range: (u64, u64),
+    /// The default, as text.
+    pub default: String,
+    /// Linux's name for it, or `-`.
+    pub linux: &'static str,
+    /// The RFC's value and where it stands.
+    pub rfc: &'static str,
+    /// What it does.
+    pub help: &'static str,
+}
+
+macro_rules! settings {
+    ($($(#[doc = $doc:literal])+ $field:ident: $t:ty = $default:expr, $key:literal, $lo:literal..=$hi:literal, $linux:literal, $rfc:literal;)*) => {
+        /// The settings of a connection. Interned by the stack: connections hold a reference, not a copy.
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct TcpConfig { $($(#[doc = $doc])+ pub $field: $t,)* }
+
+        impl Default for TcpConfig {
+            fn default() -> Self { TcpConfig { $($field: $default,)* } }
+        }
+
+        impl TcpConfig {
+            /// Sets `key` to `value`; the error is one line that says what is wrong.
+            pub fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
+                match key {
+                    $($key => {
+                        let v = <$t as Value>::parse(value).ok_or_else(|| format!("{key}: cannot read {value:?}"))?;
+                        if !v.in_range($lo, $hi) {
+                            return Err(format!("{key}: {value} is outside {}..={}", $lo, $hi));
+                        }
+                        self.$field = v;
+                        Ok(())
+                    })*
+                    _ => Err(format!("unknown setting {key:?}; `--tcp help` lists them")),
+                }
+            }
+
+            /// Every setting with its range, default, Linux's name and the RFC's value.
+            pub fn settings() -> alloc::vec::Vec<Setting> {
+                let d = TcpConfig::default();
+                alloc::vec![$(Setting {
+                    key: $key, range: ($lo, $hi), default: d.$field.show(), linux: $linux, rfc: $rfc,
+                    help: concat!($($doc),+).trim_ascii(),
+                }),*]
+            }
+        }
+    };
+}
+
+settings! {
+    /// How often an unanswered SYN is sent again.
+    syn_retries: u8 = 6, "syn-retries", 0..=127, "tcp_syn_retries", "at least 3 min in all (RFC 9293 3.8.3, MUST-23); 6 give 127 s";
+    /// How often an unanswered SYN+ACK is sent again.
+    synack_retries: u8 = 5, "synack-retries", 0..=127, "tcp_synack_retries", "as above";
+    /// Give up connecting after this, whatever the retries; 0 leaves it to them.
+    connect_timeout: Duration = Duration::ZERO, "connect-timeout", 0..=86_400_000, "-", "-";
+    /// Retransmissions before the network layer is told (R1).
+    retries1: u8 = 3, "retries1", 1..=255, "tcp_retries1", "R1 at least 3 (RFC 9293 3.8.3, SHLD-10)";
+    /// Retransmissions before the connection is given up (R2).
+    retries2: u8 = 15, "retries2", 1..=255, "tcp_retries2", "R2 at least 100 s (RFC 9293 3.8.3, SHLD-11)";
+    /// Retransmissions of a connection that the user has closed, before it is given up.
+    orphan_retries: u8 = 8, "orphan-retries", 1..=255, "tcp_orphan_retries", "-";
+    /// The retransmission timeout before the first measurement.
+    rto_initial: Duration = Duration::from_secs(1), "rto-initial", 1..=120_000, "-", "1 s (RFC 6298 2.1)";
+    /// The least retransmission timeout.
+    rto_min: Duration = Duration::from_millis(200), "rto-min", 1..=120_000, "tcp_rto_min_us", "1 s (RFC 6298 2.4)";
+    /// The greatest retransmission timeout.
+    rto_max: Duration = Duration::from_secs(120), "rto-max", 1_000..=240_000, "tcp_rto_max_ms", "at least 60 s (RFC 6298 2.5)";
+    /// The initial window, in segments.
+    initial_window: u8 = 10, "initial-window", 1..=100, "initcwnd", "10 (RFC 6928)";
+    /// Segments by which slow start may grow per acknowledgment (L of RFC 3465, as in RFC 9406 4.3).
+    slow_start_limit: u8 = 8, "slow-start-limit", 1..=255, "-", "8 (RFC 9406 4.3), 2 (RFC 3465)";
+    /// How long an acknowledgment may wait.
+    delayed_ack: Duration = Duration::from_millis(40), "delayed-ack", 0..=499, "TCP_DELACK_MIN", "under 500 ms (RFC 9293 3.8.6.3, MUST-40)";
+    /// Segments acknowledged at once when a connection begins.
+    quick_acks: u8 = 16, "quick-acks", 0..=255, "TCP_QUICKACK", "-";
+    /// Send small segments at once (Nagle's algorithm off).
+    nodelay: bool = false, "nodelay", 0..=1, "TCP_NODELAY", "off (RFC 9293 3.7.4, MUST-17 asks that it can be on)";
+    /// The least and first size of the receive buffer.
+    rcv_buf_initial: u32 = 131_072, "rcv-buf-initial", 2_048..=1_073_741_824, "tcp_rmem[1]", "-";
+    /// The size up to which the receive buffer grows.
+    rcv_buf_max: u32 = 6_291_456, "rcv-buf-max", 2_048..=1_073_725_440, "tcp_rmem[2]", "under 2^30 (RFC 7323 2.3)";
+    /// The size of the send buffer.
+    snd_buf: u32 = 4_194_304, "snd-buf", 2_048..=1_073_741_824, "tcp_wmem[2]", "-";
+    /// Window scaling.
+    window_scaling: bool = true, "window-scaling", 0..=1, "tcp_window_scaling", "on (RFC 7323)";
+    /// Timestamps.
+    timestamps: bool = true, "timestamps", 0..=1, "tcp_timestamps", "on (RFC 7323)";
+    /// Selective acknowledgment.
+    sack: bool = true, "sack", 0..=1, "tcp_sack", "on (RFC 2018)";
+    /// Duplicate selective acknowledgment.
+    dsack: bool = true, "dsack", 0..=1, "tcp_dsack", "on (RFC 2883)";
+    /// How many pieces may wait out of order on one connection.
+    reassembly_pieces: u16 = 1_024, "reassembly-pieces", 1..=65_535, "-", "-";
+    /// The MSS announced; 0 takes the link's MTU less the headers.
+    mss: u16 = 0, "mss", 0..=65_495, "TCP_MAXSEG", "MTU - headers (RFC 9293 3.7.1, MUST-67)";
+    /// The least MSS that a peer or a router can talk us down to.
+    mss_min: u16 = 88, "mss-min", 48..=1_460, "tcp_min_snd_mss", "536 unless path MTU discovery says less (RFC 9293 3.7.1)";
+    /// In which order a SYN carries its options: `linux` or `freebsd`.
+    layout: Layout = Layout::Linux, "layout", 0..=1, "-", "-";
+    /// Keepalive.
+    keepalive: bool = false, "keepalive", 0..=1, "SO_KEEPALIVE", "off (RFC 9293 3.8.4, MUST-25)";
+    /// Idle time before the first keepalive probe.
+    keepalive_idle: Duration = Duration::from_secs(7200), "keepalive-idle", 10..=2_147_483_647, "tcp_keepalive_time", "at least 2 h (RFC 9293 3.8.4, MUST-28)";
+    /// Time between keepalive probes.
+    keepalive_interval: Duration = Duration::from_secs(75), "keepalive-interval", 10..=2_147_483_647, "tcp_keepalive_intvl", "-";
+    /// Unanswered keepalive probes before the peer is taken for dead.
+    keepalive_count: u8 = 9, "keepalive-count", 1..=127, "tcp_keepalive_probes", "more than one (RFC 9293 3.8.4, MUST-26)";
+    /// Give up when sent data stays unacknowledged for this long; 0 leaves it to the retries.
+    user_timeout: Duration = Duration::ZERO, "user-timeout", 0..=2_147_483_647, "TCP_USER_TIMEOUT", "5 min (RFC 9293 3.9.1.1, as an example)";
+    /// How long a closed connection waits for the peer's FIN; 0 waits for ever.
+    fin_wait_2: Duration = Duration::from_secs(60), "fin-wait-2", 0..=2_147_483_647, "tcp_fin_timeout", "for ever";
+    /// 2 MSL.
+    time_wait: Duration = Duration::from_secs(60), "time-wait", 0..=2_147_483_647, "TCP_TIMEWAIT_LEN", "4 min (RFC 9293 3.4.2)";
+    /// A RST does not end TIME-WAIT (RFC 1337).
+    rfc1337: bool = true, "rfc1337", 0..=1, "tcp_rfc1337", "on (RFC 1337 fix F1)";
+    /// The least time between two challenge ACKs, or two answers to unacceptable empty segments, of one connection.
+    challenge_interval: Duration = Duration::from_millis(500), "challenge-interval", 0..=60_000, "tcp_invalid_ratelimit", "10 in 5 s (RFC 5961 7)";
+    /// The override timeout of sender-side silly-window avoidance.
+    sws_override: Duration = Duration::from_millis(200), "sws-override", 100..=1_000, "-", "0.1 to 1.0 s (RFC 9293 3.8.6.2.1)";
+}
+
+impl TcpConfig {
+    /// The smallest window scale shift that covers the greatest receive buffer (RFC 7323 2.3: at most 14).
+    pub fn window_shift(&self) -> u8 {
+        (0..14).find(|s| self.rcv_buf_max <= 65_535 << s).unwrap_or(14)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shift_is_the_smallest_that_covers_the_buffer() {
+        let shift = |max| TcpConfig { rcv_buf_max: max, ..TcpConfig::default() }.window_shift();
+        assert_eq!(TcpConfig::default().window_shift(), 7);
+        assert_eq!((shift(65_535), shift(65_536), shift(1 << 30)), (0, 1, 14));
+    }
+
+    #[test]
+    fn settings_are_read_checked_and_listed() {
+        let mut c = TcpConfig::default();
+        assert_eq!(c.set("syn-retries", "4"), Ok(()));
+        assert_eq!(c.set("time-wait", "1500ms"), Ok(()));
+        assert_eq!(c.set("nodelay", "on"), Ok(()));
+        assert_eq!((c.syn_retries, c.time_wait, c.nodelay), (4, Duration::from_millis(1500), true));
+        assert_eq!(c.set("delayed-ack", "1s").unwrap_err(), "delayed-ack: 1s is outside 0..=499");
+        assert_eq!(c.set("syn-retries", "x").unwrap_err(), "syn-retries: cannot read \"x\"");
+        assert!(c.set("nonsense", "1").unwrap_err().starts_with("unknown setting"));
+        for s in TcpConfig::settings() {
+            assert_eq!(TcpConfig::default().set(s.key, &s.default), Ok(()), "{} takes its own default", s.key);
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Counters of the engine, under the names of RFC 4022 and of Linux's nstat, so that users can compare.
+
+macro_rules! counters {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $field:ident = $nstat:literal,)* }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+        pub struct $name { $($(#[$doc])* pub $field: u64,)* }
+
+        impl $name {
+            /// Name and value of every counter.
+            pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$(($nstat, self.$field)),*].into_iter()
+            }
+        }
+    };
+}
+
+counters! {
+    /// The engine's counters.
+    TcpMib {
+        /// Connections opened actively.
+        active_opens = "TcpActiveOpens",
+        /// Connections opened passively.
+        passive_opens = "TcpPassiveOpens",
+        /// Handshakes that failed.
+        attempt_fails = "TcpAttemptFails",
+        /// Connections reset while open.
+        estab_resets = "TcpEstabResets",
+        /// Segments received, those in error included.
+        in_segs = "TcpInSegs",
+        /// Segments sent (a super-segment counts as its pieces).
+        out_segs = "TcpOutSegs",
+        /// Segments sent again.
+        retrans_segs = "TcpRetransSegs",
+        /// Segments received in error.
+        in_errs = "TcpInErrs",
+        /// Segments with a bad checksum.
+        in_csum_errors = "TcpInCsumErrors",
+        /// Resets sent.
+        out_rsts = "TcpOutRsts",
+        /// Retransmission timeouts.
+        timeouts = "TcpExtTCPTimeouts",
+        /// Fast retransmits.
+        fast_retrans = "TcpExtTCPFastRetrans",
+        /// Zero-window probes sent.
+        win_probe = "TcpExtTCPWinProbe",
+        /// Keepalive probes sent.
+        keep_alive = "TcpExtTCPKeepAlive",
+        /// Delayed acknowledgments sent because their time was up.
+        delayed_acks = "TcpExtDelayedACKs",
+        /// Challenge ACKs sent.
+        challenge_ack = "TcpExtTCPChallengeACK",
+        /// Challenge ACKs and answers to bad segments left out by the rate limit.
+        ack_skipped = "TcpExtTCPACKSkipped",
+        /// Segments dropped by PAWS.
+        paws_estab = "TcpExtPAWSEstab",
+        /// Segments put aside as out of order.
+        ofo_queue = "TcpExtTCPOFOQueue",
+        /// Out-of-order segments dropped for want of room.
+        ofo_drop = "TcpExtTCPOFODrop",
+        /// Octets that came twice with different values; the first ones count.
+        overlap_differs = "SynfinOverlapDiffers",
+        /// D-SACKs sent.
+        dsack_old_sent = "TcpExtTCPDSACKOldSent",
+        /// Connections given up after a timeout.
+        abort_on_timeout = "TcpExtTCPAbortOnTimeout",
+        /// Connections reset because they were closed with data unread, or data came after close.
+        abort_on_data = "TcpExtTCPAbortOnData",
+        /// Times the peer shrank its window.
+        window_shrunk = "SynfinWindowShrunk",
+        /// Segments that were neither dropped nor acknowledged but reset the connection.
+        in_rsts = "SynfinInRsts",
+        /// Options that could not be read.
+        bad_options = "SynfinBadOptions",
+    }
+}

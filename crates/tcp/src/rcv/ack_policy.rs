@@ -1,0 +1,123 @@
+//! When an acknowledgment is sent (RFC 9293 3.8.6.3, RFC 5681 4.2).
+//!
+//! A handler says what it owes; the way out pays, with the data or FIN that is on its way if there is some. What is
+//! only owed "soon" waits for the delayed-acknowledgment timer.
+
+use crate::rule::SendReason;
+use crate::time::Instant;
+use synfin_wire::SeqNum;
+
+/// What is owed to the peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Owed {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// An acknowledgment soon; the timer runs.
+    Soon,
+    /// An acknowledgment now.
+    Now(SendReason),
+}
+
+/// The state of the policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AckPolicy {
+    /// What is owed.
+    pub owed: Owed,
+    /// Up to where the peer's text was acknowledged when something was last sent.
+    pub acked: SeqNum,
+    /// Segments still to be acknowledged at once.
+    pub quick: u8,
+    /// When the last challenge ACK or answer to an unacceptable empty segment was owed.
+    pub last_challenge: Instant,
+}
+
+impl AckPolicy {
+    /// At the beginning of a connection, `quick` segments are acknowledged at once.
+    pub fn new(nxt: SeqNum, quick: u8) -> AckPolicy {
+        AckPolicy { owed: Owed::Nothing, acked: nxt, quick, last_challenge: Instant::NEVER }
+    }
+
+    /// Owes an acknowledgment now; the first reason stands.
+    pub fn now(&mut self, why: SendReason) {
+        if !matches!(self.owed, Owed::Now(_)) {
+            self.owed = Owed::Now(why);
+        }
+    }
+
+    /// Owes an acknowledgment soon.
+    pub fn soon(&mut self) {
+        if self.owed == Owed::Nothing {
+            self.owed = Owed::Soon;
+        }
+    }
+
+    /// Text arrived in order, RCV.NXT is `nxt` now. The second full-sized segment is acknowledged at once, and so
+    /// is everything while the connection is young (the peer is in slow start).
+    //= RFC 9293 3.8.6.3 SHLD-18 SHLD-19
+    //= RFC 5681 4.2
+    pub fn text_in_order(&mut self, nxt: SeqNum, full: u32) {
+        if self.quick > 0 {
+            self.quick -= 1;
+            self.now(SendReason::Ack);
+        } else if nxt.since(self.acked) >= 2 * full {
+            self.now(SendReason::Ack);
+        } else {
+            self.soon();
+        }
+    }
+
+    /// An acknowledgment up to `nxt` has gone out, alone or with something else.
+    pub fn sent(&mut self, nxt: SeqNum) {
+        self.owed = Owed::Nothing;
+        self.acked = nxt;
+    }
+
+    /// Whether a challenge ACK may be owed: per connection and interval one (RFC 5961 7), so that neither an
+    /// attacker nor two confused peers make us send without end, and no global counter tells anything.
+    //= RFC 5961 7
+    pub fn may_challenge(&mut self, now: Instant, interval: core::time::Duration) -> bool {
+        let ok = self.last_challenge == Instant::NEVER || now.since(self.last_challenge) >= interval;
+        if ok {
+            self.last_challenge = now;
+        }
+        ok
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    //= RFC 9293 3.8.6.3 SHLD-18 SHLD-19
+    fn every_second_full_segment_at_once_the_rest_soon() {
+        let mut a = AckPolicy::new(SeqNum(u32::MAX - 500), 0);
+        a.text_in_order(a.acked + 1000, 1000);
+        assert_eq!(a.owed, Owed::Soon);
+        a.text_in_order(a.acked + 2000, 1000);
+        assert_eq!(a.owed, Owed::Now(SendReason::Ack));
+        a.sent(SeqNum(1500));
+        assert_eq!(a.owed, Owed::Nothing);
+    }
+
+    #[test]
+    fn quick_at_the_start() {
+        let mut a = AckPolicy::new(SeqNum(0), 2);
+        for want in [Owed::Now(SendReason::Ack), Owed::Now(SendReason::Ack), Owed::Soon] {
+            a.text_in_order(a.acked + 1, 1000);
+            assert_eq!(a.owed, want);
+            a.sent(a.acked + 1);
+        }
+    }
+
+    #[test]
+    //= RFC 5961 7
+    fn challenges_are_limited_in_rate() {
+        let mut a = AckPolicy::new(SeqNum(0), 0);
+        let at = |ms: u64| Instant::from_nanos(ms * 1_000_000);
+        let half = core::time::Duration::from_millis(500);
+        let got: std::vec::Vec<bool> = [0, 1, 499, 500, 900, 1000].map(|ms| a.may_challenge(at(ms), half)).into();
+        assert_eq!(got, [true, false, false, true, false, true]);
+    }
+}

@@ -1,0 +1,82 @@
+//! Text in order that the user has not taken yet.
+
+use crate::buf::{COPY_LIMIT, Chunk, Chunks, Pool};
+use alloc::boxed::Box;
+
+/// The queue. The box under it is there only while it holds something.
+#[derive(Debug, Default)]
+pub struct ReceiveQueue(Option<Box<Chunks>>);
+
+impl ReceiveQueue {
+    /// Octets waiting.
+    pub fn len(&self) -> u32 {
+        self.0.as_ref().map_or(0, |c| c.len() as u32)
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Octets of buffers kept alive.
+    pub fn pinned(&self) -> usize {
+        self.0.as_ref().map_or(0, |c| c.pinned())
+    }
+
+    /// Appends a segment's text: a small one is copied behind the last, a large one is kept as it came.
+    pub fn push(&mut self, chunk: Chunk, pool: &mut Pool) {
+        if chunk.is_empty() {
+            pool.give(chunk);
+            return;
+        }
+        let q = self.0.get_or_insert_with(|| pool.take_chunks());
+        if chunk.len() <= COPY_LIMIT {
+            q.push_copy(chunk.as_slice(), pool);
+            pool.give(chunk);
+        } else {
+            q.push(chunk);
+        }
+    }
+
+    /// Copies octets out; returns how many.
+    pub fn read(&mut self, out: &mut [u8], pool: &mut Pool) -> usize {
+        let Some(mut q) = self.0.take() else { return 0 };
+        let n = q.read(out, pool);
+        if q.is_empty() {
+            pool.give_chunks(q);
+        } else {
+            self.0 = Some(q);
+        }
+        n
+    }
+
+    /// Copies octets out without taking them.
+    pub fn peek(&self, out: &mut [u8]) -> usize {
+        let Some(q) = &self.0 else { return 0 };
+        let mut n = 0;
+        for s in q.slices(0, out.len().min(q.len())) {
+            out[n..n + s.len()].copy_from_slice(s);
+            n += s.len();
+        }
+        n
+    }
+
+    /// Takes the first chunk without a copy.
+    pub fn pop(&mut self, pool: &mut Pool) -> Option<Chunk> {
+        let mut q = self.0.take()?;
+        let c = q.pop();
+        if q.is_empty() {
+            pool.give_chunks(q);
+        } else {
+            self.0 = Some(q);
+        }
+        c
+    }
+
+    /// Gives everything back.
+    pub fn clear(&mut self, pool: &mut Pool) {
+        if let Some(q) = self.0.take() {
+            pool.give_chunks(q);
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! Text that came before what precedes it (RFC 9293 3.10.7.4, seventh).
+//!
+//! Pieces are kept by their offset from IRS, unwrapped to 64 bits so that they have an order. They never overlap: of
+//! octets that come twice the first ones count, and a difference is counted. Work per segment is O(log n) in the
+//! number of pieces, and both their number and the memory they pin are bounded.
+
+use crate::buf::{COPY_LIMIT, Chunk, Pool};
+use alloc::collections::BTreeMap;
+
+/// What became of an insertion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Inserted {
+    /// The run of text, holes excluded, in which the segment now lies.
+    pub run: (u64, u64),
+    /// Octets that were there before.
+    pub duplicate: u32,
+    /// Octets that were there before, with another value.
+    pub differing: u32,
+    /// Octets dropped for want of room.
+    pub dropped: u32,
+}
+
+/// The pieces beyond the first hole.
+#[derive(Debug, Default)]
+pub struct Reassembly {
+    pieces: BTreeMap<u64, Chunk>,
+    /// Runs of adjoining pieces: start to end.
+    runs: BTreeMap<u64, u64>,
+    pinned: usize,
+}
+
+impl Reassembly {
+    /// Whether nothing is kept.
+    pub fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    /// Octets of buffers kept alive.
+    pub fn pinned(&self) -> usize {
+        self.pinned
+    }
+
+    /// How many pieces are kept.
+    pub fn pieces(&self) -> usize {
+        self.pieces.len()
+    }
+
+    /// The run that contains `at`, if any.
+    pub fn run_at(&self, at: u64) -> Option<(u64, u64)> {
+        self.runs.range(..=at).next_back().map(|(s, e)| (*s, *e)).filter(|(_, e)| at < *e)
+    }
+
+    /// Keeps the text at `start`, as far as it is new and `max_pieces` and `max_pinned` allow.
+    pub fn insert(
+        &mut self,
+        start: u64,
+        text: &Chunk,
+        max_pieces: usize,
+        max_pinned: usize,
+        pool: &mut Pool,
+    ) -> Inserted {
+        let end = start + text.len() as u64;
+        let mut out = Inserted::default();
+        let mut at = start;
+        while at < end {
+            if let Some((from, there)) = self.pieces.range(..=at).next_back() {
+                let there_end = from + there.len() as u64;
+                if there_end > at {
+                    let to = there_end.min(end);
+                    let old = &there.as_slice()[(at - from) as usize..(to - from) as usize];
+                    let new = &text.as_slice()[(at - start) as usize..(to - start) as usize];
+                    out.duplicate += (to - at) as u32;
+                    out.differing += old.iter().zip(new).filter(|(a, b)| a != b).count() as u32;
+                    at = to;
+                    continue;
+                }
+            }
+            let to = self.pieces.range(at..).next().map_or(end, |(s, _)| (*s).min(end));
+            let piece = &text.as_slice()[(at - start) as usize..(to - start) as usize];
+            if !self.keep(at, piece, text, (at - start) as usize, max_pieces, max_pinned, pool) {
+                out.dropped += (to - at) as u32;
+                break;
+            }
+            self.join(at, to);
+            at = to;
+        }
+        out.run = self.run_at(start).unwrap_or((start, start));
+        out
+    }
+
+    /// Keeps one new piece: behind the one that ends where it begins if there is room, by reference if it is large.
+    #[allow(clippy::too_many_arguments)] // private, called once
+    fn keep(
+        &mut self,
+        at: u64,
+        piece: &[u8],
+        text: &Chunk,
+        off: usize,
+        max_pieces: usize,
+        max_pinned: usize,
+        pool: &mut Pool,
+    ) -> bool {
+        if let Some((from, before)) = self.pieces.range_mut(..at).next_back()
+            && from + before.len() as u64 == at
+            && piece.len() <= COPY_LIMIT
+        {
+            if before.room() >= piece.len() && before.extend(piece) == piece.len() {
+                return true;
+            }
+        }
+        if self.pieces.len() >= max_pieces {
+            return false;
+        }
+        let chunk = if piece.len() > COPY_LIMIT {
+            let mut c = text.clone();
+            c.advance(off);
+            c.truncate(piece.len());
+            c
+        } else {
+            let mut b = pool.take(piece.len());
+            b.as_mut_slice()[..piece.len()].copy_from_slice(piece);
+            b.freeze(0, piece.len())
+        };
+        if self.pinned + chunk.pinned() > max_pinned {
+            pool.give(chunk);
+            return false;
+        }
+        self.pinned += chunk.pinned();
+        self.pieces.insert(at, chunk);
+        true
+    }
+
+    /// Records that `from..to` is there now.
+    fn join(&mut self, mut from: u64, mut to: u64) {
+        if let Some((&s, &e)) = self.runs.range(..=from).next_back()
+            && e >= from
+        {
+            from = s;
+            to = to.max(e);
+        }
+        while let Some((&s, &e)) = self.runs.range(from..).next() {
+            if s > to {
+                break;
+            }
+            to = to.max(e);
+            self.runs.remove(&s);
+        }
+        self.runs.insert(from, to);
+    }
+
+    /// Takes the piece that begins at or before `nxt` and reaches beyond it, without what lies before `nxt`.
+    /// Pieces that lie wholly before it are given back.
+    pub fn pop(&mut self, nxt: u64, pool: &mut Pool) -> Option<Chunk> {
+        loop {
+            let first = self.pieces.first_entry()?;
+            let start = *first.key();
+            if start > nxt {
+                return None;
+            }
+            let mut c = first.remove();
+            self.pinned -= c.pinned();
+            let end = start + c.len() as u64;
+            if let Some(run_end) = self.runs.remove(&start)
+                && run_end > end
+            {
+                self.runs.insert(end, run_end);
+            }
+            if end > nxt {
+                c.advance((nxt - start) as usize);
+                return Some(c);
+            }
+            pool.give(c);
+        }
+    }
+
+    /// Gives everything back.
+    pub fn clear(&mut self, pool: &mut Pool) {
+        while let Some((_, c)) = self.pieces.pop_first() {
+            pool.give(c);
+        }
+        self.runs.clear();
+        self.pinned = 0;
+    }
+
+    /// What must hold: pieces do not overlap, runs are their union, maximal and in order.
+    pub fn check_invariants(&self) {
+        let mut runs = alloc::vec::Vec::<(u64, u64)>::new();
+        for (s, c) in &self.pieces {
+            let e = s + c.len() as u64;
+            match runs.last_mut() {
+                Some(last) if last.1 == *s => last.1 = e,
+                Some(last) => {
+                    assert!(last.1 < *s, "pieces overlap");
+                    runs.push((*s, e));
+                }
+                None => runs.push((*s, e)),
+            }
+        }
+        assert!(self.runs.iter().map(|(s, e)| (*s, *e)).eq(runs), "runs are the union of the pieces");
+        assert_eq!(self.pinned, self.pieces.values().map(Chunk::pinned).sum::<usize>());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::vec;
+    use std::vec::Vec;
+
+    const NO_LIMIT: (usize, usize) = (usize::MAX, usize::MAX);
+
+    #[test]
+    fn the_first_of_differing_octets_counts() {
+        let mut pool = Pool::default();
+        let mut r = Reassembly::default();
+        r.insert(10, &Chunk::copy_of(b"aaaa"), NO_LIMIT.0, NO_LIMIT.1, &mut pool);
+        let i = r.insert(8, &Chunk::copy_of(b"bbbbbbbb"), NO_LIMIT.0, NO_LIMIT.1, &mut pool);
+        assert_eq!((i.run, i.duplicate, i.differing, i.dropped), ((8, 16), 4, 4, 0));
+        let mut got = Vec::new();
+        let mut nxt = 8;
+        while let Some(c) = r.pop(nxt, &mut pool) {
+            got.extend_from_slice(c.as_slice());
+            nxt += c.len() as u64;
+        }
+        assert_eq!(got, b"bbaaaabb");
+        assert!(r.is_empty());
+    }
+
+    #[test]
+    fn one_octet_holes_are_bounded_in_number_and_memory() {
+        let mut pool = Pool::default();
+        let mut r = Reassembly::default();
+        let mut dropped = 0;
+        for i in 0..10_000u64 {
+            dropped += r.insert(i * 2, &Chunk::copy_of(b"x"), 1024, 1 << 20, &mut pool).dropped;
+        }
+        assert_eq!(r.pieces(), 512, "2 KiB each: the memory limit is met first");
+        assert_eq!(dropped, 10_000 - 512);
+        assert!(r.pinned() <= 1 << 20);
+        r.check_invariants();
+    }
+
+    proptest! {
+        /// Against an array of octets.
+        #[test]
+        fn behaves_like_an_array(ops in proptest::collection::vec((0u64..400, 1usize..120, any::<u8>(), any::<bool>()), 1..60)) {
+            let mut pool = Pool::default();
+            let mut r = Reassembly::default();
+            let mut model: Vec<Option<u8>> = vec![None; 600];
+            let mut nxt = 0u64;
+            for (start, len, value, drain) in ops {
+                let start = start + nxt;
+                if start as usize + len > model.len() { continue; }
+                let i = r.insert(start, &Chunk::copy_of(&vec![value; len]), NO_LIMIT.0, NO_LIMIT.1, &mut pool);
+                let mut dup = 0;
+                for slot in &mut model[start as usize..start as usize + len] {
+                    if slot.is_some() { dup += 1 } else { *slot = Some(value) }
+                }
+                prop_assert_eq!(i.duplicate, dup);
+                let (s, e) = i.run;
+                prop_assert!(model[s as usize..e as usize].iter().all(Option::is_some));
+                prop_assert!(s == nxt || s == 0 || model[s as usize - 1].is_none() || s as usize == nxt as usize);
+                prop_assert!(model.get(e as usize).is_none_or(|m| m.is_none()));
+                r.check_invariants();
+                if drain {
+                    while let Some(c) = r.pop(nxt, &mut pool) {
+                        for b in c.as_slice() {
+                            prop_assert_eq!(model[nxt as usize], Some(*b));
+                            nxt += 1;
+                        }
+                        r.check_invariants();
+                    }
+                    prop_assert!(model.get(nxt as usize).is_none_or(|m| m.is_none()));
+                }
+            }
+        }
+    }
+}

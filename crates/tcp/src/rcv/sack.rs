@@ -1,0 +1,112 @@
+//! Which SACK blocks an acknowledgment carries (RFC 2018 4, RFC 2883 4).
+
+use synfin_wire::SeqNum;
+
+/// The runs that changed last, the latest first, and a duplicate to report once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SackList {
+    blocks: [(SeqNum, SeqNum); 4],
+    len: u8,
+    dsack: Option<(SeqNum, SeqNum)>,
+}
+
+impl SackList {
+    /// Text arrived and lies in the run `left..right` now: that run is reported first (RFC 2018 4, the first block
+    /// specifies the contiguous block that contains the segment which triggered this ACK).
+    //= RFC 2018 4
+    pub fn arrived(&mut self, left: SeqNum, right: SeqNum) {
+        let mut kept = [(left, right); 4];
+        let mut n = 1;
+        for &(l, r) in &self.blocks[..usize::from(self.len)] {
+            // Blocks that the new run has swallowed or grown out of are replaced by it.
+            if (r.lt(left) || l.gt(right)) && n < kept.len() {
+                kept[n] = (l, r);
+                n += 1;
+            }
+        }
+        self.blocks = kept;
+        self.len = n as u8;
+    }
+
+    /// Text came twice: it is reported in the next acknowledgment, once, as its first block.
+    //= RFC 2883 4
+    pub fn duplicate(&mut self, left: SeqNum, right: SeqNum) {
+        self.dsack = Some((left, right));
+    }
+
+    /// RCV.NXT moved: what it covers is no longer reported.
+    pub fn advance(&mut self, nxt: SeqNum) {
+        let mut n = 0;
+        for i in 0..usize::from(self.len) {
+            if self.blocks[i].1.gt(nxt) {
+                self.blocks[n] = self.blocks[i];
+                n += 1;
+            }
+        }
+        self.len = n as u8;
+    }
+
+    /// The blocks for the next acknowledgment, and how many there are.
+    pub fn blocks(&self) -> ([(SeqNum, SeqNum); 4], usize) {
+        let mut out = [(SeqNum(0), SeqNum(0)); 4];
+        let mut n = 0;
+        if let Some(d) = self.dsack {
+            out[0] = d;
+            n = 1;
+        }
+        for b in &self.blocks[..usize::from(self.len)] {
+            if n < out.len() {
+                out[n] = *b;
+                n += 1;
+            }
+        }
+        (out, n)
+    }
+
+    /// The acknowledgment was sent: the duplicate has been reported.
+    pub fn sent(&mut self) {
+        self.dsack = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn b(l: u32, r: u32) -> (SeqNum, SeqNum) {
+        (SeqNum(l), SeqNum(r))
+    }
+
+    fn list(s: &SackList) -> std::vec::Vec<(SeqNum, SeqNum)> {
+        let (blocks, n) = s.blocks();
+        blocks[..n].to_vec()
+    }
+
+    #[test]
+    //= RFC 2018 4
+    fn the_latest_run_comes_first_and_swallows_the_older() {
+        for base in [0u32, u32::MAX - 50] {
+            let at = |l: u32, r: u32| (SeqNum(base) + l, SeqNum(base) + r);
+            let mut s = SackList::default();
+            for (l, r) in [at(10, 20), at(30, 40), at(50, 60), at(70, 80), at(90, 100)] {
+                s.arrived(l, r);
+            }
+            assert_eq!(list(&s), [at(90, 100), at(70, 80), at(50, 60), at(30, 40)]);
+            s.arrived(at(50, 80).0, at(50, 80).1);
+            assert_eq!(list(&s), [at(50, 80), at(90, 100), at(30, 40)]);
+            s.advance(SeqNum(base) + 80);
+            assert_eq!(list(&s), [at(90, 100)]);
+        }
+    }
+
+    #[test]
+    //= RFC 2883 4
+    fn a_duplicate_is_reported_once_and_first() {
+        let mut s = SackList::default();
+        s.arrived(SeqNum(30), SeqNum(40));
+        s.duplicate(SeqNum(5), SeqNum(10));
+        assert_eq!(list(&s), [b(5, 10), b(30, 40)]);
+        s.sent();
+        assert_eq!(list(&s), [b(30, 40)]);
+    }
+}

@@ -1,0 +1,72 @@
+//! The receive window (RFC 9293 3.8.6.2.2): how much is offered, never less than before.
+
+use super::Rcv;
+use crate::config::TcpConfig;
+use synfin_wire::SeqNum;
+
+impl Rcv {
+    /// RCV.WND as the peer knows it.
+    pub fn wnd(&self) -> u32 {
+        self.edge.diff(self.nxt).max(0) as u32
+    }
+
+    /// Room in the receive buffer, in octets.
+    pub fn free(&self) -> u32 {
+        let held = self.queue.pinned() + self.holes.as_ref().map_or(0, |h| h.pinned());
+        // Pinned memory is charged up to twice the buffer: beyond that small segments in large buffers would starve us.
+        let over = held.saturating_sub(2 * self.buf as usize).min(self.buf as usize) as u32;
+        self.buf.saturating_sub(self.queue.len()).saturating_sub(over)
+    }
+
+    /// The window to put into a header: the value of the field, and the edge it stands for.
+    ///
+    /// The edge moves right only by steps worth sending (silly-window avoidance), and never left: what scaling
+    /// cannot express is rounded up. Only when a peer of very small segments has let that rounding add up to
+    /// [`SLACK_UNITS`] units is it rounded down, which such a peer sees as a retreat of less than one unit
+    /// (RFC 7323 2.4); what was promised before is accepted all the same.
+    //= RFC 9293 3.8.6 SHLD-14 (do not shrink the window)
+    //= RFC 9293 3.8.6.2.2 MUST-39
+    pub fn offer(&self) -> (u16, SeqNum) {
+        let unit = 1u32 << self.shift;
+        let promised = self.wnd();
+        let free = self.free();
+        let step = (self.buf / 2).min(u32::from(self.mss)).max(1);
+        let rounded = free & !(unit - 1);
+        let field = if rounded >= promised.saturating_add(step) {
+            rounded / unit
+        } else if promised.saturating_add(unit) <= free.saturating_add(SLACK_UNITS * unit) {
+            promised.div_ceil(unit)
+        } else {
+            promised / unit
+        }
+        .min(65_535);
+        (field as u16, self.edge.max(self.nxt + field * unit))
+    }
+
+    /// The window field of a SYN or SYN+ACK, which is never scaled (RFC 7323 2.2).
+    pub fn syn_window(cfg: &TcpConfig) -> u16 {
+        cfg.rcv_buf_initial.min(65_535) as u16
+    }
+
+    /// Whether the user's reading has opened the window enough to tell the peer without being asked: it saw the
+    /// window shrink to less than half of what there is now, or by two segments' worth.
+    pub fn update_is_due(&self) -> bool {
+        let free = self.free() & !((1 << self.shift) - 1);
+        let gain = free.saturating_sub(self.wnd());
+        gain >= u32::from(self.mss).min(self.buf / 2).max(1)
+            && (gain >= self.buf / 4 || self.wnd() < u32::from(self.mss) * 2 || free / 2 >= self.wnd())
+    }
+
+    /// The user took `n` octets: the buffer grows if it takes as much as the buffer holds within a round trip, up to
+    /// the configured maximum.
+    pub fn drained(&mut self, n: u32, cfg: &TcpConfig) {
+        self.drained = self.drained.saturating_add(n);
+        if self.drained >= self.buf / 2 {
+            self.drained = 0;
+            self.buf = self.buf.saturating_mul(2).min(cfg.rcv_buf_max.max(self.buf));
+        }
+    }
+}
+
+/// How far rounding up may exceed the buffer, in units of the window scale.
+const SLACK_UNITS: u32 = 16;

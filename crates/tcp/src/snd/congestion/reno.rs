@@ -1,0 +1,100 @@
+//! Slow start and congestion avoidance (RFC 5681 3.1), with appropriate byte counting (RFC 3465).
+
+use super::{Ack, CongestionControl, Window};
+
+/// NewReno's window; its recovery is in [`crate::snd::recovery`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Reno {
+    /// Octets acknowledged in congestion avoidance that have not yet grown the window.
+    counted: u32,
+}
+
+impl CongestionControl for Reno {
+    fn name(&self) -> &'static str {
+        "reno"
+    }
+
+    fn on_ack(&mut self, w: &mut Window, ack: &Ack) {
+        // A window that is not used says nothing about the path (RFC 7661): a flow limited by its
+        // application or its receiver does not grow.
+        if u64::from(ack.flight) + u64::from(ack.acked.max(ack.smss)) < u64::from(w.cwnd) {
+            return;
+        }
+        if w.cwnd < w.ssthresh {
+            //= RFC 5681 3.1 (equation 2), with L x SMSS (RFC 9406 4.3)
+            w.cwnd = w.cwnd.saturating_add(ack.acked.min(ack.limit * ack.smss));
+        } else {
+            //= RFC 5681 3.1 (equation 3): one SMSS per window of acknowledged data
+            self.counted = self.counted.saturating_add(ack.acked);
+            if self.counted >= w.cwnd {
+                self.counted -= w.cwnd;
+                w.cwnd = w.cwnd.saturating_add(ack.smss);
+            }
+        }
+    }
+
+    fn on_loss(&mut self, w: &mut Window, flight: u32, smss: u32) {
+        //= RFC 5681 3.1 (equation 4)
+        w.ssthresh = (flight / 2).max(2 * smss);
+        self.counted = 0;
+    }
+
+    fn on_timeout(&mut self, w: &mut Window, flight: u32, smss: u32, first: bool) {
+        if first {
+            self.on_loss(w, flight, smss);
+        }
+        w.cwnd = smss; // the loss window
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMSS: u32 = 1000;
+
+    fn ack(acked: u32, flight: u32) -> Ack {
+        Ack { acked, smss: SMSS, flight, limit: 8 }
+    }
+
+    #[test]
+    fn slow_start_doubles_and_avoidance_adds_one_per_window() {
+        let mut w = Window { cwnd: 10 * SMSS, ssthresh: 40 * SMSS };
+        let mut r = Reno::default();
+        for _ in 0..10 {
+            let f = w.cwnd;
+            r.on_ack(&mut w, &ack(SMSS, f));
+        }
+        assert_eq!(w.cwnd, 20 * SMSS);
+        w.ssthresh = w.cwnd;
+        for _ in 0..20 {
+            let f = w.cwnd;
+            r.on_ack(&mut w, &ack(SMSS, f));
+        }
+        assert_eq!(w.cwnd, 21 * SMSS);
+    }
+
+    #[test]
+    fn an_unused_window_does_not_grow_and_acks_are_counted_by_octets() {
+        let mut w = Window { cwnd: 10 * SMSS, ssthresh: u32::MAX };
+        let mut r = Reno::default();
+        r.on_ack(&mut w, &ack(SMSS, 2 * SMSS));
+        assert_eq!(w.cwnd, 10 * SMSS);
+        r.on_ack(&mut w, &ack(1, 10 * SMSS));
+        assert_eq!(w.cwnd, 10 * SMSS + 1, "ACK division gains nothing");
+        r.on_ack(&mut w, &ack(1 << 20, 1 << 20));
+        assert_eq!(w.cwnd, 18 * SMSS + 1, "an ACK for very much counts as L segments");
+    }
+
+    #[test]
+    fn losses_halve_and_timeouts_restart() {
+        let mut w = Window { cwnd: 20 * SMSS, ssthresh: u32::MAX };
+        let mut r = Reno::default();
+        r.on_loss(&mut w, 20 * SMSS, SMSS);
+        assert_eq!(w.ssthresh, 10 * SMSS);
+        r.on_timeout(&mut w, 3 * SMSS, SMSS, true);
+        assert_eq!((w.ssthresh, w.cwnd), (2 * SMSS, SMSS));
+        r.on_timeout(&mut w, 100 * SMSS, SMSS, false);
+        assert_eq!(w.ssthresh, 2 * SMSS, "the same loss is not counted twice");
+    }
+}

@@ -1,0 +1,97 @@
+//! The sending half: SND.* and what decides how much may be sent, and what again.
+//!
+//! `una <= cursor <= nxt`: everything before `una` is acknowledged, everything before `nxt` was sent once, and
+//! `cursor` is what goes next. After a retransmission timeout the cursor goes back to `una`, and what it passes
+//! until it meets `nxt` again is sent again.
+
+pub mod congestion;
+mod queue;
+pub mod recovery;
+mod rtt;
+
+pub use queue::SendQueue;
+pub use rtt::Rtt;
+
+use crate::time::Instant;
+use congestion::{Congestion, Window};
+use recovery::NewReno;
+use synfin_wire::SeqNum;
+
+/// Send-sequence variables and their surroundings.
+#[derive(Debug)]
+pub struct Snd {
+    /// ISS.
+    pub iss: SeqNum,
+    /// SND.UNA: the oldest unacknowledged.
+    pub una: SeqNum,
+    /// SND.NXT: the next that was never sent.
+    pub nxt: SeqNum,
+    /// The next to go out; behind `nxt` while what was sent is sent again.
+    pub cursor: SeqNum,
+    /// SND.UP: the octet after the urgent data; equal to `una` or before it when there is none.
+    pub up: SeqNum,
+    /// SND.WND, in octets.
+    pub wnd: u32,
+    /// SND.WL1: the segment of the last window update.
+    pub wl1: SeqNum,
+    /// SND.WL2: the acknowledgment of the last window update.
+    pub wl2: SeqNum,
+    /// MAX.SND.WND (RFC 5961 5.2, RFC 9293 3.8.6.2.1).
+    pub max_wnd: u32,
+    /// The most text per segment, timestamps already taken off.
+    pub mss: u16,
+    /// Snd.Wind.Shift.
+    pub shift: u8,
+    /// The user has closed this direction: a FIN follows the queue.
+    pub fin: bool,
+    /// Retransmissions, or probes, since the last acknowledgment.
+    pub retries: u8,
+    /// Unacknowledged keepalive probes.
+    pub keepalives: u8,
+    /// The end of the last segment smaller than the MSS (Minshall's variant of Nagle's algorithm).
+    pub small_end: SeqNum,
+    /// cwnd and ssthresh.
+    pub window: Window,
+    /// The algorithm that moves them.
+    pub congestion: Congestion,
+    /// What was lost.
+    pub recovery: NewReno,
+    /// Round-trip time and retransmission timeout.
+    pub rtt: Rtt,
+    /// When text was last sent (RFC 5681 4.1).
+    pub last_sent: Instant,
+    /// The text from `una` on.
+    pub queue: SendQueue,
+}
+
+impl Snd {
+    /// Octets that were sent and not acknowledged (FlightSize, RFC 5681 2).
+    pub fn flight(&self) -> u32 {
+        self.nxt.since(self.una)
+    }
+
+    /// Octets out since the cursor was last at `una`.
+    pub fn out(&self) -> u32 {
+        self.cursor.since(self.una)
+    }
+
+    /// The sequence number of our FIN, if it is queued: right behind the text.
+    pub fn fin_seq(&self) -> Option<SeqNum> {
+        self.fin.then(|| self.queue.end())
+    }
+
+    /// Whether our FIN was sent.
+    pub fn fin_sent(&self) -> bool {
+        self.fin_seq().is_some_and(|f| self.nxt.gt(f))
+    }
+
+    /// Whether something waits that the cursor has not passed.
+    pub fn has_pending(&self) -> bool {
+        self.cursor.lt(self.queue.end() + u32::from(self.fin))
+    }
+
+    /// What the send window still admits, in octets.
+    pub fn usable(&self) -> u32 {
+        (self.una + self.wnd).diff(self.cursor).max(0) as u32
+    }
+}

@@ -1,0 +1,136 @@
+//! Fast retransmit and fast recovery (RFC 5681 3.2, RFC 6582) with limited transmit (RFC 3042).
+
+use crate::snd::congestion::Window;
+use synfin_wire::SeqNum;
+
+/// The state of recovery. `recover` is the RFC's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewReno {
+    /// Duplicate acknowledgments in a row.
+    pub dupacks: u8,
+    /// Whether fast recovery is on.
+    pub active: bool,
+    /// The highest sequence number sent when recovery began, or at the last timeout.
+    pub recover: SeqNum,
+    /// The first unacknowledged segment is to be sent again now.
+    pub again: bool,
+    /// Whether this is the first partial acknowledgment of a recovery (it restarts the timer, RFC 6582 3.2 step 3).
+    first_partial: bool,
+}
+
+/// What an acknowledgment means for recovery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing: congestion control takes it.
+    Open,
+    /// Recovery begins: ssthresh is to be set, then [`NewReno::enter`].
+    Enter,
+    /// A partial acknowledgment; true if the timer is to be restarted.
+    Partial(bool),
+    /// Recovery has ended.
+    Left,
+    /// More of the same.
+    Stay,
+}
+
+impl NewReno {
+    /// Before any loss.
+    pub fn new(iss: SeqNum) -> NewReno {
+        NewReno { dupacks: 0, active: false, recover: iss, again: false, first_partial: false }
+    }
+
+    /// A duplicate acknowledgment for `una`, with `nxt` the next to be sent.
+    //= RFC 5681 3.2 RFC 6582 3.2 (step 2)
+    pub fn on_duplicate(&mut self, una: SeqNum, window: &mut Window, smss: u32) -> Step {
+        self.dupacks = self.dupacks.saturating_add(1);
+        if self.active {
+            // Step 4 of RFC 5681 3.2: each further duplicate says that a segment has left the network.
+            window.cwnd = window.cwnd.saturating_add(smss);
+            return Step::Stay;
+        }
+        // RFC 6582 4.1: not again for what was already recovered, or sent before the timeout.
+        if self.dupacks == 3 && una.gt(self.recover) { Step::Enter } else { Step::Stay }
+    }
+
+    /// Begins recovery; ssthresh was set by congestion control.
+    pub fn enter(&mut self, nxt: SeqNum, window: &mut Window, smss: u32) {
+        self.active = true;
+        self.again = true;
+        self.first_partial = true;
+        self.recover = nxt;
+        window.cwnd = window.ssthresh.saturating_add(3 * smss);
+    }
+
+    /// New data up to `una` was acknowledged, `acked` octets of it; `flight` is what is left.
+    //= RFC 6582 3.2 (step 3)
+    pub fn on_ack(&mut self, una: SeqNum, acked: u32, flight: u32, window: &mut Window, smss: u32) -> Step {
+        self.dupacks = 0;
+        if !self.active {
+            return Step::Open;
+        }
+        if una.ge(self.recover) {
+            self.active = false;
+            self.again = false;
+            window.cwnd = window.ssthresh.min(flight.max(smss).saturating_add(smss));
+            return Step::Left;
+        }
+        self.again = true;
+        window.cwnd = window.cwnd.saturating_sub(acked).max(smss);
+        if acked >= smss {
+            window.cwnd = window.cwnd.saturating_add(smss);
+        }
+        Step::Partial(core::mem::take(&mut self.first_partial))
+    }
+
+    /// The retransmission timer expired.
+    //= RFC 6582 3.2 (step 4)
+    pub fn on_timeout(&mut self, nxt: SeqNum) {
+        *self = NewReno { recover: nxt, ..NewReno::new(nxt) };
+    }
+
+    /// What limited transmit adds to cwnd.
+    //= RFC 3042 2
+    pub fn limited_transmit(&self, smss: u32) -> u32 {
+        if self.active { 0 } else { u32::from(self.dupacks.min(2)) * smss }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMSS: u32 = 1000;
+
+    #[test]
+    //= RFC 5681 3.2 RFC 6582 3.2
+    fn three_duplicates_partial_and_full_acknowledgment() {
+        let mut w = Window { cwnd: 10 * SMSS, ssthresh: 5 * SMSS };
+        let mut r = NewReno::new(SeqNum(0));
+        let una = SeqNum(1);
+        assert_eq!(r.on_duplicate(una, &mut w, SMSS), Step::Stay);
+        assert_eq!(r.limited_transmit(SMSS), SMSS);
+        assert_eq!(r.on_duplicate(una, &mut w, SMSS), Step::Stay);
+        assert_eq!(r.on_duplicate(una, &mut w, SMSS), Step::Enter);
+        r.enter(una + 10 * SMSS, &mut w, SMSS);
+        assert_eq!((w.cwnd, r.again), (8 * SMSS, true));
+        assert_eq!(r.on_duplicate(una, &mut w, SMSS), Step::Stay);
+        assert_eq!(w.cwnd, 9 * SMSS);
+        r.again = false;
+        assert_eq!(r.on_ack(una + 3 * SMSS, 3 * SMSS, 7 * SMSS, &mut w, SMSS), Step::Partial(true));
+        assert_eq!((w.cwnd, r.again), (7 * SMSS, true));
+        assert_eq!(r.on_ack(una + 4 * SMSS, SMSS, 6 * SMSS, &mut w, SMSS), Step::Partial(false));
+        assert_eq!(r.on_ack(una + 10 * SMSS, 6 * SMSS, 0, &mut w, SMSS), Step::Left);
+        assert_eq!(w.cwnd, 2 * SMSS, "no burst after recovery: cwnd follows what is out");
+    }
+
+    #[test]
+    //= RFC 6582 3.2
+    fn no_second_recovery_for_what_a_timeout_sent_again() {
+        let mut w = Window { cwnd: 10 * SMSS, ssthresh: 5 * SMSS };
+        let mut r = NewReno::new(SeqNum(0));
+        r.on_timeout(SeqNum(5000));
+        for _ in 0..5 {
+            assert_eq!(r.on_duplicate(SeqNum(1000), &mut w, SMSS), Step::Stay);
+        }
+    }
+}

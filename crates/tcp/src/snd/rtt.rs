@@ -1,0 +1,137 @@
+//! Round-trip time and the retransmission timeout (RFC 6298).
+
+use crate::config::TcpConfig;
+use crate::time::{Duration, Instant};
+use synfin_wire::SeqNum;
+
+/// The estimator. All times in microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rtt {
+    /// SRTT; 0 before the first measurement.
+    pub srtt_us: u32,
+    /// RTTVAR.
+    pub rttvar_us: u32,
+    /// RTO without back-off.
+    pub rto_us: u32,
+    /// The least measurement so far.
+    pub min_us: u32,
+    /// How often the timeout was doubled since the last measurement.
+    pub backoff: u8,
+    /// The segment being timed: it ends at `end`, and was sent, once, at `sent`.
+    timing: Option<(SeqNum, Instant)>,
+}
+
+impl Rtt {
+    /// Before any measurement.
+    //= RFC 6298 2.1
+    pub fn new(cfg: &TcpConfig) -> Rtt {
+        Rtt { srtt_us: 0, rttvar_us: 0, rto_us: micros(cfg.rto_initial), min_us: u32::MAX, backoff: 0, timing: None }
+    }
+
+    /// Takes a measurement.
+    //= RFC 6298 2.2 2.3
+    pub fn sample(&mut self, rtt: Duration, cfg: &TcpConfig) {
+        let r = micros(rtt).max(1);
+        self.min_us = self.min_us.min(r);
+        if self.srtt_us == 0 {
+            self.srtt_us = r;
+            self.rttvar_us = r / 2;
+        } else {
+            let (srtt, var) = (u64::from(self.srtt_us), u64::from(self.rttvar_us));
+            self.rttvar_us = ((3 * var + u64::from(self.srtt_us.abs_diff(r))) / 4) as u32;
+            self.srtt_us = ((7 * srtt + u64::from(r)) / 8) as u32;
+        }
+        self.backoff = 0;
+        // K = 4; the clock is finer than a microsecond, so G does not show.
+        let rto = u64::from(self.srtt_us) + 4 * u64::from(self.rttvar_us);
+        self.rto_us = rto.clamp(u64::from(micros(cfg.rto_min)), u64::from(micros(cfg.rto_max))) as u32;
+    }
+
+    /// The timeout with its back-off.
+    //= RFC 6298 5.5
+    pub fn rto(&self, cfg: &TcpConfig) -> Duration {
+        let us = u64::from(self.rto_us) << self.backoff.min(31);
+        Duration::from_micros(us).min(cfg.rto_max)
+    }
+
+    /// Doubles the timeout.
+    pub fn back_off(&mut self) {
+        self.backoff = self.backoff.saturating_add(1);
+    }
+
+    /// New text was sent: if nothing is being timed, this is.
+    pub fn sent(&mut self, end: SeqNum, now: Instant) {
+        if self.timing.is_none() {
+            self.timing = Some((end, now));
+        }
+    }
+
+    /// Something was sent again: what is being timed can no longer be told apart (Karn's algorithm).
+    //= RFC 6298 3
+    pub fn retransmitted(&mut self) {
+        self.timing = None;
+    }
+
+    /// `una` was acknowledged: the measurement, if the timed segment is among it.
+    pub fn acknowledged(&mut self, una: SeqNum, now: Instant) -> Option<Duration> {
+        let (end, sent) = self.timing?;
+        if una.lt(end) {
+            return None;
+        }
+        self.timing = None;
+        Some(now.since(sent))
+    }
+}
+
+fn micros(d: Duration) -> u32 {
+    u32::try_from(d.as_micros()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: fn(u64) -> Duration = Duration::from_millis;
+
+    #[test]
+    //= RFC 6298 2.2 2.3 5.5
+    fn first_and_later_measurements_and_back_off() {
+        let cfg = TcpConfig { rto_min: MS(1), ..TcpConfig::default() };
+        let mut r = Rtt::new(&cfg);
+        assert_eq!(r.rto(&cfg), MS(1000));
+        r.sample(MS(100), &cfg);
+        assert_eq!((r.srtt_us, r.rttvar_us, r.rto_us), (100_000, 50_000, 300_000));
+        r.sample(MS(200), &cfg);
+        assert_eq!((r.srtt_us, r.rttvar_us), (112_500, 62_500));
+        r.back_off();
+        assert_eq!(r.rto(&cfg), Duration::from_micros(2 * 362_500));
+        for _ in 0..40 {
+            r.back_off();
+        }
+        assert_eq!(r.rto(&cfg), cfg.rto_max);
+    }
+
+    #[test]
+    fn zero_and_huge_measurements_are_survived() {
+        let cfg = TcpConfig::default();
+        let mut r = Rtt::new(&cfg);
+        r.sample(Duration::ZERO, &cfg);
+        assert_eq!(r.rto(&cfg), cfg.rto_min);
+        r.sample(Duration::from_secs(1 << 40), &cfg);
+        assert_eq!(r.rto(&cfg), cfg.rto_max);
+    }
+
+    #[test]
+    //= RFC 6298 3
+    fn what_was_sent_again_is_not_measured() {
+        let mut r = Rtt::new(&TcpConfig::default());
+        let at = |ms| Instant::ZERO + MS(ms);
+        r.sent(SeqNum(10), at(0));
+        r.sent(SeqNum(20), at(5));
+        assert_eq!(r.acknowledged(SeqNum(5), at(7)), None);
+        assert_eq!(r.acknowledged(SeqNum(20), at(9)), Some(MS(9)), "the first of the flight is timed");
+        r.sent(SeqNum(30), at(10));
+        r.retransmitted();
+        assert_eq!(r.acknowledged(SeqNum(30), at(20)), None);
+    }
+}

@@ -1,0 +1,60 @@
+//! The retransmission timer (RFC 6298 5), R1 and R2 (RFC 9293 3.8.3).
+
+use super::Ended;
+use crate::cx::Cx;
+use crate::event::{CloseReason, Events};
+use crate::probe::Probe;
+use crate::rule::SendReason;
+use crate::tcb::Tcb;
+use crate::time::Instant;
+
+/// It runs while something is unacknowledged.
+//= RFC 6298 5.1 5.2
+pub(super) fn arm<P: Probe>(t: &mut Tcb, cx: &Cx<'_, P>) {
+    if t.snd.flight() == 0 {
+        t.timers.retransmission = Instant::NEVER;
+    } else if t.timers.retransmission == Instant::NEVER {
+        t.timers.retransmission = cx.now + t.snd.rtt.rto(cx.cfg);
+    }
+}
+
+/// Everything from SND.UNA on goes out again, one segment first; the next timeout is twice as long.
+//= RFC 6298 5.4 5.5 5.6
+//= RFC 9293 3.8.3 MUST-20
+pub(super) fn expired<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>) -> Option<Ended> {
+    if t.snd.flight() == 0 {
+        t.timers.retransmission = Instant::NEVER;
+        return None;
+    }
+    if t.snd.retries >= retry_limit(t, cx) {
+        return Some(Ended { reason: CloseReason::TimedOut, farewell: None });
+    }
+    t.snd.retries += 1;
+    t.snd.rtt.back_off();
+    t.timers.retransmission = cx.now + t.snd.rtt.rto(cx.cfg);
+    if t.snd.retries == cx.cfg.retries1 {
+        t.events |= Events::SLUGGISH;
+    }
+    if t.snd.wnd == 0 {
+        // The peer closed its window over what was sent: that is no sign of congestion, only to be asked again.
+        t.probe_due = Some(SendReason::WindowProbe);
+        return None;
+    }
+    cx.mib.timeouts += 1;
+    let s = &mut t.snd;
+    let (flight, smss) = (s.flight(), u32::from(s.mss));
+    s.congestion.get().on_timeout(&mut s.window, flight, smss, s.retries == 1);
+    s.recovery.on_timeout(s.nxt);
+    s.rtt.retransmitted();
+    s.cursor = s.una;
+    t.sws_override = s.wnd < smss;
+    t.again = SendReason::Timeout;
+    None
+}
+
+/// R2: how often before the connection is given up. A user who has closed waits less long for the kernel of the
+/// connection to go (RFC 9293 3.8.3 leaves the value to us; orphans cost memory and nobody waits for them).
+//= RFC 9293 3.8.3 SHLD-11
+pub(super) fn retry_limit<P: Probe>(t: &Tcb, cx: &Cx<'_, P>) -> u8 {
+    if t.orphan { cx.cfg.orphan_retries.min(cx.cfg.retries2) } else { cx.cfg.retries2 }
+}

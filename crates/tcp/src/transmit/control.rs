@@ -1,0 +1,51 @@
+//! Segments without text: SYN, probes, acknowledgments.
+
+use super::{Kind, Plan};
+use crate::arrives::syn_sent::SynSent;
+use crate::config::TcpConfig;
+use crate::cx::Cx;
+use crate::probe::Probe;
+use crate::rcv::Owed;
+use crate::rule::SendReason;
+use crate::tcb::Tcb;
+use crate::time::{Duration, Instant};
+use synfin_wire::tcp::Flags;
+
+/// The wait after the `retries`-th retransmission of a SYN: 1, 2, 4, 8 .. seconds.
+//= RFC 6298 2.1 5.5
+pub(crate) fn syn_backoff(cfg: &TcpConfig, retries: u8) -> Duration {
+    (cfg.rto_initial * (1 << retries.min(20))).min(cfg.rto_max)
+}
+
+pub(super) fn syn(s: &SynSent) -> Option<Plan> {
+    let why = if s.retries == 0 { SendReason::Syn } else { SendReason::SynRetransmission };
+    s.due.then_some(Plan { kind: Kind::Syn, seq: s.open.iss, len: 0, flags: Flags::SYN, why, gso: 0 })
+}
+
+pub(super) fn syn_sent<P: Probe>(s: &mut SynSent, cx: &Cx<'_, P>) {
+    s.due = false;
+    if s.first_sent == Instant::NEVER {
+        s.first_sent = cx.now;
+        s.retransmission = cx.now + syn_backoff(cx.cfg, 0);
+    }
+}
+
+/// A probe of a shut window carries the next octet (RFC 9293 3.8.6.1); of a silent peer, none: its sequence number,
+/// SND.NXT-1, makes the peer answer (RFC 9293 3.8.4).
+pub(super) fn probe(t: &Tcb) -> Option<Plan> {
+    let why = t.probe_due?;
+    let s = &t.snd;
+    if why == SendReason::Keepalive || !s.has_pending() {
+        let kind = Kind::Keepalive;
+        return Some(Plan { kind, seq: s.nxt - 1, len: 0, flags: Flags::ACK, why, gso: 0 });
+    }
+    let text = s.cursor.lt(s.queue.end());
+    let flags = if text { Flags::ACK } else { Flags::ACK | Flags::FIN };
+    Some(Plan { kind: Kind::WindowProbe, seq: s.cursor, len: u32::from(text), flags, why, gso: 0 })
+}
+
+/// `<SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>`
+pub(super) fn ack(t: &Tcb) -> Option<Plan> {
+    let Owed::Now(why) = t.rcv.ack.owed else { return None };
+    Some(Plan { kind: Kind::Ack, seq: t.snd.nxt, len: 0, flags: Flags::ACK, why, gso: 0 })
+}

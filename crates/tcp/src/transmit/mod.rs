@@ -1,0 +1,187 @@
+//! The one way out. A [`Plan`] says what goes next and changes nothing; a [`Frame`] is that segment, its text
+//! borrowed from the queue; [`Frame::commit`] moves SND.NXT and the timers. A frame the device did not take was not
+//! sent.
+
+mod control;
+mod options;
+mod segmentize;
+
+pub(crate) use control::syn_backoff;
+pub(crate) use options::syn_ack_options;
+
+use crate::buf::Slices;
+use crate::connection::{Connection, Phase};
+use crate::cx::Cx;
+use crate::probe::{Event, Probe};
+use crate::rule::SendReason;
+use synfin_wire::SeqNum;
+use synfin_wire::tcp::{Flags, Header, OptionsBuf};
+
+/// What the link carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The most text in one frame: more than an MSS if the link cuts super-segments itself.
+    pub max_text: u32,
+}
+
+/// What goes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plan {
+    pub(crate) kind: Kind,
+    /// SEG.SEQ.
+    pub seq: SeqNum,
+    /// Octets of text.
+    pub len: u32,
+    /// The control bits.
+    pub flags: Flags,
+    /// Why.
+    pub why: SendReason,
+    /// The size of each piece, if the text is to be cut by the link; else 0.
+    pub gso: u16,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Farewell,
+    Syn,
+    SynAck,
+    /// At the cursor: new text, or what a timeout sends again.
+    AtCursor,
+    /// The first unacknowledged segment again, the cursor stays.
+    AtUna,
+    /// A window probe: one octet at the cursor, which stays.
+    WindowProbe,
+    Keepalive,
+    Ack,
+}
+
+/// A segment on its way. Ports are zero, for the stack to fill in.
+#[derive(Debug)]
+pub struct Frame<'a> {
+    conn: &'a mut Connection,
+    plan: Plan,
+    edge: SeqNum,
+    /// The fixed header.
+    pub hdr: Header,
+    /// The options.
+    pub opts: OptionsBuf,
+}
+
+pub(crate) fn header(seq: SeqNum, ack: SeqNum, flags: Flags, window: u16) -> Header {
+    Header { src_port: 0, dst_port: 0, seq, ack, header_len: 20, flags, window, urgent: 0 }
+}
+
+pub(crate) fn plan<P: Probe>(c: &Connection, cx: &Cx<'_, P>, limits: &Limits) -> Option<Plan> {
+    if let Some(f) = c.farewell {
+        return Some(Plan { kind: Kind::Farewell, seq: f.seq, len: 0, flags: f.flags, why: f.why, gso: 0 });
+    }
+    match &c.phase {
+        Phase::SynSent(s) => control::syn(s),
+        Phase::SynReceived(s) => {
+            let (h, _, why) = s.frame(cx)?;
+            Some(Plan { kind: Kind::SynAck, seq: h.seq, len: 0, flags: h.flags, why, gso: 0 })
+        }
+        Phase::Synchronized(t) => segmentize::again(t)
+            .or_else(|| segmentize::at_cursor(t, cx, limits))
+            .or_else(|| control::probe(t))
+            .or_else(|| control::ack(t)),
+        Phase::Closed => None,
+    }
+}
+
+pub(crate) fn frame<'a, P: Probe>(c: &'a mut Connection, cx: &Cx<'_, P>, plan: Plan) -> Frame<'a> {
+    let mut hdr = header(plan.seq, SeqNum(0), plan.flags, 0);
+    let mut edge = SeqNum(0);
+    let opts = match (&mut c.phase, plan.kind) {
+        (_, Kind::Farewell) => {
+            hdr.ack = c.farewell.map_or(SeqNum(0), |f| f.ack);
+            OptionsBuf::data(c.farewell.and_then(|f| f.ts), &[])
+        }
+        (Phase::SynSent(s), _) => {
+            hdr.window = s.window;
+            OptionsBuf::syn(&s.open.offer.options(cx.cfg, cx.now.as_millis(), None), cx.cfg.layout)
+        }
+        (Phase::SynReceived(s), _) => match s.frame(cx) {
+            Some((h, opts, _)) => {
+                hdr = h;
+                opts
+            }
+            None => OptionsBuf::default(),
+        },
+        (Phase::Synchronized(t), kind) => {
+            hdr.ack = t.rcv.nxt;
+            let (window, e) = t.rcv.offer();
+            hdr.window = window;
+            edge = e;
+            if plan.flags.has(Flags::URG) {
+                //= RFC 9293 3.8.5 SHLD-13 (RFC 6093): the pointer names the octet after the urgent data
+                hdr.urgent = t.snd.up.since(plan.seq).min(65_535) as u16;
+            }
+            t.snd.queue.seek(plan.seq);
+            if kind == Kind::SynAck {
+                hdr.window = window.min(65_535);
+                OptionsBuf::syn(&syn_ack_options(cx.cfg, &t.negotiated, cx.now.as_millis()), cx.cfg.layout)
+            } else {
+                options::segment(t, cx.now)
+            }
+        }
+        (Phase::Closed, _) => OptionsBuf::default(),
+    };
+    hdr.header_len = (20 + opts.len()) as u8;
+    Frame { conn: c, plan, edge, hdr, opts }
+}
+
+impl Frame<'_> {
+    /// The text, in pieces.
+    pub fn payload(&self) -> Slices<'_> {
+        match &self.conn.phase {
+            Phase::Synchronized(t) if self.plan.len > 0 => t.snd.queue.slices(self.plan.seq, self.plan.len),
+            _ => Slices::default(),
+        }
+    }
+
+    /// Octets of text.
+    pub fn len(&self) -> u32 {
+        self.plan.len
+    }
+
+    /// Whether it carries no text.
+    pub fn is_empty(&self) -> bool {
+        self.plan.len == 0
+    }
+
+    /// The size of each piece, if the text is to be cut by the link; else 0.
+    pub fn gso(&self) -> u16 {
+        self.plan.gso
+    }
+
+    /// Why it is sent.
+    pub fn why(&self) -> SendReason {
+        self.plan.why
+    }
+
+    /// The device has taken it.
+    pub fn commit<P: Probe>(self, cx: &mut Cx<'_, P>) {
+        let Frame { conn, plan, edge, hdr, .. } = self;
+        cx.mib.out_segs += u64::from(if plan.gso > 0 { plan.len.div_ceil(u32::from(plan.gso)) } else { 1 });
+        if plan.flags.has(Flags::RST) {
+            cx.mib.out_rsts += 1;
+        }
+        match (&mut conn.phase, plan.kind) {
+            (_, Kind::Farewell) => conn.farewell = None,
+            (Phase::SynSent(s), _) => control::syn_sent(s, cx),
+            (Phase::SynReceived(s), _) => s.sent(cx),
+            (Phase::Synchronized(t), kind) => {
+                if kind == Kind::SynAck {
+                    t.snd.cursor = t.snd.cursor.max(plan.seq + 1);
+                } else {
+                    segmentize::sent(t, cx, &plan, edge);
+                }
+                t.settle(cx);
+            }
+            (Phase::Closed, _) => {}
+        }
+        let state = conn.state();
+        cx.probe.event(cx.now, || Event::Sent { hdr, len: plan.len, why: plan.why, state });
+    }
+}
