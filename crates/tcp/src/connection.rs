@@ -5,6 +5,7 @@ use crate::arrives::{syn_received::SynReceived, syn_sent::SynSent};
 use crate::cx::Cx;
 use crate::event::{CloseReason, Events};
 use crate::probe::{Event, Probe};
+use crate::rcv::ReceiveQueue;
 use crate::rule::{Rule, SendReason, Verdict};
 use crate::segment::Segment;
 use crate::state::State;
@@ -29,6 +30,8 @@ pub struct Connection {
     pub(crate) events: Events,
     /// Closing with linger time zero aborts.
     pub(crate) abort_on_close: bool,
+    /// What came in order before an orderly end, and the user has not taken.
+    pub(crate) unread: ReceiveQueue,
 }
 
 /// Phases are types, states are values: only the synchronized states share a block.
@@ -57,7 +60,15 @@ impl Connection {
     }
 
     pub(crate) fn in_phase(phase: Phase) -> Connection {
-        Connection { phase, reason: None, farewell: None, soft: None, events: Events::default(), abort_on_close: false }
+        Connection {
+            phase,
+            reason: None,
+            farewell: None,
+            soft: None,
+            events: Events::default(),
+            abort_on_close: false,
+            unread: ReceiveQueue::default(),
+        }
     }
 
     /// Handles an arriving segment (RFC 9293 3.10.7).
@@ -154,11 +165,19 @@ impl Connection {
         size_of::<Connection>() + size_of::<Tcb>() + size_of::<crate::tcb::Counters>()
     }
 
+    /// The user lets go of a connection that has ended: what it did not read goes back to the pool.
+    pub fn release(&mut self, pool: &mut crate::buf::Pool) {
+        self.unread.clear(pool);
+    }
+
     /// Ends the connection: buffers go back, and if `farewell` is given it is still sent.
     pub(crate) fn finish<P: Probe>(&mut self, cx: &mut Cx<'_, P>, reason: CloseReason, farewell: Option<Farewell>) {
         if let Phase::Synchronized(t) = &mut self.phase {
-            // What is in order stays readable for the user after an orderly close only.
             self.events |= core::mem::take(&mut t.events);
+            //= RFC 9293 3.10.3: after an orderly end RECEIVEs are still satisfied by the text on hand
+            if reason == CloseReason::Finished && !t.orphan {
+                self.unread = core::mem::take(&mut t.rcv.queue);
+            }
             t.release(cx);
         }
         self.phase = Phase::Closed;

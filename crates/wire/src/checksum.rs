@@ -28,6 +28,19 @@ impl Sum {
         Sum(self.0 + (acc & 0xffff_ffff) + (acc >> 32))
     }
 
+    /// Adds a piece that begins at an odd offset of the whole (if `odd`), and says whether the next one does.
+    ///
+    /// RFC 1071 2(B): the sum of a piece that is shifted by one octet is the sum of the piece with its octets swapped.
+    #[inline]
+    pub fn add_piece(self, odd: bool, bytes: &[u8]) -> (Sum, bool) {
+        let sum = if odd {
+            Sum(self.0 + u64::from(Sum::ZERO.add(bytes).fold().to_be().swap_bytes()))
+        } else {
+            self.add(bytes)
+        };
+        (sum, odd ^ (bytes.len() % 2 == 1))
+    }
+
     /// Adds a 16-bit field given in host order.
     #[inline]
     pub fn add_u16(self, v: u16) -> Sum {
@@ -124,6 +137,15 @@ mod tests {
             let mut whole = even.clone();
             whole.extend_from_slice(&b);
             prop_assert_eq!(Sum::ZERO.add(&even).add(&b).finish(), naive(&whole));
+        }
+
+        #[test]
+        fn pieces_of_any_length_add_up(pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..40), 0..8)) {
+            let (mut sum, mut odd) = (Sum::ZERO, false);
+            for p in &pieces {
+                (sum, odd) = sum.add_piece(odd, p);
+            }
+            prop_assert_eq!(sum.finish(), naive(&pieces.concat()));
         }
 
         #[test]

@@ -70,6 +70,9 @@ impl Connection {
                 // What was too big is lost, and is sent again in smaller pieces at once; the path is not congested.
                 t.snd.cursor = t.snd.una;
                 t.snd.rtt.retransmitted();
+                if t.snd.recovery.active {
+                    t.snd.window.cwnd = t.snd.window.cwnd.min(t.snd.window.ssthresh);
+                }
                 t.snd.recovery.on_timeout(t.snd.nxt);
                 t.snd.window.cwnd = t.snd.window.cwnd.max(u32::from(mss));
             }

@@ -58,6 +58,7 @@ pub(crate) fn synchronized<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &mut 
 }
 
 fn steps<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &mut Segment) -> ControlFlow<Verdict, Rule> {
+    let urgent = seg.seq() + u32::from(seg.hdr.urgent); // before anything is trimmed
     paws::check(t, cx, seg)?; // RFC 7323 5.3
     step1_sequence::check(t, cx, seg)?; // first, check sequence number
     step2_reset::check(t, cx, seg)?; // second, check the RST bit (RFC 5961 3)
@@ -65,7 +66,7 @@ fn steps<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &mut Segment) -> Contro
     step4_syn::check(t, cx, seg)?; // fourth, check the SYN bit (RFC 5961 4)
     t.heard(cx.now);
     let acked = step5_ack::process(t, cx, seg)?; // fifth, check the ACK field
-    step6_urgent::process(t, cx, seg); // sixth, check the URG bit
+    step6_urgent::process(t, seg, urgent); // sixth, check the URG bit
     let fin_at = seg.has(Flags::FIN).then(|| seg.end() - 1);
     let text = step7_text::process(t, cx, seg)?; // seventh, process the segment text
     let fin = step8_fin::process(t, cx, fin_at); // eighth, check the FIN bit
@@ -76,7 +77,7 @@ fn steps<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &mut Segment) -> Contro
 /// peers could else keep answering each other; text is always answered, for its sender will send it again.
 fn owe<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment, rule: Rule) {
     let challenge = matches!(rule, Rule::ResetInWindow | Rule::SynInSynchronized | Rule::AckOfUnsent | Rule::AckTooOld);
-    let limited = challenge || (seg.payload.is_empty() && !seg.has(Flags::FIN) && rule != Rule::KeepaliveProbe);
+    let limited = challenge || rule == Rule::KeepaliveProbe || (seg.payload.is_empty() && !seg.has(Flags::FIN));
     if limited && !t.rcv.ack.may_challenge(cx.now, cx.cfg.challenge_interval) {
         cx.mib.ack_skipped += 1;
         return;

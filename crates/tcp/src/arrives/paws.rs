@@ -20,6 +20,8 @@ pub(super) fn check<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment) ->
             ControlFlow::Break(Verdict::Acked(Rule::Paws))
         }
         Some(_) => ControlFlow::Continue(()),
+        // A SYN is challenged whatever it carries (RFC 5961 4.2).
+        None if seg.has(Flags::SYN) => ControlFlow::Continue(()),
         //= RFC 7323 3.2 (a segment without the option SHOULD be dropped silently)
         None => ControlFlow::Break(Verdict::Dropped(Rule::MissingTimestamp)),
     }

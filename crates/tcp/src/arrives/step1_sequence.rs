@@ -28,7 +28,10 @@ pub(super) fn check<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &mut Segment
         paws::update(t, cx, seg); // the segment that everybody waits for
         return ControlFlow::Continue(());
     }
-    if !acceptable(seg.seq(), seg.len(), nxt, wnd) {
+    // An empty segment exactly at the right edge comes from a peer that has filled our window: its acknowledgment is
+    // as good as any, although the table of 3.4 stops one short.
+    let at_edge = seg.is_empty() && seg.seq() == nxt + wnd && !seg.has(Flags::RST);
+    if !at_edge && !acceptable(seg.seq(), seg.len(), nxt, wnd) {
         return unacceptable(t, cx, seg);
     }
     paws::update(t, cx, seg);
@@ -63,7 +66,6 @@ fn unacceptable<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &mut Segment) ->
         }
         //= RFC 9293 3.8.4: a probe is an empty segment (or one octet of garbage) at SND.NXT-1
         if seg.end().diff(nxt) >= -1 && seg.payload.len() <= 1 && seg.seq() == nxt - 1 && !seg.has(Flags::FIN) {
-            t.heard(cx.now);
             accept_ack(t, cx, seg);
             return ControlFlow::Break(Verdict::Acked(Rule::KeepaliveProbe));
         }
@@ -77,9 +79,11 @@ fn unacceptable<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &mut Segment) ->
 /// The peer is alive, and what it acknowledges in a segment whose text is old is still worth knowing: without it
 /// two ends that both lost their last acknowledgments would only repeat themselves.
 fn accept_ack<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment) {
-    if seg.has(Flags::ACK) && seg.hdr.ack.ge(t.snd.una) && seg.hdr.ack.le(t.snd.nxt) {
-        t.snd.retries = 0;
-        t.snd.keepalives = 0;
+    // Only close behind RCV.NXT, where a retransmission can be: nobody who guesses half of all sequence numbers may
+    // acknowledge for the peer (RFC 5961 5).
+    let near = t.rcv.nxt.since(seg.seq()) <= t.rcv.buf.max(65_535);
+    if near && seg.has(Flags::ACK) && seg.hdr.ack.ge(t.snd.una) && seg.hdr.ack.le(t.snd.nxt) {
+        t.heard(cx.now);
         if seg.hdr.ack.gt(t.snd.una) {
             super::step5_ack::advance(t, cx, seg);
             super::step5_ack::fin_acknowledged(t, cx);

@@ -27,7 +27,8 @@ pub(super) fn process<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment) 
     }
     // The peer lives and answers: a closed window may stay closed for ever (RFC 9293 3.8.6.1, MUST-37).
     if ack.ge(t.snd.una) {
-        t.snd.retries = if t.snd.wnd == 0 { 0 } else { t.snd.retries };
+        // A connection that its user has closed is not kept open for ever, though (RFC 6429 4).
+        t.snd.retries = if t.snd.wnd == 0 && !t.orphan { 0 } else { t.snd.retries };
     }
     let rule = if ack.gt(t.snd.una) {
         advance(t, cx, seg);
@@ -37,7 +38,8 @@ pub(super) fn process<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment) 
         duplicate(t, cx);
         Rule::DuplicateAck
     } else {
-        let changed = update_window(t, cx, seg);
+        //= RFC 9293 3.10.7.4 (fifth): only if SND.UNA =< SEG.ACK
+        let changed = ack.ge(t.snd.una) && update_window(t, cx, seg);
         if changed { Rule::WindowUpdate } else { Rule::PureAck }
     };
     // With a FIN in the same segment both arrows are one (figure 5, note 2): step 8 takes it.
@@ -84,12 +86,16 @@ pub(super) fn advance<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment) 
     if s.up.lt(ack) {
         s.up = ack;
     }
+    if s.small_end.lt(ack) {
+        s.small_end = ack; // dragged along, so that it never falls half the circle behind
+    }
     s.retries = 0;
     t.counters.bytes_acked += u64::from(acked);
     let left = s.flight();
     match s.recovery.on_ack(ack, acked, left, &mut s.window, smss) {
         Step::Open => {
-            let limit = u32::from(cx.cfg.slow_start_limit);
+            //= RFC 3465 2.3: after a timeout L = 1, for one ACK may then cover much that was sent long ago
+            let limit = if s.recovery.after_timeout { 1 } else { u32::from(cx.cfg.slow_start_limit) };
             s.congestion.get().on_ack(&mut s.window, &Ack { acked, smss, flight, limit });
         }
         Step::Partial(restart) => {
@@ -135,6 +141,15 @@ fn update_window<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment) -> bo
         cx.mib.window_shrunk += 1;
     }
     let changed = wnd != s.wnd;
+    if s.wnd == 0 && wnd > 0 {
+        // The window opens: what was probed goes out with the rest, at once, and timers begin anew.
+        s.cursor = s.una;
+        s.rtt.backoff = 0;
+        t.timers.retransmission = crate::time::Instant::NEVER;
+        t.timers.persist = crate::time::Instant::NEVER;
+        t.probe_due = None;
+        t.again = SendReason::Data;
+    }
     s.wnd = wnd;
     s.wl1 = seg.seq();
     s.wl2 = seg.hdr.ack;

@@ -121,6 +121,12 @@ fn out_of_order<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seq: synfin_wire::Seq
 }
 
 impl Tcb {
+    /// The sequence number after the last text that has come, holes included.
+    pub(super) fn text_end(&self) -> synfin_wire::SeqNum {
+        let ahead = self.rcv.holes.as_ref().map_or(0, |h| h.end().saturating_sub(self.received()));
+        self.rcv.nxt + ahead as u32
+    }
+
     /// Octets of text received in order since the beginning, unwrapped.
     fn received(&self) -> u64 {
         self.counters.bytes_received

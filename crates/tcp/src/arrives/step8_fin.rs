@@ -12,7 +12,9 @@ use synfin_wire::SeqNum;
 /// effect when the text before it has come. In ESTABLISHED its acknowledgment may wait for our own FIN: a prompt
 /// close takes three segments.
 pub(super) fn process<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, at: Option<SeqNum>) -> Option<Rule> {
-    if let Some(at) = at.filter(|_| !t.state.peer_closed()) {
+    // A FIN before text that has come is nobody's: it contradicts what the peer has sent.
+    let text_end = t.text_end();
+    if let Some(at) = at.filter(|at| !t.state.peer_closed() && at.ge(text_end)) {
         // Of two FINs in different places the first counts, as with text.
         t.rcv.fin = t.rcv.fin.or(Some(at));
         if at.gt(t.rcv.nxt) {

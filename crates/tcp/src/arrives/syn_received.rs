@@ -34,6 +34,10 @@ pub struct SynReceived {
     pub window: u16,
     /// How often the SYN+ACK was sent again.
     pub retries: u8,
+    /// Our SYN was sent more than once, with or without ACK: its answer tells no round-trip time (RFC 6298 3).
+    pub ambiguous: bool,
+    /// Our SYN was lost: the initial window is one segment (RFC 5681 3.1).
+    pub syn_lost: bool,
     /// A SYN+ACK is to be sent.
     pub due: bool,
     /// Came here from LISTEN.
@@ -73,6 +77,8 @@ impl SynReceived {
             wnd: seg.hdr.window,
             window: Rcv::syn_window(cx.cfg),
             retries: 0,
+            ambiguous: false,
+            syn_lost: false,
             due: true,
             passive: true,
             challenge: false,
@@ -90,7 +96,9 @@ impl SynReceived {
             negotiated: h.negotiated,
             wnd: h.wnd as u16,
             window: s.window,
-            retries: s.retries,
+            retries: 0,
+            ambiguous: true,
+            syn_lost: s.retries > 0,
             due: true,
             passive: false,
             challenge: false,
@@ -117,8 +125,8 @@ impl SynReceived {
             wnd,
             wl,
             edge: self.edge(),
-            syn_lost: self.retries > 0,
-            rtt: (self.retries == 0 && self.first_sent != Instant::NEVER).then(|| now.since(self.first_sent)),
+            syn_lost: self.syn_lost,
+            rtt: (!self.ambiguous && self.first_sent != Instant::NEVER).then(|| now.since(self.first_sent)),
         }
     }
 
@@ -130,6 +138,7 @@ impl SynReceived {
         if syn_again && !(seg.has(Flags::ACK) && !self.passive) {
             // The peer did not get our SYN+ACK. Sent again as it was, with its timer running on: a flood of SYNs
             // makes no more answers than there are SYNs.
+            self.ambiguous |= self.first_sent != Instant::NEVER;
             self.due = true;
             return Outcome::Stays(Verdict::Acked(Rule::SynAgain));
         }
@@ -216,6 +225,8 @@ impl SynReceived {
             return false;
         }
         self.retries += 1;
+        self.ambiguous = true;
+        self.syn_lost = true;
         cx.mib.retrans_segs += 1;
         cx.mib.timeouts += 1;
         self.due = true;
@@ -271,6 +282,7 @@ impl SynReceived {
     pub(crate) fn close<P: Probe>(&mut self, cx: &mut Cx<'_, P>) -> Box<Tcb> {
         let mut state = State::SynReceived;
         cx.transition(&mut state, Trigger::Close);
+        self.ambiguous = true; // nothing was acknowledged, nothing can be measured
         let h = self.handshake(cx.now, u32::from(self.wnd), (self.irs, self.iss));
         let mut tcb = Box::new(Tcb::new(h, state, cx));
         tcb.snd.una = self.iss;

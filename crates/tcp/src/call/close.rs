@@ -40,19 +40,21 @@ impl Connection {
             self.abort(cx, SendReason::Abort);
             return;
         }
-        let unread = match &mut self.phase {
-            Phase::Synchronized(t) => {
-                t.orphan = true;
-                t.rcv.closed = true;
-                !t.rcv.queue.is_empty() && t.state != State::TimeWait
-            }
+        self.release(cx.pool);
+        let unread = match &self.phase {
+            Phase::Synchronized(t) => !t.rcv.queue.is_empty() && t.state != State::TimeWait,
             _ => false,
         };
         if unread {
             cx.mib.abort_on_data += 1;
             self.abort(cx, SendReason::ResetUnread);
-        } else {
-            self.shutdown_write(cx);
+            return;
         }
+        self.shutdown_write(cx);
+        if let Phase::Synchronized(t) = &mut self.phase {
+            t.orphan = true;
+            t.rcv.closed = true;
+        }
+        self.settle(cx);
     }
 }

@@ -25,10 +25,12 @@ impl Connection {
         let n = match self.readable()? {
             Some(t) => {
                 let n = t.rcv.queue.read(out, cx.pool);
-                t.taken(cx, n as u32);
+                if n > 0 {
+                    t.taken(cx, n as u32);
+                }
                 n
             }
-            None => return Ok(0),
+            None => return Ok(self.unread.read(out, cx.pool)),
         };
         if n == 0 && !out.is_empty() {
             return self.nothing();
@@ -39,7 +41,10 @@ impl Connection {
 
     /// Takes the first piece without a copy; `Ok(None)` at the peer's FIN.
     pub fn receive_chunk<P: Probe>(&mut self, cx: &mut Cx<'_, P>) -> Result<Option<Chunk>, ReceiveError> {
-        let Some(t) = self.readable()? else { return Ok(None) };
+        if self.readable()?.is_none() {
+            return Ok(self.unread.pop(cx.pool));
+        }
+        let Some(t) = self.tcb_mut() else { return Ok(None) };
         let Some(c) = t.rcv.queue.pop(cx.pool) else { return self.nothing().map(|_| None) };
         t.taken(cx, c.len() as u32);
         self.settle(cx);
@@ -53,7 +58,7 @@ impl Connection {
                 0 if !out.is_empty() => self.nothing(),
                 n => Ok(n),
             },
-            None => Ok(0),
+            None => Ok(self.unread.peek(out)),
         }
     }
 

@@ -27,6 +27,7 @@ impl Connection {
         if let Some(t) = self.tcb_mut() {
             t.restart_after_idle(cx);
             t.snd.queue.push_copy(&data[..room], cx.pool);
+            t.write_blocked |= room < data.len();
         }
         self.settle(cx);
         Ok(room)

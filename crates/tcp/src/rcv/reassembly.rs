@@ -45,6 +45,11 @@ impl Reassembly {
         self.pieces.len()
     }
 
+    /// Where the last run ends; 0 if there is none.
+    pub fn end(&self) -> u64 {
+        self.runs.last_key_value().map_or(0, |(_, e)| *e)
+    }
+
     /// The run that contains `at`, if any.
     pub fn run_at(&self, at: u64) -> Option<(u64, u64)> {
         self.runs.range(..=at).next_back().map(|(s, e)| (*s, *e)).filter(|(_, e)| at < *e)

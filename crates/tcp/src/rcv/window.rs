@@ -15,7 +15,8 @@ impl Rcv {
         let held = self.queue.pinned() + self.holes.as_ref().map_or(0, |h| h.pinned());
         // Pinned memory is charged up to twice the buffer: beyond that small segments in large buffers would starve us.
         let over = held.saturating_sub(2 * self.buf as usize).min(self.buf as usize) as u32;
-        self.buf.saturating_sub(self.queue.len()).saturating_sub(over)
+        // No field can offer more than 65,535 units.
+        self.buf.saturating_sub(self.queue.len()).saturating_sub(over).min(65_535 << self.shift)
     }
 
     /// The window to put into a header: the value of the field, and the edge it stands for.
@@ -34,7 +35,7 @@ impl Rcv {
         let rounded = free & !(unit - 1);
         let field = if rounded >= promised.saturating_add(step) {
             rounded / unit
-        } else if promised.saturating_add(unit) <= free.saturating_add(SLACK_UNITS * unit) {
+        } else if promised + unit + self.queue.len() <= self.buf.saturating_add(SLACK_UNITS * unit) {
             promised.div_ceil(unit)
         } else {
             promised / unit

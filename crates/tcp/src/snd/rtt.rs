@@ -44,7 +44,7 @@ impl Rtt {
         self.backoff = 0;
         // K = 4; the clock is finer than a microsecond, so G does not show.
         let rto = u64::from(self.srtt_us) + 4 * u64::from(self.rttvar_us);
-        self.rto_us = rto.clamp(u64::from(micros(cfg.rto_min)), u64::from(micros(cfg.rto_max))) as u32;
+        self.rto_us = rto.max(u64::from(micros(cfg.rto_min))).min(u64::from(micros(cfg.rto_max))) as u32;
     }
 
     /// The timeout with its back-off.

@@ -9,14 +9,14 @@ use crate::rule::SendReason;
 use crate::tcb::Tcb;
 use crate::time::Instant;
 
-/// It runs while something waits, nothing is in flight whose acknowledgment could open the window, and the window is
+/// It runs while something waits, nothing is out whose acknowledgment could open the window, and the window is
 /// too small to send. The first probe comes after one RTO (SHLD-29), the next ones at growing distances (SHLD-30).
 //= RFC 9293 3.8.6.1 MUST-36 SHLD-29 SHLD-30
 //= RFC 9293 3.8.6.2.1
 pub(super) fn arm<P: Probe>(t: &mut Tcb, cx: &Cx<'_, P>) {
     let s = &t.snd;
-    let waits = s.flight() == 0 && s.has_pending() && s.usable() < u32::from(s.mss) && t.probe_due.is_none();
-    if !waits || t.sws_override {
+    let waits = s.out() == 0 && s.has_pending() && s.usable() < u32::from(s.mss) && t.probe_due.is_none();
+    if !waits || (t.sws_override && s.usable() > 0) {
         t.timers.persist = Instant::NEVER;
     } else if t.timers.persist == Instant::NEVER {
         let wait = if s.wnd == 0 { s.rtt.rto(cx.cfg) } else { cx.cfg.sws_override };
@@ -35,6 +35,7 @@ pub(super) fn expired<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>) -> Option<Ended
         return Some(Ended { reason: CloseReason::TimedOut, farewell: None });
     }
     t.snd.retries += 1;
+    t.snd.rtt.back_off();
     t.probe_due = Some(SendReason::WindowProbe);
     None
 }

@@ -11,7 +11,8 @@ use crate::time::Instant;
 /// It runs while something is unacknowledged.
 //= RFC 6298 5.1 5.2
 pub(super) fn arm<P: Probe>(t: &mut Tcb, cx: &Cx<'_, P>) {
-    if t.snd.flight() == 0 {
+    // Before a shut window the persist timer is on, also for the octet of a probe.
+    if t.snd.flight() == 0 || (t.snd.wnd == 0 && t.snd.out() == 0) {
         t.timers.retransmission = Instant::NEVER;
     } else if t.timers.retransmission == Instant::NEVER {
         t.timers.retransmission = cx.now + t.snd.rtt.rto(cx.cfg);
@@ -37,6 +38,7 @@ pub(super) fn expired<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>) -> Option<Ended
     }
     if t.snd.wnd == 0 {
         // The peer closed its window over what was sent: that is no sign of congestion, only to be asked again.
+        t.snd.cursor = t.snd.una;
         t.probe_due = Some(SendReason::WindowProbe);
         return None;
     }

@@ -47,5 +47,7 @@ pub(super) fn probe(t: &Tcb) -> Option<Plan> {
 /// `<SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>`
 pub(super) fn ack(t: &Tcb) -> Option<Plan> {
     let Owed::Now(why) = t.rcv.ack.owed else { return None };
-    Some(Plan { kind: Kind::Ack, seq: t.snd.nxt, len: 0, flags: Flags::ACK, why, gso: 0 })
+    // Not beyond the peer's window, or it could not use what is acknowledged (after a probe, or when it has shrunk).
+    let seq = t.snd.nxt.min(t.snd.una + t.snd.wnd);
+    Some(Plan { kind: Kind::Ack, seq, len: 0, flags: Flags::ACK, why, gso: 0 })
 }

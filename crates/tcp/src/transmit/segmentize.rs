@@ -40,7 +40,8 @@ pub(super) fn at_cursor<P: Probe>(t: &Tcb, cx: &Cx<'_, P>, limits: &Limits) -> O
     }
     let mss = u32::from(s.mss).saturating_sub(options::sack_room(t)).max(1);
     let available = s.queue.end().diff(s.cursor).max(0) as u32;
-    let congestion = (s.window.cwnd + s.recovery.limited_transmit(u32::from(s.mss))).saturating_sub(s.out());
+    let congestion =
+        s.window.cwnd.saturating_add(s.recovery.limited_transmit(u32::from(s.mss))).saturating_sub(s.out());
     let usable = s.usable().min(congestion);
     let urg = urgent(t, s.cursor);
     let cap = if urg == Flags::NONE { (limits.max_text / mss).max(1) * mss } else { mss };
@@ -97,7 +98,6 @@ pub(super) fn sent<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, plan: &Plan, edge:
         Kind::WindowProbe => {
             t.again = SendReason::Data;
             t.probe_due = None;
-            s.rtt.back_off();
             cx.mib.win_probe += 1;
         }
         Kind::Keepalive => t.probe_due = None,

@@ -16,6 +16,8 @@ pub struct NewReno {
     pub again: bool,
     /// Whether this is the first partial acknowledgment of a recovery (it restarts the timer, RFC 6582 3.2 step 3).
     first_partial: bool,
+    /// What a timeout sends again is not acknowledged yet.
+    pub after_timeout: bool,
 }
 
 /// What an acknowledgment means for recovery.
@@ -36,7 +38,7 @@ pub enum Step {
 impl NewReno {
     /// Before any loss.
     pub fn new(iss: SeqNum) -> NewReno {
-        NewReno { dupacks: 0, active: false, recover: iss, again: false, first_partial: false }
+        NewReno { dupacks: 0, active: false, recover: iss, again: false, first_partial: false, after_timeout: false }
     }
 
     /// A duplicate acknowledgment for `una`, with `nxt` the next to be sent.
@@ -65,7 +67,13 @@ impl NewReno {
     //= RFC 6582 3.2 (step 3)
     pub fn on_ack(&mut self, una: SeqNum, acked: u32, flight: u32, window: &mut Window, smss: u32) -> Step {
         self.dupacks = 0;
+        if una.ge(self.recover) {
+            self.after_timeout = false;
+        }
         if !self.active {
+            if una.gt(self.recover) {
+                self.recover = una - 1; // dragged along, so that it never falls half the circle behind
+            }
             return Step::Open;
         }
         if una.ge(self.recover) {
@@ -85,7 +93,7 @@ impl NewReno {
     /// The retransmission timer expired.
     //= RFC 6582 3.2 (step 4)
     pub fn on_timeout(&mut self, nxt: SeqNum) {
-        *self = NewReno { recover: nxt, ..NewReno::new(nxt) };
+        *self = NewReno { recover: nxt, after_timeout: true, ..NewReno::new(nxt) };
     }
 
     /// What limited transmit adds to cwnd.

@@ -1,0 +1,63 @@
+//! Settings of a host: sizes of its tables, and what it answers.
+
+use core::time::Duration;
+
+/// The limits of a host. Everything that a stranger can make grow has one.
+#[derive(Debug, Clone)]
+pub struct StackConfig {
+    /// Hop limit of what we send (RFC 9293 3.9.2, MUST-49: configurable; 64 is the recommended default).
+    pub hop_limit: u8,
+    /// First and last ephemeral port (RFC 6056 3.2 recommends the whole range; this is Linux's, so that users' servers keep theirs).
+    pub ephemeral_ports: (u16, u16),
+    /// Connections in all, half-open and TIME-WAIT not counted.
+    pub max_connections: usize,
+    /// Half-open connections of one listener beyond its backlog's own limit, in all.
+    pub max_half_open: usize,
+    /// TIME-WAIT records; beyond it the oldest go first.
+    pub max_time_wait: usize,
+    /// Connections that their user has closed and their peer has not.
+    pub max_orphans: usize,
+    /// Resets for segments that belong to no connection, per second (RFC 5961 10 leaves the figure to us).
+    pub resets_per_second: u32,
+    /// ICMP errors per second (RFC 1812 4.3.2.8, RFC 4443 2.4 (f)).
+    pub icmp_errors_per_second: u32,
+    /// Fragments kept, in octets.
+    pub fragment_memory: usize,
+    /// How long fragments wait for the others (RFC 1122 3.3.2: 60 to 120 s; RFC 8200 4.5: 60 s; Linux: 30 s).
+    pub fragment_timeout: Duration,
+    /// Packets that wait for a link-layer address, per neighbor.
+    pub neighbor_queue: usize,
+    /// Neighbors remembered.
+    pub max_neighbors: usize,
+    /// Path MTUs remembered.
+    pub max_paths: usize,
+    /// Control packets (resets, ICMP, ARP, datagrams) waiting for the device.
+    pub max_control: usize,
+    /// Octets that a UDP socket holds for its user (each datagram is charged 64 octets beside its text).
+    pub udp_receive_buffer: usize,
+    /// Whether echo requests are answered.
+    pub answer_echo: bool,
+}
+
+impl Default for StackConfig {
+    fn default() -> Self {
+        StackConfig {
+            hop_limit: 64,
+            ephemeral_ports: (32_768, 60_999),
+            max_connections: 1 << 20,
+            max_half_open: 1 << 16,
+            max_time_wait: 1 << 17,
+            max_orphans: 1 << 14,
+            resets_per_second: 1_000,
+            icmp_errors_per_second: 1_000,
+            fragment_memory: 1 << 20,
+            fragment_timeout: Duration::from_secs(30),
+            neighbor_queue: 8,
+            max_neighbors: 1_024,
+            max_paths: 1_024,
+            max_control: 1_024,
+            udp_receive_buffer: 212_992,
+            answer_echo: true,
+        }
+    }
+}

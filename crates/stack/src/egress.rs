@@ -1,0 +1,327 @@
+//! Frames out: control packets first, then handshakes, then the connections that have something to send, in turn.
+//!
+//! Headers are written into a buffer of the stack's, the text is borrowed from the connection's queue; the device
+//! gathers both. Only when it has taken the frame does the connection move on.
+
+use crate::cx::tcp_cx;
+use crate::ip::output::{ip_header_len, multicast_mac, pseudo, put_ethernet_header, put_ip_header};
+use crate::link::neighbor::Resolution;
+use crate::link::{LinkId, Medium};
+use crate::stack::Stack;
+use crate::tcp::{Key, Slot};
+use synfin_tcp::{Event, Instant, Limits, Probe, Slices, State};
+use synfin_wire::checksum::Sum;
+use synfin_wire::ethernet::{self, Mac};
+use synfin_wire::tcp::Header;
+use synfin_wire::{Protocol, ipv4};
+
+/// How the device is to cut a super-segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gso {
+    /// Octets of text per segment.
+    pub size: u16,
+    /// Octets of all headers.
+    pub header_len: u16,
+}
+
+/// What the device is to do about the transport checksum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Checksum {
+    /// Nothing: it is complete.
+    Complete,
+    /// Sum from `start` to the end of the frame and put the result at `start + offset`.
+    Partial {
+        /// Where the transport header begins.
+        start: u16,
+        /// Where in it the checksum stands.
+        offset: u16,
+    },
+}
+
+/// A frame on its way out.
+#[derive(Debug)]
+pub struct TxFrame<'a> {
+    /// All headers, or for control packets the whole frame.
+    pub header: &'a [u8],
+    /// The text, in pieces.
+    pub payload: Slices<'a>,
+    /// Whether IPv4 or IPv6, for the device's offload.
+    pub ipv4: bool,
+    /// How to cut it, if it is a super-segment.
+    pub gso: Option<Gso>,
+    /// What to do about the checksum.
+    pub checksum: Checksum,
+}
+
+/// What became of an attempt to send.
+#[derive(Debug, PartialEq, Eq)]
+enum Sent {
+    /// A frame was taken.
+    Taken,
+    /// There was nothing to send.
+    Nothing,
+    /// The device is full.
+    Full,
+}
+
+impl Stack {
+    /// Offers one frame for `link` to `sink`, which says whether the device took it. False if there was none, or if
+    /// it was not taken: then try again when the device has room.
+    pub fn poll_frame<P: Probe>(
+        &mut self,
+        now: Instant,
+        probe: &mut P,
+        link: LinkId,
+        sink: &mut dyn FnMut(&TxFrame<'_>) -> bool,
+    ) -> bool {
+        if let Some(l) = self.links.get_mut(usize::from(link.0))
+            && let Some(frame) = l.control.front()
+        {
+            let at = l.cfg.medium;
+            let v4 = frame.get(if at == Medium::Ip { 0 } else { 14 }).is_none_or(|b| b >> 4 == 4);
+            let tx = TxFrame {
+                header: frame,
+                payload: Slices::default(),
+                ipv4: v4,
+                gso: None,
+                checksum: Checksum::Complete,
+            };
+            if !sink(&tx) {
+                return false;
+            }
+            l.control.pop_front();
+            return true;
+        }
+        for _ in 0..self.tcp.half_due.len() {
+            let Some(i) = self.tcp.half_due.pop_front() else { break };
+            if self.tcp.half.at(i).is_some_and(|h| h.link != link) {
+                self.tcp.half_due.push_back(i);
+                continue;
+            }
+            match self.send_half_open(now, probe, i, sink) {
+                Sent::Taken => return true,
+                Sent::Nothing => {}
+                Sent::Full => {
+                    self.tcp.half_due.push_front(i);
+                    return false;
+                }
+            }
+        }
+        for _ in 0..self.tcp.ready.len() {
+            let Some(i) = self.tcp.ready.pop_front() else { break };
+            if self.tcp.conns.at(i).is_some_and(|e| e.link != link) {
+                self.tcp.ready.push_back(i);
+                continue;
+            }
+            match self.send_connection(now, probe, i, sink) {
+                Sent::Taken => {
+                    // One frame each, in turn: a super-segment at most, so that no flow starves another.
+                    self.tcp.ready.push_back(i);
+                    return true;
+                }
+                Sent::Nothing => {
+                    if let Some(e) = self.tcp.conns.at_mut(i) {
+                        e.ready = false;
+                    }
+                    self.reap(i);
+                }
+                Sent::Full => {
+                    self.tcp.ready.push_front(i);
+                    return false;
+                }
+            }
+        }
+        false
+    }
+
+    /// Whether something may wait to be sent.
+    pub fn wants_to_send(&self) -> bool {
+        !self.tcp.ready.is_empty() || !self.tcp.half_due.is_empty() || self.links.iter().any(|l| !l.control.is_empty())
+    }
+
+    fn send_half_open<P: Probe>(
+        &mut self,
+        now: Instant,
+        probe: &mut P,
+        i: u32,
+        sink: &mut dyn FnMut(&TxFrame<'_>) -> bool,
+    ) -> Sent {
+        let Some(h) = self.tcp.half.at_mut(i) else { return Sent::Nothing };
+        h.ready = false;
+        let (key, cfg) = (h.key, h.cfg);
+        probe.focus(u64::from(Slot::Half(i).token()));
+        let cx = tcp_cx!(self, cfg, now, probe);
+        let Some((hdr, opts, why)) = h.syn.frame(&cx) else { return Sent::Nothing };
+        let (dst, link) = (key.remote().ip(), h.link);
+        let mac = match self.next_hop(now, link, dst) {
+            Hop::Ready(mac) => mac,
+            // The SYN+ACK is sent again by its timer; the client's SYN, too, comes again.
+            Hop::Waits | Hop::Failed => None,
+        };
+        let Some(l) = self.links.get(usize::from(link.0)) else { return Sent::Nothing };
+        if matches!(l.cfg.medium, Medium::Ip) || mac.is_some() {
+            let n = put_headers(&mut self.header, l.mac().zip(mac), &key, hdr, opts.as_slice(), 0, self.cfg.hop_limit);
+            let start = n - 20 - opts.len();
+            let sum = pseudo(key.local().ip(), dst, Protocol::TCP, (n - start) as u32).add(&self.header[start..n]);
+            Header::put_checksum(&mut self.header[start..n], sum.finish());
+            let tx = TxFrame {
+                header: &self.header[..n],
+                payload: Slices::default(),
+                ipv4: dst.is_ipv4(),
+                gso: None,
+                checksum: Checksum::Complete,
+            };
+            if !sink(&tx) {
+                if let Some(h) = self.tcp.half.at_mut(i) {
+                    h.ready = true;
+                }
+                return Sent::Full;
+            }
+            self.mib.ip_out += 1;
+            self.tcp_mib.out_segs += 1;
+            probe.event(now, || Event::Sent { hdr, len: 0, why, state: State::SynReceived });
+        }
+        let Some(h) = self.tcp.half.at_mut(i) else { return Sent::Nothing };
+        h.syn.sent(&tcp_cx!(self, cfg, now, probe));
+        if h.timer.is_none() {
+            h.timer = Some(self.wheel.insert(h.syn.deadline(), Slot::Half(i).token()));
+        }
+        if h.syn.due || h.syn.challenge {
+            h.ready = true;
+            self.tcp.half_due.push_back(i);
+        }
+        Sent::Taken
+    }
+
+    fn send_connection<P: Probe>(
+        &mut self,
+        now: Instant,
+        probe: &mut P,
+        i: u32,
+        sink: &mut dyn FnMut(&TxFrame<'_>) -> bool,
+    ) -> Sent {
+        let Some(e) = self.tcp.conns.at(i) else { return Sent::Nothing };
+        let Some(l) = self.links.get(usize::from(e.link.0)) else { return Sent::Nothing };
+        let limits = Limits { max_text: l.cfg.max_gso.min(MAX_TEXT) };
+        let (cfg, key, link, header_len) = (e.cfg, e.key, e.link, l.header_len());
+        let cx = tcp_cx!(self, cfg, now, probe);
+        let Some(plan) = e.conn.plan_transmit(&cx, &limits) else { return Sent::Nothing };
+        let hop = self.next_hop(now, link, key.remote().ip());
+        if matches!(hop, Hop::Waits) {
+            if !self.tcp.blocked.contains(&i) {
+                self.tcp.blocked.push(i);
+            }
+            return Sent::Nothing;
+        }
+        let Some(e) = self.tcp.conns.at_mut(i) else { return Sent::Nothing };
+        let Some(l) = self.links.get(usize::from(link.0)) else { return Sent::Nothing };
+        probe.focus(u64::from(Slot::Conn(i).token()));
+        let mut cx = tcp_cx!(self, cfg, now, probe);
+        let mut frame = e.conn.frame(&cx, plan);
+        frame.hdr.src_port = key.local().port();
+        frame.hdr.dst_port = key.remote().port();
+        // A neighbor that does not answer is a path that loses everything: timers take it from here.
+        let taken = if let Hop::Ready(mac) = hop {
+            let opts = frame.opts;
+            let macs = l.mac().zip(mac);
+            let n = put_headers(
+                &mut self.header,
+                macs,
+                &key,
+                frame.hdr,
+                opts.as_slice(),
+                frame.len() as usize,
+                self.cfg.hop_limit,
+            );
+            let start = header_len + ip_header_len(key.remote().ip());
+            let segment_len = (n - start) as u32 + frame.len();
+            let sum = pseudo(key.local().ip(), key.remote().ip(), Protocol::TCP, segment_len);
+            let gso = (frame.gso() > 0).then(|| Gso { size: frame.gso(), header_len: n as u16 });
+            let checksum = if l.cfg.tx_checksum {
+                Header::put_checksum(&mut self.header[start..n], sum.fold());
+                Checksum::Partial { start: start as u16, offset: 16 }
+            } else {
+                let whole = sum_of(sum.add(&self.header[start..n]), frame.payload());
+                Header::put_checksum(&mut self.header[start..n], whole.finish());
+                Checksum::Complete
+            };
+            let ipv4 = key.remote().is_ipv4();
+            sink(&TxFrame { header: &self.header[..n], payload: frame.payload(), ipv4, gso, checksum })
+        } else {
+            true
+        };
+        if !taken {
+            return Sent::Full;
+        }
+        self.mib.ip_out += 1;
+        frame.commit(&mut cx);
+        self.set_timer(i);
+        Sent::Taken
+    }
+
+    /// The link-layer address that packets to `dst` go to; none on links without any.
+    fn next_hop(&mut self, now: Instant, link: LinkId, dst: core::net::IpAddr) -> Hop {
+        let Some(l) = self.links.get(usize::from(link.0)) else { return Hop::Failed };
+        if matches!(l.cfg.medium, Medium::Ip) {
+            return Hop::Ready(None);
+        }
+        let Some(route) = self.route(dst) else { return Hop::Failed };
+        let hop = route.gateway.unwrap_or(dst);
+        if let Some(mac) = multicast_mac(hop) {
+            return Hop::Ready(Some(mac));
+        }
+        let limit = self.cfg.max_neighbors;
+        let Some(l) = self.links.get_mut(usize::from(link.0)) else { return Hop::Failed };
+        match l.neighbors.resolve(hop, now, limit) {
+            Resolution::Known(mac) => Hop::Ready(Some(mac)),
+            Resolution::Failed => Hop::Failed,
+            Resolution::Waits => {
+                self.solicit_neighbors(now);
+                Hop::Waits
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Hop {
+    Ready(Option<Mac>),
+    Waits,
+    Failed,
+}
+
+/// The most text in one frame: with headers it must fit the 16 bits of IPv4's total length.
+const MAX_TEXT: u32 = 65_535 - 60 - ipv4::HEADER_LEN as u32;
+
+/// Writes all headers; returns their length.
+fn put_headers(
+    out: &mut [u8],
+    macs: Option<(Mac, Mac)>,
+    key: &Key,
+    hdr: Header,
+    opts: &[u8],
+    text: usize,
+    ttl: u8,
+) -> usize {
+    let (src, dst) = (key.local(), key.remote());
+    let mut at = 0;
+    if let Some((from, to)) = macs {
+        put_ethernet_header(out, to, from, dst.is_ipv4());
+        at = ethernet::HEADER_LEN;
+    }
+    let ip = ip_header_len(dst.ip());
+    let tcp = 20 + opts.len();
+    put_ip_header(&mut out[at..], src.ip(), dst.ip(), Protocol::TCP, tcp + text, ttl);
+    at += ip;
+    let hdr = Header { src_port: src.port(), dst_port: dst.port(), ..hdr };
+    let _ = hdr.emit(opts, &mut out[at..]);
+    at + tcp
+}
+
+fn sum_of(mut sum: Sum, pieces: Slices<'_>) -> Sum {
+    let mut odd = false;
+    for p in pieces {
+        (sum, odd) = sum.add_piece(odd, p);
+    }
+    sum
+}

@@ -1,0 +1,211 @@
+//! Reassembly of fragments (RFC 791 3.2, RFC 8200 4.5, RFC 5722), bounded in memory and time.
+//!
+//! A datagram whose fragments overlap is given up, in both versions: nobody sends such in good faith, and every
+//! known attack on reassembly does (RFC 5722 demands it for IPv6, Linux does so for IPv4 too). An exact repetition is a
+//! duplicate, and harmless.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use core::time::Duration;
+use synfin_tcp::Instant;
+
+/// What belongs together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Key {
+    pub src: IpAddr,
+    pub dst: IpAddr,
+    pub ident: u32,
+    pub protocol: u8,
+}
+
+#[derive(Debug)]
+struct Datagram {
+    pieces: BTreeMap<u32, Vec<u8>>,
+    /// Its length, once the last fragment has come.
+    len: Option<u32>,
+    expires: Instant,
+    /// Given up: what still comes is dropped.
+    dead: bool,
+}
+
+/// What a fragment leads to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Others are missing.
+    Waits,
+    /// The whole datagram.
+    Whole(Vec<u8>),
+    /// It, or the datagram with it, is dropped.
+    Failed,
+}
+
+/// The datagrams that are incomplete.
+#[derive(Debug, Default)]
+pub(crate) struct Fragments {
+    datagrams: BTreeMap<Key, Datagram>,
+    memory: usize,
+}
+
+/// What a record costs beside its octets.
+const OVERHEAD: usize = 128;
+
+impl Fragments {
+    /// Octets held.
+    pub(crate) fn memory(&self) -> usize {
+        self.memory
+    }
+
+    /// A fragment at `offset`, with more to come or not.
+    pub(crate) fn add(
+        &mut self,
+        key: Key,
+        offset: u16,
+        more: bool,
+        data: &[u8],
+        now: Instant,
+        timeout: Duration,
+        limit: usize,
+    ) -> Outcome {
+        if data.is_empty() {
+            return Outcome::Failed;
+        }
+        let (start, end) = (u32::from(offset), u32::from(offset) + data.len() as u32);
+        if end > 65_535 {
+            self.kill(&key);
+            return Outcome::Failed;
+        }
+        let cost = data.len() + OVERHEAD;
+        if self.memory + cost > limit {
+            self.expire(now);
+            if self.memory + cost > limit {
+                return Outcome::Failed; // the old ones are older: whoever comes first is served
+            }
+        }
+        let d = self.datagrams.entry(key).or_insert_with(|| Datagram {
+            pieces: BTreeMap::new(),
+            len: None,
+            expires: now + timeout,
+            dead: false,
+        });
+        if d.dead {
+            return Outcome::Failed;
+        }
+        let before = d.pieces.range(..=start).next_back().map(|(s, p)| (*s, *s + p.len() as u32));
+        let after = d.pieces.range(start..).next().map(|(s, p)| (*s, *s + p.len() as u32));
+        if before == Some((start, end)) && d.pieces.get(&start).is_some_and(|p| p[..] == *data) {
+            return Outcome::Waits;
+        }
+        let overlaps = before.is_some_and(|(_, e)| e > start) || after.is_some_and(|(s, _)| s < end);
+        let beyond = d.len.is_some_and(|l| end > l || (!more && end != l));
+        let short = !more && d.pieces.last_key_value().is_some_and(|(s, p)| s + p.len() as u32 > end);
+        if overlaps || beyond || short {
+            self.kill(&key);
+            return Outcome::Failed;
+        }
+        if !more {
+            d.len = Some(end);
+        }
+        d.pieces.insert(start, data.to_vec());
+        self.memory += cost;
+        let have: u32 = d.pieces.values().map(|p| p.len() as u32).sum();
+        if d.len != Some(have) {
+            return Outcome::Waits;
+        }
+        let whole: Vec<u8> = d.pieces.values().flatten().copied().collect();
+        self.forget(&key);
+        Outcome::Whole(whole)
+    }
+
+    /// Gives up what has waited too long; returns how many.
+    pub(crate) fn expire(&mut self, now: Instant) -> usize {
+        let old: Vec<Key> = self.datagrams.iter().filter(|(_, d)| d.expires <= now).map(|(k, _)| *k).collect();
+        for k in &old {
+            self.forget(k);
+        }
+        old.len()
+    }
+
+    /// When [`Fragments::expire`] has something to do.
+    pub(crate) fn next_deadline(&self) -> Instant {
+        self.datagrams.values().map(|d| d.expires).min().unwrap_or(Instant::NEVER)
+    }
+
+    fn cost(d: &Datagram) -> usize {
+        d.pieces.values().map(|p| p.len() + OVERHEAD).sum()
+    }
+
+    fn kill(&mut self, key: &Key) {
+        if let Some(d) = self.datagrams.get_mut(key) {
+            self.memory -= Self::cost(d);
+            d.pieces.clear();
+            d.dead = true;
+        }
+    }
+
+    fn forget(&mut self, key: &Key) {
+        if let Some(d) = self.datagrams.remove(key) {
+            self.memory -= Self::cost(&d);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec;
+
+    fn key(ident: u32) -> Key {
+        let a = IpAddr::from([192, 0, 2, 1]);
+        Key { src: a, dst: a, ident, protocol: 17 }
+    }
+
+    fn add(f: &mut Fragments, ident: u32, offset: u16, more: bool, data: &[u8]) -> Outcome {
+        f.add(key(ident), offset, more, data, Instant::ZERO, Duration::from_secs(30), 100_000)
+    }
+
+    #[test]
+    fn in_any_order_and_twice() {
+        let mut f = Fragments::default();
+        assert_eq!(add(&mut f, 1, 16, false, b"last"), Outcome::Waits);
+        assert_eq!(add(&mut f, 1, 8, true, b"middle.."), Outcome::Waits);
+        assert_eq!(add(&mut f, 1, 8, true, b"middle.."), Outcome::Waits, "an exact duplicate");
+        assert_eq!(add(&mut f, 1, 0, true, b"first..."), Outcome::Whole(b"first...middle..last".to_vec()));
+        assert_eq!(f.memory(), 0);
+    }
+
+    #[test]
+    fn overlap_differing_duplicates_and_lengths_that_disagree_give_the_datagram_up() {
+        for (offset, more, data) in [
+            (4u16, true, &b"overlaps"[..]),
+            (0, true, b"differs."),
+            (0, true, b"longer than it was......"),
+            (0, false, b"end"),
+        ] {
+            let mut f = Fragments::default();
+            assert_eq!(add(&mut f, 1, 0, true, b"first..."), Outcome::Waits);
+            assert_eq!(add(&mut f, 1, offset, more, data), Outcome::Failed, "{offset} {more}");
+            assert_eq!(add(&mut f, 1, 8, false, b"rest"), Outcome::Failed, "and what comes later is dropped");
+            assert_eq!(f.memory(), 0);
+        }
+        let mut f = Fragments::default();
+        assert_eq!(add(&mut f, 1, 8, false, b"end"), Outcome::Waits);
+        assert_eq!(add(&mut f, 1, 16, true, b"beyond.."), Outcome::Failed);
+        assert_eq!(add(&mut f, 2, 65_528, true, &[0; 8]), Outcome::Failed, "beyond 65,535");
+        assert_eq!(add(&mut f, 3, 0, true, b""), Outcome::Failed);
+    }
+
+    #[test]
+    fn never_completed_ones_are_bounded_and_expire() {
+        let mut f = Fragments::default();
+        let mut failed = 0;
+        for i in 0..10_000 {
+            failed += usize::from(add(&mut f, i, 0, true, &vec![0; 1400]) == Outcome::Failed);
+        }
+        assert!(f.memory() <= 100_000 && failed > 9_000);
+        let later = Instant::ZERO + Duration::from_secs(30);
+        assert_eq!(f.next_deadline(), later);
+        assert!(f.expire(later) > 0);
+        assert_eq!((f.memory(), f.next_deadline()), (0, Instant::NEVER));
+    }
+}

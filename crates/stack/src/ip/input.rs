@@ -1,0 +1,200 @@
+//! IP packets in: headers checked, fragments put together, the payload handed to its protocol.
+
+use super::fragments::{Key, Outcome};
+use crate::link::LinkId;
+use crate::stack::{RxChecksum, RxMeta, Stack};
+use core::net::IpAddr;
+use synfin_tcp::{Chunk, Instant, Probe};
+use synfin_wire::icmp::{Message, Unreachable};
+use synfin_wire::ip::Ecn;
+use synfin_wire::ipv6::OptionAction;
+use synfin_wire::{Error, Protocol, ipv4, ipv6};
+
+/// Where a transport payload came from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival {
+    pub link: LinkId,
+    pub src: IpAddr,
+    pub dst: IpAddr,
+    pub hop_limit: u8,
+    pub ecn: Ecn,
+    pub meta: RxMeta,
+    /// Offset of the IP header in the chunk before it was advanced to the payload; ICMP errors quote from there.
+    pub header: usize,
+}
+
+impl Stack {
+    /// An IP packet of either version: the whole of `packet`, link padding included.
+    pub(crate) fn ip_in<P: Probe>(&mut self, now: Instant, probe: &mut P, link: LinkId, packet: Chunk, meta: RxMeta) {
+        self.mib.ip_in += 1;
+        let version = packet.as_slice().first().map(|b| b >> 4);
+        let done = match version {
+            Some(4) => self.ipv4_in(now, probe, link, packet, meta),
+            Some(6) => self.ipv6_in(now, probe, link, packet, meta),
+            _ => Err(Error::BadVersion),
+        };
+        if done.is_err() {
+            self.mib.ip_in_hdr_errors += 1;
+        }
+    }
+
+    fn is_local(&self, dst: IpAddr) -> bool {
+        self.any_address || self.links.iter().flat_map(|l| &l.addrs).any(|a| a.cidr.addr == dst)
+    }
+
+    fn ipv4_in<P: Probe>(
+        &mut self,
+        now: Instant,
+        probe: &mut P,
+        link: LinkId,
+        mut packet: Chunk,
+        meta: RxMeta,
+    ) -> Result<(), Error> {
+        let h = ipv4::Header::parse(packet.as_slice())?;
+        let (src, dst) = (IpAddr::V4(h.src), IpAddr::V4(h.dst));
+        packet.truncate(usize::from(h.total_len));
+        let broadcast = h.dst.is_broadcast() || h.dst.is_multicast() || self.is_subnet_broadcast(h.dst);
+        if !self.is_local(dst) && !broadcast {
+            self.mib.ip_in_addr_errors += 1;
+            self.pool.give(packet);
+            return Ok(());
+        }
+        // A host obeys no source route unless told to (RFC 1122 3.2.1.8 (c)), and nobody has.
+        if h.source_routed {
+            self.mib.ip_in_discards += 1;
+            self.pool.give(packet);
+            return Ok(());
+        }
+        let mut at = Arrival { link, src, dst, hop_limit: h.ttl, ecn: h.ecn, meta, header: usize::from(h.header_len) };
+        if h.is_fragment() {
+            self.mib.reasm_reqds += 1;
+            let key = Key { src, dst, ident: u32::from(h.ident), protocol: h.protocol.0 };
+            let data = &packet.as_slice()[usize::from(h.header_len)..];
+            let (timeout, limit) = (self.cfg.fragment_timeout, self.cfg.fragment_memory);
+            let outcome = self.fragments.add(key, h.fragment_offset, h.more_fragments, data, now, timeout, limit);
+            self.pool.give(packet);
+            let Some(whole) = self.reassembled(outcome) else { return Ok(()) };
+            at.meta = RxMeta { checksum: RxChecksum::Unverified, gso_size: 0 };
+            at.header = 0;
+            self.deliver(now, probe, at, h.protocol, whole, broadcast);
+            return Ok(());
+        }
+        packet.advance(usize::from(h.header_len));
+        self.deliver(now, probe, at, h.protocol, packet, broadcast);
+        Ok(())
+    }
+
+    fn reassembled(&mut self, o: Outcome) -> Option<Chunk> {
+        match o {
+            Outcome::Waits => None,
+            Outcome::Failed => {
+                self.mib.reasm_fails += 1;
+                None
+            }
+            Outcome::Whole(bytes) => {
+                self.mib.reasm_oks += 1;
+                Some(Chunk::copy_of(&bytes))
+            }
+        }
+    }
+
+    fn is_subnet_broadcast(&self, a: core::net::Ipv4Addr) -> bool {
+        self.links.iter().flat_map(|l| &l.addrs).any(|x| match x.cidr.addr {
+            IpAddr::V4(o) if x.cidr.prefix < 31 => {
+                let mask = u32::MAX.checked_shr(u32::from(x.cidr.prefix)).unwrap_or(0);
+                u32::from(o) | mask == u32::from(a)
+            }
+            _ => false,
+        })
+    }
+
+    fn ipv6_in<P: Probe>(
+        &mut self,
+        now: Instant,
+        probe: &mut P,
+        link: LinkId,
+        mut packet: Chunk,
+        meta: RxMeta,
+    ) -> Result<(), Error> {
+        let h = ipv6::Header::parse(packet.as_slice())?;
+        let u = ipv6::upper(packet.as_slice(), &h)?;
+        let (src, dst) = (IpAddr::V6(h.src), IpAddr::V6(h.dst));
+        packet.truncate(ipv6::HEADER_LEN + usize::from(h.payload_len));
+        let group = h.dst.is_multicast();
+        if !(group || self.is_local(dst) || self.is_tentative(h.dst)) {
+            self.mib.ip_in_addr_errors += 1;
+            self.pool.give(packet);
+            return Ok(());
+        }
+        let report = match u.option_action {
+            OptionAction::Skip => None,
+            OptionAction::Discard => Some(None),
+            OptionAction::Report(p) => Some(Some(p)),
+            OptionAction::ReportUnlessMulticast(p) => Some((!group).then_some(p)),
+        };
+        if report.is_some() || u.routed {
+            self.mib.ip_in_discards += 1;
+            if let Some(Some(pointer)) = report {
+                let quoted = packet.as_slice().to_vec();
+                self.icmp_error(now, src, dst, |q| Message::ParameterProblem(2, pointer as u32, q), &quoted);
+            }
+            self.pool.give(packet);
+            return Ok(());
+        }
+        let mut at = Arrival { link, src, dst, hop_limit: h.hop_limit, ecn: h.ecn, meta, header: u.offset };
+        if let Some(f) = u.fragment.filter(|f| !f.is_atomic()) {
+            self.mib.reasm_reqds += 1;
+            let key = Key { src, dst, ident: f.ident, protocol: u.protocol.0 };
+            let data = &packet.as_slice()[u.offset..];
+            let (timeout, limit) = (self.cfg.fragment_timeout, self.cfg.fragment_memory);
+            let outcome = self.fragments.add(key, f.offset, f.more, data, now, timeout, limit);
+            self.pool.give(packet);
+            let Some(whole) = self.reassembled(outcome) else { return Ok(()) };
+            // Neighbor discovery is never fragmented (RFC 6980 5): its hop limit is made to fail.
+            at.hop_limit = at.hop_limit.min(254);
+            at.meta = RxMeta { checksum: RxChecksum::Unverified, gso_size: 0 };
+            at.header = 0;
+            self.deliver(now, probe, at, u.protocol, whole, group);
+            return Ok(());
+        }
+        packet.advance(u.offset);
+        self.deliver(now, probe, at, u.protocol, packet, group);
+        Ok(())
+    }
+
+    fn is_tentative(&self, a: core::net::Ipv6Addr) -> bool {
+        self.links.iter().flat_map(|l| &l.addrs).any(|x| x.cidr.addr == IpAddr::V6(a))
+    }
+
+    fn deliver<P: Probe>(
+        &mut self,
+        now: Instant,
+        probe: &mut P,
+        at: Arrival,
+        protocol: Protocol,
+        payload: Chunk,
+        many: bool,
+    ) {
+        self.mib.ip_in_delivers += 1;
+        match protocol {
+            Protocol::TCP if !many => self.tcp_in(now, probe, at, payload),
+            // A TCP connection is between two hosts (RFC 9293 3.9.2.3, MUST-57).
+            Protocol::TCP => {
+                self.mib.tcp_martian += 1;
+                self.pool.give(payload);
+            }
+            Protocol::UDP => self.udp_in(now, at, payload),
+            Protocol::ICMP if at.src.is_ipv4() => self.icmp_in(now, probe, at, payload, many),
+            Protocol::ICMPV6 if at.src.is_ipv6() => self.icmp_in(now, probe, at, payload, many),
+            Protocol::NO_NEXT => self.pool.give(payload),
+            _ => {
+                self.mib.ip_in_unknown_protos += 1;
+                if !many {
+                    let quoted = crate::icmp::requote(&at, protocol, payload.as_slice());
+                    self.icmp_error(now, at.src, at.dst, |q| Message::Unreachable(Unreachable::Protocol, q), &quoted);
+                }
+                self.pool.give(payload);
+            }
+        }
+    }
+}

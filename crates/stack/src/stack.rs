@@ -1,0 +1,319 @@
+//! The host: its tables, its verbs.
+
+use crate::config::StackConfig;
+use crate::cx::tcp_cx;
+use crate::icmp::EchoReplies;
+use crate::ip::fragments::Fragments;
+use crate::ip::{Cidr, Route};
+use crate::link::{Address, Link, LinkConfig, LinkId, Medium};
+use crate::mib::StackMib;
+use crate::rate::Bucket;
+use crate::tcp::{ConnId, ListenerId, Occupancy, Slot, Tables, TimeWaitTable};
+use crate::timer_wheel::TimerWheel;
+use crate::udp::{UdpId, UdpSockets};
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use synfin_tcp::{Chunk, Instant, Pool, Probe, Rng, TcpConfig, TcpMib, Trigger};
+use synfin_wire::icmp::Message;
+
+/// What the device says of a frame's transport checksum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RxChecksum {
+    /// Nothing: it is verified here.
+    Unverified,
+    /// It is right, or still partial because the frame never crossed a wire: it is trusted.
+    Trusted,
+}
+
+/// What the device says of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RxMeta {
+    /// Of its checksum.
+    pub checksum: RxChecksum,
+    /// The size of the segments that a super-segment was put together from; 0 for a plain frame.
+    pub gso_size: u16,
+}
+
+/// A frame that has arrived.
+#[derive(Debug)]
+pub struct RxFrame {
+    /// Its octets, from the link header on.
+    pub bytes: Chunk,
+    /// Of its checksum.
+    pub checksum: RxChecksum,
+    /// The size of the segments that a super-segment was put together from; 0 for a plain frame.
+    pub gso_size: u16,
+}
+
+/// A socket about which there is something to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SocketEvent {
+    /// See [`Stack::tcp_events`].
+    Tcp(ConnId),
+    /// A connection can be accepted.
+    Listener(ListenerId),
+    /// A datagram, or an error, has come.
+    Udp(UdpId),
+}
+
+/// One host, one shard.
+#[derive(Debug)]
+pub struct Stack {
+    pub(crate) cfg: StackConfig,
+    pub(crate) rng: Rng,
+    pub(crate) secret: [u8; 16],
+    pub(crate) pool: Pool,
+    pub(crate) mib: StackMib,
+    pub(crate) tcp_mib: TcpMib,
+    /// Interned settings; the first are the host's own.
+    pub(crate) configs: Vec<TcpConfig>,
+    pub(crate) links: Vec<Link>,
+    pub(crate) routes: Vec<Route>,
+    /// Path MTUs below the link's.
+    pub(crate) paths: BTreeMap<IpAddr, u32>,
+    /// Whether packets to any address are ours.
+    pub(crate) any_address: bool,
+    pub(crate) fragments: Fragments,
+    pub(crate) fragment_ident: u32,
+    pub(crate) tcp: Tables,
+    pub(crate) udp: UdpSockets,
+    pub(crate) wheel: TimerWheel,
+    pub(crate) port_counter: u32,
+    pub(crate) reset_bucket: Bucket,
+    pub(crate) icmp_bucket: Bucket,
+    pub(crate) echo_replies: EchoReplies,
+    pub(crate) events: VecDeque<SocketEvent>,
+    /// Room for the headers of a frame on its way out.
+    pub(crate) header: Vec<u8>,
+}
+
+impl Stack {
+    /// A host without links. All its randomness comes from `rng`, so the same inputs give the same run.
+    pub fn new(cfg: StackConfig, tcp: TcpConfig, mut rng: Rng) -> Stack {
+        let secret = rng.secret();
+        let mut tables = Tables::default();
+        tables.index.set_secret(rng.secret());
+        Stack {
+            reset_bucket: Bucket::new(cfg.resets_per_second),
+            icmp_bucket: Bucket::new(cfg.icmp_errors_per_second),
+            port_counter: rng.next_u32(),
+            fragment_ident: rng.next_u32(),
+            cfg,
+            rng,
+            secret,
+            pool: Pool::default(),
+            mib: StackMib::default(),
+            tcp_mib: TcpMib::default(),
+            configs: alloc::vec![tcp],
+            links: Vec::new(),
+            routes: Vec::new(),
+            paths: BTreeMap::new(),
+            any_address: false,
+            fragments: Fragments::default(),
+            tcp: tables,
+            udp: UdpSockets::default(),
+            wheel: TimerWheel::default(),
+            echo_replies: EchoReplies::default(),
+            events: VecDeque::new(),
+            header: alloc::vec![0; 160],
+        }
+    }
+
+    /// Adds a link.
+    pub fn add_link(&mut self, now: Instant, cfg: LinkConfig) -> LinkId {
+        let mut link = Link::new(cfg);
+        if matches!(cfg.medium, Medium::Ethernet(_)) {
+            link.solicit = (3, now);
+        }
+        self.links.push(link);
+        LinkId((self.links.len() - 1) as u8)
+    }
+
+    /// Gives a link an address, and a route to its network. An IPv6 address on an Ethernet link is used after
+    /// duplicate address detection, one second later.
+    pub fn add_address(&mut self, now: Instant, link: LinkId, cidr: Cidr) {
+        let Some(l) = self.links.get(usize::from(link.0)) else { return };
+        let tentative_until = match (l.cfg.medium, cidr.addr) {
+            (Medium::Ethernet(_), IpAddr::V6(a)) => self.begin_dad(now, link, a),
+            _ => Instant::ZERO,
+        };
+        if let Some(l) = self.links.get_mut(usize::from(link.0)) {
+            l.addrs.push(Address { cidr, tentative_until });
+        }
+        self.routes.push(Route { network: cidr, link, gateway: None });
+    }
+
+    /// Adds a route.
+    pub fn add_route(&mut self, route: Route) {
+        self.routes.push(route);
+    }
+
+    /// Takes packets to any address for ours, as a gateway does.
+    pub fn set_any_address(&mut self, on: bool) {
+        self.any_address = on;
+    }
+
+    /// Whether an address is ours.
+    pub fn has_address(&self, a: IpAddr) -> bool {
+        self.any_address || self.links.iter().flat_map(|l| &l.addrs).any(|x| x.cidr.addr == a)
+    }
+
+    /// The settings of the host: the default of its connections.
+    pub fn tcp_defaults(&self) -> &TcpConfig {
+        &self.configs[0]
+    }
+
+    pub(crate) fn intern(&mut self, cfg: &TcpConfig) -> u16 {
+        if let Some(i) = self.configs.iter().position(|c| c == cfg) {
+            return i as u16;
+        }
+        // More kinds of settings than a u16 counts: the last ones share a place (no program has so many).
+        if self.configs.len() > usize::from(u16::MAX) {
+            return u16::MAX;
+        }
+        self.configs.push(cfg.clone());
+        (self.configs.len() - 1) as u16
+    }
+
+    /// A buffer for the next frame to be received.
+    pub fn take_buffer(&mut self, size: usize) -> synfin_tcp::BufMut {
+        self.pool.take(size)
+    }
+
+    /// The buffers, to give chunks back.
+    pub fn pool(&mut self) -> &mut Pool {
+        &mut self.pool
+    }
+
+    /// Counters of the host and of the engine.
+    pub fn counters(&self) -> (StackMib, TcpMib) {
+        (self.mib, self.tcp_mib)
+    }
+
+    /// How full the tables are.
+    pub fn occupancy(&self) -> Occupancy {
+        Occupancy {
+            connections: self.tcp.conns.len(),
+            half_open: self.tcp.half.len(),
+            time_wait: self.tcp.waits.len(),
+            listeners: self.tcp.listeners.len(),
+            timers: self.wheel.len(),
+            fragments: self.fragments.memory(),
+            index: self.tcp.index.len(),
+        }
+    }
+
+    /// Octets that a half-open, an idle established and a TIME-WAIT connection occupy, entries in the
+    /// demultiplexer (5 octets at a load of 7/8) and timers included.
+    pub fn footprint() -> (usize, usize, usize) {
+        const INDEX: usize = 6;
+        const TIMER: usize = 24;
+        const GENERATION: usize = 8;
+        (
+            size_of::<crate::tcp::HalfOpen>() + INDEX + TIMER,
+            size_of::<crate::tcp::Entry>() - size_of::<synfin_tcp::Connection>()
+                + synfin_tcp::Connection::footprint()
+                + INDEX
+                + TIMER
+                + GENERATION,
+            TimeWaitTable::RECORD + INDEX,
+        )
+    }
+
+    /// What has happened to a socket.
+    pub fn poll_event(&mut self) -> Option<SocketEvent> {
+        self.events.pop_front()
+    }
+
+    /// Sends an echo request.
+    pub fn ping(&mut self, now: Instant, dst: IpAddr, id: u16, seq: u16, data: &[u8]) -> bool {
+        let Some(src) = self.source_for(dst, now) else { return false };
+        self.send_icmp(now, src, dst, &Message::EchoRequest(id, seq, data))
+    }
+
+    /// An echo reply: who sent it, identifier, sequence number, octets of data, and when it came.
+    pub fn poll_echo_reply(&mut self) -> Option<(IpAddr, u16, u16, usize, Instant)> {
+        self.echo_replies.pop()
+    }
+
+    /// Handles everything that is due at `now`.
+    pub fn on_deadline<P: Probe>(&mut self, now: Instant, probe: &mut P) {
+        while let Some(token) = self.wheel.pop(now) {
+            match Slot::from_token(token) {
+                Slot::Conn(i) => self.connection_deadline(now, probe, i),
+                Slot::Half(i) => self.half_open_deadline(now, probe, i),
+                Slot::Wait(_) => {}
+            }
+        }
+        while let Some(i) = self.tcp.waits.expired(now) {
+            self.end_time_wait(now, probe, i, Trigger::Timeout2Msl);
+        }
+        if self.fragments.next_deadline() <= now {
+            self.mib.reasm_fails += self.fragments.expire(now) as u64;
+        }
+        self.solicit_neighbors(now);
+        self.solicit_routers(now);
+    }
+
+    /// When [`Stack::on_deadline`] wants to be called. It may be earlier than anything is due, never later.
+    pub fn next_deadline(&self, now: Instant) -> Instant {
+        let links = self.links.iter().map(|l| l.neighbors.next_deadline().min(l.solicit.1)).min();
+        self.wheel
+            .next()
+            .min(self.tcp.waits.next_deadline(now))
+            .min(self.fragments.next_deadline())
+            .min(links.unwrap_or(Instant::NEVER))
+    }
+
+    fn connection_deadline<P: Probe>(&mut self, now: Instant, probe: &mut P, i: u32) {
+        let Some(e) = self.tcp.conns.at_mut(i) else { return };
+        e.timer = None;
+        // The deadline may have moved to later without the wheel being told: then it is only set again.
+        if e.conn.next_deadline() <= now {
+            probe.focus(u64::from(Slot::Conn(i).token()));
+            e.conn.on_deadline(&mut tcp_cx!(self, e.cfg, now, probe));
+            self.after_input(now, i);
+        } else {
+            self.set_timer(i);
+        }
+    }
+
+    fn half_open_deadline<P: Probe>(&mut self, now: Instant, probe: &mut P, i: u32) {
+        let Some(h) = self.tcp.half.at_mut(i) else { return };
+        h.timer = None;
+        probe.focus(u64::from(Slot::Half(i).token()));
+        let alive = h.syn.on_deadline(&mut tcp_cx!(self, h.cfg, now, probe));
+        if !alive {
+            self.drop_half_open(i);
+            return;
+        }
+        h.timer = Some(self.wheel.insert(h.syn.deadline(), Slot::Half(i).token()));
+        if h.syn.due && !h.ready {
+            h.ready = true;
+            self.tcp.half_due.push_back(i);
+        }
+    }
+
+    /// Connections that waited for a neighbor may try again.
+    pub(crate) fn wake_blocked(&mut self) {
+        for i in core::mem::take(&mut self.tcp.blocked) {
+            self.tcp.mark_ready(i);
+        }
+    }
+
+    /// What must hold between any two verbs.
+    pub fn check_invariants(&self) {
+        let in_queues: usize = self.tcp.listeners.iter().map(|(_, l)| l.half_open).sum();
+        assert_eq!(in_queues, self.tcp.half.len(), "every half-open connection is in a listener's SYN queue");
+        let indexed = self.tcp.conns.iter().filter(|(_, e)| e.indexed).count();
+        assert_eq!(indexed + self.tcp.half.len() + self.tcp.waits.len(), self.tcp.index.len(), "the index is exact");
+        let orphans = self.tcp.conns.iter().filter(|(_, e)| !e.owned).count();
+        assert_eq!(orphans, self.tcp.orphans);
+        for (_, e) in self.tcp.conns.iter() {
+            if let Some(t) = e.conn.tcb() {
+                t.check_invariants();
+            }
+        }
+    }
+}

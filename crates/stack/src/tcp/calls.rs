@@ -1,0 +1,418 @@
+//! User calls of TCP, by the number of the socket.
+
+use super::{ConnId, Entry, Key, Listener, ListenerId, ListenerStatus, Slot, Tuple};
+use crate::cx::tcp_cx;
+use crate::stack::Stack;
+use alloc::collections::VecDeque;
+use core::net::SocketAddr;
+use synfin_tcp::arrives::closed::Reset;
+use synfin_tcp::call::{ReceiveError, SendError};
+use synfin_tcp::{Chunk, CloseReason, Connection, Cx, Events, Instant, Probe, SendReason, State, Status, TcpConfig};
+use synfin_wire::tcp::Flags;
+
+/// Why a connection could not be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectError {
+    /// No route to the destination.
+    NoRoute,
+    /// The source address is not ours.
+    AddressNotAvailable,
+    /// The four-tuple is in use.
+    AddressInUse,
+    /// All ephemeral ports are in use for this destination.
+    NoPort,
+    /// The table of connections is full.
+    TableFull,
+    /// The destination is no host, or its port is zero.
+    InvalidDestination,
+}
+
+/// Why a port could not be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListenError {
+    /// The address is not ours.
+    AddressNotAvailable,
+    /// The port is taken.
+    AddressInUse,
+}
+
+impl Stack {
+    /// Opens a connection. `local` may leave address and port open (RFC 9293 3.9.1.1, MUST-43 to MUST-45).
+    pub fn tcp_connect<P: Probe>(
+        &mut self,
+        now: Instant,
+        probe: &mut P,
+        local: Option<SocketAddr>,
+        remote: SocketAddr,
+        cfg: &TcpConfig,
+    ) -> Result<ConnId, ConnectError> {
+        self.connect(now, probe, local, remote, cfg, false)
+    }
+
+    /// SEND on a listening socket that names the remote side (RFC 9293 3.10.2, LISTEN): the passive open becomes an
+    /// active one, from the listener's port. The listener is gone, also if this fails.
+    pub fn tcp_connect_from_listener<P: Probe>(
+        &mut self,
+        now: Instant,
+        probe: &mut P,
+        id: ListenerId,
+        remote: SocketAddr,
+    ) -> Result<ConnId, ConnectError> {
+        let l = self.tcp.listeners.get((id.0, id.1)).ok_or(ConnectError::AddressNotAvailable)?;
+        let (local, cfg) = (l.local, self.configs[usize::from(l.cfg)].clone());
+        self.tcp_close_listener(now, probe, id);
+        self.connect(now, probe, Some(local), remote, &cfg, true)
+    }
+
+    fn connect<P: Probe>(
+        &mut self,
+        now: Instant,
+        probe: &mut P,
+        local: Option<SocketAddr>,
+        remote: SocketAddr,
+        cfg: &TcpConfig,
+        from_listen: bool,
+    ) -> Result<ConnId, ConnectError> {
+        if remote.port() == 0 || remote.ip().is_unspecified() || remote.ip().is_multicast() {
+            return Err(ConnectError::InvalidDestination);
+        }
+        if self.tcp.conns.len() >= self.cfg.max_connections {
+            return Err(ConnectError::TableFull);
+        }
+        let route = self.route(remote.ip()).ok_or(ConnectError::NoRoute)?;
+        let addr = match local {
+            Some(l) if !l.ip().is_unspecified() => {
+                if !self.has_address(l.ip()) || l.is_ipv4() != remote.is_ipv4() {
+                    return Err(ConnectError::AddressNotAvailable);
+                }
+                l.ip()
+            }
+            _ => self.source_for(remote.ip(), now).ok_or(ConnectError::NoRoute)?,
+        };
+        let port = match local.map_or(0, |l| l.port()) {
+            0 => self.ephemeral_port(addr, remote).ok_or(ConnectError::NoPort)?,
+            p => p,
+        };
+        let local = SocketAddr::new(addr, port);
+        let key = Key::new(local, remote);
+        if self.tcp.find(&key).is_some() || local == remote {
+            return Err(ConnectError::AddressInUse);
+        }
+        let cfg = self.intern(cfg);
+        let open = self.open_params(now, &key, cfg, route.link);
+        // The engine is opened once to know its number, so that events carry it.
+        let entry = Entry {
+            conn: Connection::open(&mut tcp_cx!(self, cfg, now, &mut ()), open),
+            key,
+            cfg,
+            link: route.link,
+            timer: None,
+            ready: false,
+            owned: true,
+            accepting: None,
+            indexed: true,
+            events: Events::default(),
+            notified: false,
+        };
+        let (i, g) = self.tcp.conns.insert(entry);
+        self.tcp.link_in(&key, Slot::Conn(i));
+        probe.focus(u64::from(Slot::Conn(i).token()));
+        let (mut state, trigger) = if from_listen {
+            (State::Listen, synfin_tcp::Trigger::Send)
+        } else {
+            (State::Closed, synfin_tcp::Trigger::ActiveOpen)
+        };
+        tcp_cx!(self, cfg, now, probe).transition(&mut state, trigger);
+        self.after_input(now, i);
+        Ok(ConnId(i, g))
+    }
+
+    /// Listens on `local`; port 0 takes a free one. `backlog` bounds the SYN queue and the accept queue each.
+    pub fn tcp_listen<P: Probe>(
+        &mut self,
+        now: Instant,
+        probe: &mut P,
+        local: SocketAddr,
+        backlog: usize,
+        cfg: &TcpConfig,
+    ) -> Result<ListenerId, ListenError> {
+        if !local.ip().is_unspecified() && !self.has_address(local.ip()) {
+            return Err(ListenError::AddressNotAvailable);
+        }
+        let port = match local.port() {
+            0 => {
+                let (lo, hi) = self.cfg.ephemeral_ports;
+                let free = |p: &u16| !self.tcp.ports.contains_key(p);
+                (lo..=hi).find(free).ok_or(ListenError::AddressInUse)?
+            }
+            p => p,
+        };
+        let local = SocketAddr::new(local.ip(), port);
+        let clash = |l: &Listener| {
+            l.local.ip() == local.ip()
+                || ((l.local.ip().is_unspecified() || local.ip().is_unspecified())
+                    && l.local.is_ipv4() == local.is_ipv4())
+        };
+        if self.tcp.ports.get(&port).into_iter().flatten().any(|i| self.tcp.listeners.at(*i).is_some_and(clash)) {
+            return Err(ListenError::AddressInUse);
+        }
+        let cfg = self.intern(cfg);
+        let queue = VecDeque::new();
+        let listener = Listener { local, backlog: backlog.max(1), cfg, half_open: 0, queue, dropped: 0, overflowed: 0 };
+        let (i, g) = self.tcp.listeners.insert(listener);
+        self.tcp.ports.entry(port).or_default().push(i);
+        probe.focus(u64::MAX);
+        let mut state = State::Closed;
+        tcp_cx!(self, cfg, now, probe).transition(&mut state, synfin_tcp::Trigger::PassiveOpen);
+        Ok(ListenerId(i, g))
+    }
+
+    /// Takes a finished connection from the accept queue.
+    pub fn tcp_accept(&mut self, id: ListenerId) -> Option<ConnId> {
+        let l = self.tcp.listeners.get_mut((id.0, id.1))?;
+        let i = l.queue.pop_front()?;
+        let e = self.tcp.conns.at_mut(i)?;
+        e.accepting = None;
+        Some(ConnId(i, self.tcp.conns.generation(i)))
+    }
+
+    /// What a listener tells of itself.
+    pub fn tcp_listener_status(&self, id: ListenerId) -> Option<ListenerStatus> {
+        self.tcp.listeners.get((id.0, id.1)).map(Listener::status)
+    }
+
+    /// Closes a listener. What waits in its queues is reset.
+    pub fn tcp_close_listener<P: Probe>(&mut self, now: Instant, probe: &mut P, id: ListenerId) {
+        let Some(l) = self.tcp.listeners.get((id.0, id.1)) else { return };
+        let (port, cfg) = (l.local.port(), l.cfg);
+        let half: alloc::vec::Vec<u32> =
+            self.tcp.half.iter().filter(|(_, h)| h.listener == id.0).map(|(i, _)| i).collect();
+        for i in half {
+            let Some(h) = self.tcp.half.at(i) else { continue };
+            let (tuple, reset) =
+                (h.key.tuple(), Reset { seq: h.syn.iss + 1, ack: h.syn.irs + 1, flags: Flags::RST | Flags::ACK });
+            self.drop_half_open(i);
+            self.send_reset(now, tuple, reset);
+        }
+        while let Some(c) = self.tcp_accept(id) {
+            self.tcp_abort(now, probe, c);
+        }
+        self.tcp.listeners.remove(id.0);
+        if let Some(list) = self.tcp.ports.get_mut(&port) {
+            list.retain(|i| *i != id.0);
+            if list.is_empty() {
+                self.tcp.ports.remove(&port);
+            }
+        }
+        probe.focus(u64::MAX);
+        let mut state = State::Listen;
+        tcp_cx!(self, cfg, now, probe).transition(&mut state, synfin_tcp::Trigger::Close);
+    }
+
+    /// Runs `f` on the connection with its context, and draws the consequences.
+    fn with<P: Probe, R>(
+        &mut self,
+        now: Instant,
+        probe: &mut P,
+        id: ConnId,
+        f: impl FnOnce(&mut Connection, &mut Cx<'_, P>) -> R,
+    ) -> Option<R> {
+        let e = self.tcp.conns.get_mut((id.0, id.1)).filter(|e| e.owned)?;
+        probe.focus(u64::from(Slot::Conn(id.0).token()));
+        let r = f(&mut e.conn, &mut tcp_cx!(self, e.cfg, now, probe));
+        self.after_input(now, id.0);
+        Some(r)
+    }
+
+    /// Queues as much of `data` as there is room for.
+    pub fn tcp_send<P: Probe>(
+        &mut self,
+        now: Instant,
+        probe: &mut P,
+        id: ConnId,
+        data: &[u8],
+    ) -> Result<usize, SendError> {
+        self.with(now, probe, id, |c, cx| c.send(cx, data)).unwrap_or(Err(SendError::Closed(CloseReason::Finished)))
+    }
+
+    /// Queues `data` without a copy.
+    pub fn tcp_send_chunk<P: Probe>(
+        &mut self,
+        now: Instant,
+        probe: &mut P,
+        id: ConnId,
+        data: Chunk,
+    ) -> Result<usize, SendError> {
+        self.with(now, probe, id, |c, cx| c.send_chunk(cx, data))
+            .unwrap_or(Err(SendError::Closed(CloseReason::Finished)))
+    }
+
+    /// Queues as much of `data` as there is room for; its last octet ends urgent data.
+    pub fn tcp_send_urgent<P: Probe>(
+        &mut self,
+        now: Instant,
+        probe: &mut P,
+        id: ConnId,
+        data: &[u8],
+    ) -> Result<usize, SendError> {
+        self.with(now, probe, id, |c, cx| c.send_urgent(cx, data))
+            .unwrap_or(Err(SendError::Closed(CloseReason::Finished)))
+    }
+
+    /// Copies out what has come; `Ok(0)` at the peer's FIN.
+    pub fn tcp_receive<P: Probe>(
+        &mut self,
+        now: Instant,
+        probe: &mut P,
+        id: ConnId,
+        out: &mut [u8],
+    ) -> Result<usize, ReceiveError> {
+        self.with(now, probe, id, |c, cx| c.receive(cx, out))
+            .unwrap_or(Err(ReceiveError::Closed(CloseReason::Finished)))
+    }
+
+    /// Takes what has come without a copy; `Ok(None)` at the peer's FIN.
+    pub fn tcp_receive_chunk<P: Probe>(
+        &mut self,
+        now: Instant,
+        probe: &mut P,
+        id: ConnId,
+    ) -> Result<Option<Chunk>, ReceiveError> {
+        self.with(now, probe, id, |c, cx| c.receive_chunk(cx))
+            .unwrap_or(Err(ReceiveError::Closed(CloseReason::Finished)))
+    }
+
+    /// Copies without taking.
+    pub fn tcp_peek(&mut self, id: ConnId, out: &mut [u8]) -> Result<usize, ReceiveError> {
+        match self.tcp.conns.get_mut((id.0, id.1)) {
+            Some(e) => e.conn.peek(out),
+            None => Err(ReceiveError::Closed(CloseReason::Finished)),
+        }
+    }
+
+    /// Closes the sending direction.
+    pub fn tcp_shutdown_write<P: Probe>(&mut self, now: Instant, probe: &mut P, id: ConnId) {
+        self.with(now, probe, id, |c, cx| c.shutdown_write(cx));
+    }
+
+    /// Closes both directions; the number is not valid any more. What was written is still delivered.
+    pub fn tcp_close<P: Probe>(&mut self, now: Instant, probe: &mut P, id: ConnId) {
+        let crowded = self.tcp.orphans >= self.cfg.max_orphans;
+        self.mib.abort_on_memory += u64::from(crowded);
+        let close = |c: &mut Connection, cx: &mut Cx<'_, P>| {
+            if crowded {
+                c.abort(cx, SendReason::Abort);
+            } else {
+                c.close(cx);
+            }
+        };
+        if self.with(now, probe, id, close).is_some() {
+            self.disown(id);
+        }
+    }
+
+    /// Resets the connection; the number is not valid any more.
+    pub fn tcp_abort<P: Probe>(&mut self, now: Instant, probe: &mut P, id: ConnId) {
+        if self.with(now, probe, id, |c, cx| c.abort(cx, SendReason::Abort)).is_some() {
+            self.disown(id);
+        }
+    }
+
+    fn disown(&mut self, id: ConnId) {
+        if let Some(e) = self.tcp.conns.get_mut((id.0, id.1)) {
+            e.owned = false;
+            self.tcp.orphans += 1;
+            self.reap(id.0);
+        }
+    }
+
+    /// Closing with linger time zero resets.
+    pub fn tcp_set_linger_zero(&mut self, id: ConnId, on: bool) {
+        if let Some(e) = self.tcp.conns.get_mut((id.0, id.1)) {
+            e.conn.set_abort_on_close(on);
+        }
+    }
+
+    /// Changes the settings of a connection.
+    pub fn tcp_configure<P: Probe>(
+        &mut self,
+        now: Instant,
+        probe: &mut P,
+        id: ConnId,
+        change: impl FnOnce(&mut TcpConfig),
+    ) {
+        let Some(e) = self.tcp.conns.get((id.0, id.1)) else { return };
+        let mut cfg = self.configs[usize::from(e.cfg)].clone();
+        change(&mut cfg);
+        let n = self.intern(&cfg);
+        if let Some(e) = self.tcp.conns.get_mut((id.0, id.1)) {
+            e.cfg = n;
+        }
+        // Timers follow the settings.
+        self.with(now, probe, id, |c, cx| c.on_deadline(cx));
+    }
+
+    /// The settings of a connection.
+    pub fn tcp_config(&self, id: ConnId) -> Option<&TcpConfig> {
+        self.tcp.conns.get((id.0, id.1)).and_then(|e| self.configs.get(usize::from(e.cfg)))
+    }
+
+    /// What has happened to the connection since the last call.
+    pub fn tcp_events(&mut self, id: ConnId) -> Events {
+        match self.tcp.conns.get_mut((id.0, id.1)) {
+            Some(e) => {
+                e.notified = false;
+                core::mem::take(&mut e.events)
+            }
+            None => Events::CLOSED,
+        }
+    }
+
+    /// The state of the connection. After TIME-WAIT is over it is CLOSED.
+    pub fn tcp_state(&self, id: ConnId) -> State {
+        match self.tcp.conns.get((id.0, id.1)) {
+            Some(e) if e.conn.state() == State::TimeWait => match self.tcp.find(&e.key) {
+                Some(Slot::Wait(_)) => State::TimeWait,
+                _ => State::Closed,
+            },
+            Some(e) => e.conn.state(),
+            None => State::Closed,
+        }
+    }
+
+    /// The state of whatever there is for a four-tuple.
+    pub fn tcp_state_of(&self, tuple: Tuple) -> State {
+        match self.tcp.find(&Key::new(tuple.local, tuple.remote)) {
+            Some(Slot::Conn(i)) => self.tcp.conns.at(i).map_or(State::Closed, |e| e.conn.state()),
+            Some(Slot::Half(_)) => State::SynReceived,
+            Some(Slot::Wait(_)) => State::TimeWait,
+            None => State::Closed,
+        }
+    }
+
+    /// Why the connection ended, once it has.
+    pub fn tcp_reason(&self, id: ConnId) -> Option<CloseReason> {
+        self.tcp.conns.get((id.0, id.1)).and_then(|e| e.conn.reason())
+    }
+
+    /// Whether a receive would return at once.
+    pub fn tcp_is_readable(&self, id: ConnId) -> bool {
+        self.tcp.conns.get((id.0, id.1)).is_none_or(|e| e.conn.is_readable())
+    }
+
+    /// Its four-tuple.
+    pub fn tcp_tuple(&self, id: ConnId) -> Option<Tuple> {
+        self.tcp.conns.get((id.0, id.1)).map(|e| e.key.tuple())
+    }
+
+    /// The four-tuple behind the number that an observer is told, while the record exists.
+    pub fn observed_tuple(&self, connection: u64) -> Option<Tuple> {
+        let token = u32::try_from(connection).ok()?;
+        self.tcp.key_of(Slot::from_token(token)).map(Key::tuple)
+    }
+
+    /// A snapshot of it.
+    pub fn tcp_status(&self, id: ConnId) -> Option<Status> {
+        self.tcp.conns.get((id.0, id.1)).map(|e| e.conn.status())
+    }
+}

@@ -1,0 +1,416 @@
+//! Segments in: checksum, four-tuple, and the phase that the connection is in.
+
+use super::{ConnId, Entry, HalfOpen, Key, ListenerId, Slot, Tuple};
+use crate::cx::tcp_cx;
+use crate::ip::input::Arrival;
+use crate::ip::is_plausible_source;
+use crate::ip::output::{ip_header_len, pseudo};
+use crate::stack::{RxChecksum, SocketEvent, Stack};
+use core::net::{IpAddr, SocketAddr};
+use synfin_tcp::arrives::icmp::IcmpError;
+use synfin_tcp::arrives::listen;
+use synfin_tcp::arrives::syn_received::{Outcome, SynReceived};
+use synfin_tcp::arrives::time_wait::TimeWait;
+use synfin_tcp::call::Open;
+use synfin_tcp::negotiate::Offer;
+use synfin_tcp::{Chunk, Connection, Event, Events, Instant, Probe, Rule, Segment, State, Trigger, Verdict, isn};
+use synfin_wire::tcp::{Flags, Header, Options};
+use synfin_wire::{Protocol, SeqNum};
+
+impl Stack {
+    pub(crate) fn tcp_in<P: Probe>(&mut self, now: Instant, probe: &mut P, at: Arrival, mut payload: Chunk) {
+        let b = payload.as_slice();
+        let parsed = Header::parse(b).map(|h| (h, Options::parse(&b[20..usize::from(h.header_len)])));
+        let Ok((hdr, opts)) = parsed else {
+            self.tcp_mib.in_errs += 1;
+            self.pool.give(payload);
+            return;
+        };
+        if at.meta.checksum == RxChecksum::Unverified
+            && !Header::checksum_ok(b, pseudo(at.src, at.dst, Protocol::TCP, b.len() as u32))
+        {
+            //= RFC 9293 3.1 MUST-3
+            self.tcp_mib.in_errs += 1;
+            self.tcp_mib.in_csum_errors += 1;
+            self.pool.give(payload);
+            return;
+        }
+        // Nobody can be at such an address or port (RFC 9293 3.9.2.3, MUST-63; LAND).
+        let (local, remote) = (SocketAddr::new(at.dst, hdr.dst_port), SocketAddr::new(at.src, hdr.src_port));
+        if !is_plausible_source(at.src)
+            || at.src.is_unspecified()
+            || remote.port() == 0
+            || local.port() == 0
+            || local == remote
+        {
+            self.mib.tcp_martian += 1;
+            self.pool.give(payload);
+            return;
+        }
+        payload.advance(usize::from(hdr.header_len));
+        let mut seg = Segment { hdr, opts, payload, gro: at.meta.gso_size, ecn: at.ecn };
+        let tuple = Tuple { local, remote };
+        let key = Key::new(local, remote);
+        match self.tcp.find(&key) {
+            Some(Slot::Conn(i)) => self.segment_for_connection(now, probe, i, &mut seg),
+            Some(Slot::Half(i)) => self.segment_for_half_open(now, probe, i, &mut seg),
+            Some(Slot::Wait(i)) => self.segment_for_time_wait(now, probe, i, &at, &mut seg),
+            None => self.segment_for_listener(now, probe, &at, tuple, &mut seg),
+        }
+        self.pool.give(core::mem::take(&mut seg.payload));
+    }
+
+    fn segment_for_connection<P: Probe>(&mut self, now: Instant, probe: &mut P, i: u32, seg: &mut Segment) {
+        let Some(e) = self.tcp.conns.at_mut(i) else { return };
+        probe.focus(u64::from(Slot::Conn(i).token()));
+        let mut cx = tcp_cx!(self, e.cfg, now, probe);
+        e.conn.on_segment(&mut cx, seg);
+        self.after_input(now, i);
+    }
+
+    fn segment_for_half_open<P: Probe>(&mut self, now: Instant, probe: &mut P, i: u32, seg: &mut Segment) {
+        let Some(h) = self.tcp.half.at_mut(i) else { return };
+        probe.focus(u64::from(Slot::Half(i).token()));
+        let (listener, key) = (h.listener, h.key);
+        let completes = seg.has(Flags::ACK) && !seg.has(Flags::SYN) && !seg.has(Flags::RST);
+        let full = self.tcp.listeners.at(listener).is_none_or(super::Listener::is_full);
+        if completes && full && seg.hdr.ack == h.syn.iss + 1 {
+            // The accept queue is full: the client believes it is connected; our SYN+ACK, sent again, asks it again.
+            self.mib.listen_overflows += 1;
+            self.mib.listen_drops += 1;
+            if let Some(l) = self.tcp.listeners.at_mut(listener) {
+                l.overflowed += 1;
+            }
+            report(now, probe, seg, Verdict::Dropped(Rule::QueueFull), State::SynReceived);
+            return;
+        }
+        let (hdr, opts, len) = (seg.hdr, seg.opts, seg.payload.len() as u32);
+        self.tcp_mib.in_segs += 1;
+        let outcome = h.syn.on_segment(&mut tcp_cx!(self, h.cfg, now, probe), seg);
+        let arrived = |probe: &mut P, verdict, state| {
+            probe.event(now, || Event::Arrived { hdr, opts, len, verdict, state });
+        };
+        match outcome {
+            Outcome::Stays(v) => {
+                arrived(probe, v, State::SynReceived);
+                self.half_open_ready(i);
+            }
+            Outcome::Answer(v, r) => {
+                arrived(probe, v, State::SynReceived);
+                self.send_reset(now, key.tuple(), r);
+            }
+            Outcome::Gone(v) => {
+                arrived(probe, v, State::Listen);
+                self.drop_half_open(i);
+            }
+            Outcome::Done(tcb, v) => {
+                arrived(probe, v, tcb.state);
+                let (cfg, link) = (h.cfg, h.link);
+                self.drop_half_open(i);
+                self.tcp_mib.passive_opens += 1;
+                let entry = Entry {
+                    conn: Connection::accepted(*tcb),
+                    key,
+                    cfg,
+                    link,
+                    timer: None,
+                    ready: false,
+                    owned: true,
+                    accepting: Some(listener),
+                    indexed: true,
+                    events: Events::default(),
+                    notified: false,
+                };
+                let (c, _) = self.tcp.conns.insert(entry);
+                self.tcp.link_in(&key, Slot::Conn(c));
+                if let Some(l) = self.tcp.listeners.at_mut(listener) {
+                    l.queue.push_back(c);
+                }
+                let generation = self.tcp.listeners.generation(listener);
+                self.events.push_back(SocketEvent::Listener(ListenerId(listener, generation)));
+                self.after_input(now, c);
+            }
+        }
+    }
+
+    fn segment_for_time_wait<P: Probe>(
+        &mut self,
+        now: Instant,
+        probe: &mut P,
+        i: u32,
+        at: &Arrival,
+        seg: &mut Segment,
+    ) {
+        let local = SocketAddr::new(at.dst, seg.hdr.dst_port);
+        let listener = self.listener_for(local);
+        let listening = listener.is_some();
+        let Some(w) = self.tcp.waits.at_mut(i) else { return };
+        probe.focus(u64::from(Slot::Wait(i).token()));
+        let key = w.key;
+        self.tcp_mib.in_segs += 1;
+        let mut cx = tcp_cx!(self, 0u16, now, probe);
+        let o = w.tw.on_segment(&mut cx, seg, listening);
+        let tw = w.tw;
+        let length = cx.cfg.time_wait;
+        report(now, probe, seg, o.verdict, State::TimeWait);
+        if o.restart {
+            self.tcp.waits.restart(i, now + length);
+        }
+        if matches!(o.verdict, Verdict::Acked(_)) && (o.restart || self.reset_bucket.take(now)) {
+            let (hdr, opts) = tw.ack(now);
+            self.send_bare(now, key.tuple(), hdr, &opts);
+            probe.event(now, || Event::Sent {
+                hdr,
+                len: 0,
+                why: synfin_tcp::SendReason::TimeWaitAck,
+                state: State::TimeWait,
+            });
+        }
+        if o.over {
+            self.end_time_wait(now, probe, i, if seg.has(Flags::RST) { Trigger::RcvRst } else { Trigger::Timeout2Msl });
+            if matches!(o.verdict, Verdict::Accepted(_)) {
+                self.mib.time_wait_recycled += 1;
+                self.accept_syn(now, probe, at, key.tuple(), listener.unwrap_or(0), seg, Some(tw.snd_nxt));
+            }
+        }
+    }
+
+    fn listener_for(&self, local: SocketAddr) -> Option<u32> {
+        let list = self.tcp.ports.get(&local.port())?;
+        let rank = |i: &u32| {
+            let l = self.tcp.listeners.at(*i)?;
+            let any = l.local.ip().is_unspecified() && (l.local.is_ipv6() || local.is_ipv4());
+            (l.local.ip() == local.ip() || any).then_some(!l.local.ip().is_unspecified())
+        };
+        list.iter().filter_map(|i| rank(i).map(|r| (r, *i))).max_by_key(|(r, _)| *r).map(|(_, i)| i)
+    }
+
+    fn segment_for_listener<P: Probe>(
+        &mut self,
+        now: Instant,
+        probe: &mut P,
+        at: &Arrival,
+        tuple: Tuple,
+        seg: &mut Segment,
+    ) {
+        self.tcp_mib.in_segs += 1;
+        let Some(listener) = self.listener_for(tuple.local) else {
+            probe.focus(u64::MAX);
+            let v = if seg.has(Flags::RST) {
+                Verdict::Dropped(Rule::NoConnection)
+            } else {
+                Verdict::Reset(Rule::NoConnection)
+            };
+            report(now, probe, seg, v, State::Closed);
+            self.refuse(now, tuple, seg);
+            return;
+        };
+        probe.focus(u64::MAX);
+        match listen::judge(seg) {
+            Verdict::Accepted(_) => self.accept_syn(now, probe, at, tuple, listener, seg, None),
+            v @ Verdict::Reset(_) => {
+                report(now, probe, seg, v, State::Listen);
+                self.refuse(now, tuple, seg);
+            }
+            v => report(now, probe, seg, v, State::Listen),
+        }
+    }
+
+    /// A SYN for a listener: a half-open connection, unless a queue is full. Then it is dropped without a word: to the
+    /// client the server is busy, and it asks again.
+    #[allow(clippy::too_many_arguments)] // the parts of one decision
+    fn accept_syn<P: Probe>(
+        &mut self,
+        now: Instant,
+        probe: &mut P,
+        at: &Arrival,
+        tuple: Tuple,
+        listener: u32,
+        seg: &mut Segment,
+        after: Option<SeqNum>,
+    ) {
+        let half_total = self.tcp.half.len();
+        let Some(l) = self.tcp.listeners.at_mut(listener) else { return };
+        if l.is_full() || l.half_open >= l.backlog || half_total >= self.cfg.max_half_open {
+            l.dropped += 1;
+            self.mib.listen_drops += 1;
+            self.mib.listen_overflows += u64::from(l.is_full());
+            report(now, probe, seg, Verdict::Dropped(Rule::QueueFull), State::Listen);
+            return;
+        }
+        l.half_open += 1;
+        let cfg = l.cfg;
+        let key = Key::new(tuple.local, tuple.remote);
+        let mut open = self.open_params(now, &key, cfg, at.link);
+        if let Some(old) = after {
+            // Above everything the old incarnation sent (RFC 6191 2, RFC 9293 3.6.1).
+            open.iss = open.iss.max(old + 65_537);
+        }
+        // The number first, so that the observer knows whose events follow.
+        let mut cx = tcp_cx!(self, cfg, now, &mut ());
+        let syn = SynReceived::passive(&mut cx, seg, &open);
+        let half = HalfOpen { syn, key, listener, timer: None, cfg, link: at.link, ready: false };
+        let (i, _) = self.tcp.half.insert(half);
+        self.tcp.link_in(&key, Slot::Half(i));
+        probe.focus(u64::from(Slot::Half(i).token()));
+        probe.event(now, || Event::Moved { from: State::Listen, trigger: Trigger::RcvSyn, to: State::SynReceived });
+        report(now, probe, seg, Verdict::Accepted(Rule::SynToListen), State::SynReceived);
+        self.half_open_ready(i);
+    }
+
+    fn half_open_ready(&mut self, i: u32) {
+        if let Some(h) = self.tcp.half.at_mut(i)
+            && !h.ready
+            && (h.syn.due || h.syn.challenge)
+        {
+            h.ready = true;
+            self.tcp.half_due.push_back(i);
+        }
+    }
+
+    /// Removes a half-open connection and what belongs to it.
+    pub(crate) fn drop_half_open(&mut self, i: u32) {
+        let Some(h) = self.tcp.half.remove(i) else { return };
+        self.tcp.link_out(&h.key, Slot::Half(i));
+        if let Some(t) = h.timer {
+            self.wheel.remove(t);
+        }
+        if let Some(l) = self.tcp.listeners.at_mut(h.listener) {
+            l.half_open -= 1;
+        }
+    }
+
+    /// What an OPEN needs to know of the path.
+    pub(crate) fn open_params(&mut self, now: Instant, key: &Key, cfg: u16, link: crate::link::LinkId) -> Open {
+        let c = &self.configs[usize::from(cfg)];
+        let remote = key.remote().ip();
+        let headers = ip_header_len(remote) as u32 + 20;
+        let mtu = self.links.get(usize::from(link.0)).map_or(1280, |l| l.cfg.mtu);
+        let most = mtu.saturating_sub(headers).clamp(1, 65_495) as u16;
+        let limit = self.path_mtu(remote, link).saturating_sub(headers).clamp(1, 65_495) as u16;
+        let announced = if c.mss == 0 { most } else { c.mss.min(most) };
+        Open {
+            iss: isn::initial_sequence_number(&self.secret, key.bytes(), now),
+            offer: Offer {
+                mss: announced,
+                window_shift: c.window_shift(),
+                ts_offset: isn::timestamp_offset(&self.secret, key.hosts()),
+            },
+            default_mss: if matches!(remote, IpAddr::V4(_)) { 536 } else { 1220 },
+            mss_limit: limit,
+        }
+    }
+
+    /// After any input to connection `i`: its user is told, tables and timers follow, and it may want to send.
+    pub(crate) fn after_input(&mut self, now: Instant, i: u32) {
+        let Some(e) = self.tcp.conns.at_mut(i) else { return };
+        let news = e.conn.poll_event();
+        e.events |= news;
+        if news.has(Events::TIME_WAIT) {
+            self.enter_time_wait(now, i);
+        }
+        let Some(e) = self.tcp.conns.at_mut(i) else { return };
+        if !news.is_empty() && e.owned && !e.notified && e.accepting.is_none() {
+            e.notified = true;
+            let generation = self.tcp.conns.generation(i);
+            self.events.push_back(SocketEvent::Tcp(ConnId(i, generation)));
+        }
+        self.tcp.mark_ready(i);
+        self.set_timer(i);
+        self.reap(i);
+    }
+
+    /// Lets the wheel follow the connection's deadline; moved only when it gets earlier.
+    pub(crate) fn set_timer(&mut self, i: u32) {
+        let Some(e) = self.tcp.conns.at_mut(i) else { return };
+        let deadline = e.conn.next_deadline();
+        match (e.timer, deadline.finite()) {
+            (Some(t), Some(d)) if d < self.wheel.deadline(t) => self.wheel.update(t, d),
+            (None, Some(d)) => e.timer = Some(self.wheel.insert(d, Slot::Conn(i).token())),
+            _ => {}
+        }
+    }
+
+    fn enter_time_wait(&mut self, now: Instant, i: u32) {
+        if self.tcp.waits.len() >= self.cfg.max_time_wait
+            && let Some(old) = self.tcp.waits.oldest()
+        {
+            self.mib.time_wait_overflow += 1;
+            self.end_time_wait(now, &mut (), old, Trigger::Timeout2Msl);
+        }
+        let length = self.configs[0].time_wait;
+        let Some(e) = self.tcp.conns.at_mut(i) else { return };
+        let Some(t) = e.conn.tcb() else { return };
+        let (key, tw) = (e.key, TimeWait::new(t));
+        e.indexed = false;
+        self.mib.time_wait += 1;
+        self.tcp.link_out(&key, Slot::Conn(i));
+        let w = self.tcp.waits.insert(key, tw, now + length);
+        self.tcp.link_in(&key, Slot::Wait(w));
+    }
+
+    /// A TIME-WAIT record goes.
+    pub(crate) fn end_time_wait<P: Probe>(&mut self, now: Instant, probe: &mut P, i: u32, trigger: Trigger) {
+        let Some(w) = self.tcp.waits.remove(i) else { return };
+        self.tcp.link_out(&w.key, Slot::Wait(i));
+        probe.focus(u64::from(Slot::Wait(i).token()));
+        let mut state = State::TimeWait;
+        tcp_cx!(self, 0u16, now, probe).transition(&mut state, trigger);
+    }
+
+    /// Forgets a connection that nobody needs any more: not its peer, not its user.
+    pub(crate) fn reap(&mut self, i: u32) {
+        let Some(e) = self.tcp.conns.at_mut(i) else { return };
+        let finished = e.conn.is_finished();
+        let waiting = e.conn.state() == State::TimeWait;
+        if finished && e.indexed {
+            e.indexed = false;
+            let key = e.key;
+            self.tcp.link_out(&key, Slot::Conn(i));
+        }
+        let Some(e) = self.tcp.conns.at_mut(i) else { return };
+        // In TIME-WAIT the last acknowledgment may still wait for the device.
+        if e.owned || e.ready || !(finished || waiting) {
+            return;
+        }
+        if let Some(e) = self.tcp.conns.remove(i) {
+            if let Some(t) = e.timer {
+                self.wheel.remove(t);
+            }
+            self.tcp.orphans -= 1;
+            self.release(e);
+        }
+    }
+
+    fn release(&mut self, mut e: Entry) {
+        e.conn.release(&mut self.pool);
+        let cfg = e.cfg;
+        if e.conn.state() == State::TimeWait {
+            let mut cx = tcp_cx!(self, cfg, Instant::ZERO, &mut ());
+            e.conn.abort(&mut cx, synfin_tcp::SendReason::Abort);
+        }
+    }
+
+    pub(crate) fn tcp_on_icmp<P: Probe>(
+        &mut self,
+        now: Instant,
+        probe: &mut P,
+        error: IcmpError,
+        local: SocketAddr,
+        remote: SocketAddr,
+        seq: SeqNum,
+    ) -> bool {
+        let Some(Slot::Conn(i)) = self.tcp.find(&Key::new(local, remote)) else { return false };
+        let Some(e) = self.tcp.conns.at_mut(i) else { return false };
+        probe.focus(u64::from(Slot::Conn(i).token()));
+        let mut cx = tcp_cx!(self, e.cfg, now, probe);
+        let used = e.conn.on_icmp(&mut cx, error, seq);
+        self.after_input(now, i);
+        used
+    }
+}
+
+fn report<P: Probe>(now: Instant, probe: &mut P, seg: &Segment, verdict: Verdict, state: State) {
+    let (hdr, opts, len) = (seg.hdr, seg.opts, seg.payload.len() as u32);
+    probe.event(now, || Event::Arrived { hdr, opts, len, verdict, state });
+}

@@ -1,0 +1,133 @@
+//! The tables around the TCP engine: who is meant by a segment, who waits for what, who may open a port.
+
+mod calls;
+mod demux;
+mod input;
+mod listener;
+mod ports;
+mod reset;
+mod syn_cache;
+mod time_wait_table;
+
+pub use calls::{ConnectError, ListenError};
+pub use demux::Tuple;
+pub use listener::ListenerStatus;
+
+pub(crate) use demux::{Index, Key, Slot};
+pub(crate) use listener::Listener;
+pub(crate) use syn_cache::HalfOpen;
+pub(crate) use time_wait_table::TimeWaitTable;
+
+use crate::link::LinkId;
+use crate::slab::Slab;
+use crate::timer_wheel::TimerId;
+use alloc::collections::{BTreeMap, VecDeque};
+use synfin_tcp::{Connection, Events};
+
+/// The number of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnId(pub(crate) u32, pub(crate) u32);
+
+/// The number of a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ListenerId(pub(crate) u32, pub(crate) u32);
+
+/// How full the tables are: what a test looks at to see that everything was released.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Occupancy {
+    /// Connections, those that only their user still holds included.
+    pub connections: usize,
+    /// Half-open connections.
+    pub half_open: usize,
+    /// TIME-WAIT records.
+    pub time_wait: usize,
+    /// Listeners.
+    pub listeners: usize,
+    /// Timers set.
+    pub timers: usize,
+    /// Octets of fragments.
+    pub fragments: usize,
+    /// Entries of the demultiplexer.
+    pub index: usize,
+}
+
+/// A connection and what the stack knows of it.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub conn: Connection,
+    pub key: Key,
+    /// Which of the interned settings.
+    pub cfg: u16,
+    pub link: LinkId,
+    pub timer: Option<TimerId>,
+    /// In the queue of those that may have something to send.
+    pub ready: bool,
+    /// Its user holds it.
+    pub owned: bool,
+    /// Waits in the accept queue of this listener.
+    pub accepting: Option<u32>,
+    /// In the demultiplexer.
+    pub indexed: bool,
+    /// What its user has not been told.
+    pub events: Events,
+    /// In the queue of events.
+    pub notified: bool,
+}
+
+/// All tables of TCP.
+#[derive(Debug, Default)]
+pub(crate) struct Tables {
+    pub conns: Slab<Entry>,
+    pub half: Slab<HalfOpen>,
+    pub waits: TimeWaitTable,
+    pub listeners: Slab<Listener>,
+    /// Listeners by port.
+    pub ports: BTreeMap<u16, alloc::vec::Vec<u32>>,
+    pub index: Index,
+    /// Connections that may have something to send, in turn.
+    pub ready: VecDeque<u32>,
+    /// Half-open connections that have something to send.
+    pub half_due: VecDeque<u32>,
+    /// Connections whose next hop is being asked for.
+    pub blocked: alloc::vec::Vec<u32>,
+    /// Connections that their user has closed.
+    pub orphans: usize,
+}
+
+impl Tables {
+    /// The key of the record in `slot`.
+    pub(crate) fn key_of(&self, slot: Slot) -> Option<&Key> {
+        match slot {
+            Slot::Conn(i) => self.conns.at(i).map(|e| &e.key),
+            Slot::Half(i) => self.half.at(i).map(|h| &h.key),
+            Slot::Wait(i) => self.waits.at(i).map(|w| &w.key),
+        }
+    }
+
+    pub(crate) fn find(&self, key: &Key) -> Option<Slot> {
+        self.index.find(key, |s| self.key_of(s))
+    }
+
+    pub(crate) fn link_in(&mut self, key: &Key, slot: Slot) {
+        let Tables { index, conns, half, waits, .. } = self;
+        index.insert(key, slot, |s| match s {
+            Slot::Conn(i) => conns.at(i).map(|e| &e.key),
+            Slot::Half(i) => half.at(i).map(|h| &h.key),
+            Slot::Wait(i) => waits.at(i).map(|w| &w.key),
+        });
+    }
+
+    pub(crate) fn link_out(&mut self, key: &Key, slot: Slot) {
+        self.index.remove(key, slot);
+    }
+
+    /// Puts a connection into the queue of those that may have something to send.
+    pub(crate) fn mark_ready(&mut self, i: u32) {
+        if let Some(e) = self.conns.at_mut(i)
+            && !e.ready
+        {
+            e.ready = true;
+            self.ready.push_back(i);
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Resets, and other segments without a connection: made whole and sent like any packet.
+
+use super::Tuple;
+use crate::ip::output::pseudo;
+use crate::stack::Stack;
+use alloc::vec;
+use synfin_tcp::Instant;
+use synfin_tcp::Segment;
+use synfin_tcp::arrives::closed::{Reset, reset_for};
+use synfin_wire::tcp::{Flags, Header, OptionsBuf};
+use synfin_wire::{Protocol, SeqNum};
+
+impl Stack {
+    /// Answers a segment that belongs to nobody, as far as the rate allows.
+    pub(crate) fn refuse(&mut self, now: Instant, tuple: Tuple, seg: &Segment) {
+        if let Some(r) = reset_for(seg) {
+            self.send_reset(now, tuple, r);
+        }
+    }
+
+    /// Sends a reset, as far as the rate allows.
+    pub(crate) fn send_reset(&mut self, now: Instant, tuple: Tuple, r: Reset) {
+        if !self.reset_bucket.take(now) {
+            self.mib.rst_limited += 1;
+            return;
+        }
+        self.tcp_mib.out_rsts += 1;
+        let hdr = synfin_tcp_header(r.seq, r.ack, r.flags, 0);
+        self.send_bare(now, tuple, hdr, &OptionsBuf::default());
+    }
+
+    /// Sends a segment without text.
+    pub(crate) fn send_bare(&mut self, now: Instant, tuple: Tuple, mut hdr: Header, opts: &OptionsBuf) {
+        hdr.src_port = tuple.local.port();
+        hdr.dst_port = tuple.remote.port();
+        self.tcp_mib.out_segs += 1;
+        let mut b = vec![0; 20 + opts.len()];
+        let _ = hdr.emit(opts.as_slice(), &mut b);
+        let (src, dst) = (tuple.local.ip(), tuple.remote.ip());
+        let sum = pseudo(src, dst, Protocol::TCP, b.len() as u32).add(&b).finish();
+        Header::put_checksum(&mut b, sum);
+        self.send_ip(now, src, dst, Protocol::TCP, self.cfg.hop_limit, &b);
+    }
+}
+
+fn synfin_tcp_header(seq: SeqNum, ack: SeqNum, flags: Flags, window: u16) -> Header {
+    Header { src_port: 0, dst_port: 0, seq, ack, header_len: 20, flags, window, urgent: 0 }
+}

@@ -1,0 +1,257 @@
+//! A hierarchical timer wheel: O(1) to set, to move and to cancel, exact deadlines, nothing for what has none.
+//!
+//! Eight levels of 64 slots; a tick of the lowest is 2^17 ns (131 us). An entry lies at the level of the highest group of
+//! six bits in which its tick differs from the current one, so all of a level comes before all of the next, and a slot
+//! is either wholly in the future or taken apart when time reaches it. Within the lowest slot exact deadlines decide.
+
+use alloc::vec::Vec;
+use synfin_tcp::Instant;
+
+const TICK_BITS: u32 = 17;
+const SLOT_BITS: u32 = 6;
+const SLOTS: usize = 1 << SLOT_BITS;
+const LEVELS: usize = 8;
+const NONE: u32 = u32::MAX;
+
+#[derive(Debug, Clone, Copy)]
+struct Node {
+    deadline: Instant,
+    token: u32,
+    prev: u32,
+    next: u32,
+    /// Level and slot, or [`NONE`] when free.
+    home: u32,
+}
+
+/// The number of an entry, held by whoever set it.
+pub(crate) type TimerId = u32;
+
+/// The wheel. Tokens are the caller's.
+#[derive(Debug)]
+pub(crate) struct TimerWheel {
+    nodes: Vec<Node>,
+    free: u32,
+    heads: [u32; SLOTS * LEVELS],
+    occupied: [u64; LEVELS],
+    /// The current tick: every entry's tick is at or after it.
+    tick: u64,
+    len: usize,
+}
+
+impl Default for TimerWheel {
+    fn default() -> Self {
+        TimerWheel {
+            nodes: Vec::new(),
+            free: NONE,
+            heads: [NONE; SLOTS * LEVELS],
+            occupied: [0; LEVELS],
+            tick: 0,
+            len: 0,
+        }
+    }
+}
+
+impl TimerWheel {
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Sets a timer.
+    pub(crate) fn insert(&mut self, deadline: Instant, token: u32) -> TimerId {
+        let node = Node { deadline, token, prev: NONE, next: NONE, home: NONE };
+        let id = if self.free == NONE {
+            self.nodes.push(node);
+            (self.nodes.len() - 1) as u32
+        } else {
+            let id = self.free;
+            self.free = self.nodes[id as usize].next;
+            self.nodes[id as usize] = node;
+            id
+        };
+        self.link(id);
+        self.len += 1;
+        id
+    }
+
+    /// When the timer is set for.
+    pub(crate) fn deadline(&self, id: TimerId) -> Instant {
+        self.nodes[id as usize].deadline
+    }
+
+    /// Moves a timer.
+    pub(crate) fn update(&mut self, id: TimerId, deadline: Instant) {
+        self.unlink(id);
+        self.nodes[id as usize].deadline = deadline;
+        self.link(id);
+    }
+
+    /// Cancels a timer.
+    pub(crate) fn remove(&mut self, id: TimerId) {
+        self.unlink(id);
+        let n = &mut self.nodes[id as usize];
+        n.home = NONE;
+        n.next = self.free;
+        self.free = id;
+        self.len -= 1;
+    }
+
+    /// A timer that is due at `now`, cancelled: its token.
+    pub(crate) fn pop(&mut self, now: Instant) -> Option<u32> {
+        let now_tick = now.as_nanos() >> TICK_BITS;
+        loop {
+            let (level, slot) = self.first_slot()?;
+            if level == 0 {
+                let start = (self.tick & !(SLOTS as u64 - 1)) + slot as u64;
+                if start > now_tick {
+                    return None;
+                }
+                self.tick = self.tick.max(start);
+                let (id, deadline) = self.earliest(slot as u32)?;
+                if deadline > now {
+                    return None;
+                }
+                let token = self.nodes[id as usize].token;
+                self.remove(id);
+                return Some(token);
+            }
+            let start = self.slot_start(level, slot);
+            if start > now_tick {
+                return None;
+            }
+            // Time has reached the slot: its entries move to lower levels.
+            self.tick = start;
+            let home = (level * SLOTS + slot) as u32;
+            let mut id = core::mem::replace(&mut self.heads[home as usize], NONE);
+            self.occupied[level] &= !(1 << slot);
+            while id != NONE {
+                let next = self.nodes[id as usize].next;
+                self.link(id);
+                id = next;
+            }
+        }
+    }
+
+    /// When to look again: the earliest deadline if it is near, else a time before it at which nothing is due.
+    pub(crate) fn next(&self) -> Instant {
+        let Some((level, slot)) = self.first_slot() else { return Instant::NEVER };
+        if level == 0 {
+            return self.earliest(slot as u32).map_or(Instant::NEVER, |e| e.1);
+        }
+        Instant::from_nanos(self.slot_start(level, slot) << TICK_BITS)
+    }
+
+    /// The first slot that is occupied, lower levels first.
+    fn first_slot(&self) -> Option<(usize, usize)> {
+        (0..LEVELS).find(|l| self.occupied[*l] != 0).map(|l| (l, self.occupied[l].trailing_zeros() as usize))
+    }
+
+    fn slot_start(&self, level: usize, slot: usize) -> u64 {
+        let shift = SLOT_BITS * level as u32;
+        let above = self.tick >> (shift + SLOT_BITS) << (shift + SLOT_BITS);
+        above + ((slot as u64) << shift)
+    }
+
+    fn earliest(&self, home: u32) -> Option<(u32, Instant)> {
+        let mut best: Option<(u32, Instant)> = None;
+        let mut id = self.heads[home as usize];
+        while id != NONE {
+            let n = &self.nodes[id as usize];
+            // Ties go to the token, not to the order of the list.
+            if best.is_none_or(|(b, d)| (n.deadline, n.token) < (d, self.nodes[b as usize].token)) {
+                best = Some((id, n.deadline));
+            }
+            id = n.next;
+        }
+        best
+    }
+
+    fn link(&mut self, id: u32) {
+        let tick = (self.nodes[id as usize].deadline.as_nanos() >> TICK_BITS).max(self.tick);
+        let differ = tick ^ self.tick;
+        let level = if differ == 0 { 0 } else { ((63 - differ.leading_zeros()) / SLOT_BITS) as usize };
+        let level = level.min(LEVELS - 1);
+        let slot = (tick >> (SLOT_BITS * level as u32)) as usize % SLOTS;
+        let home = level * SLOTS + slot;
+        let head = self.heads[home];
+        if head != NONE {
+            self.nodes[head as usize].prev = id;
+        }
+        let n = &mut self.nodes[id as usize];
+        n.prev = NONE;
+        n.next = head;
+        n.home = home as u32;
+        self.heads[home] = id;
+        self.occupied[level] |= 1 << slot;
+    }
+
+    fn unlink(&mut self, id: u32) {
+        let Node { prev, next, home, .. } = self.nodes[id as usize];
+        if prev == NONE {
+            self.heads[home as usize] = next;
+        } else {
+            self.nodes[prev as usize].next = next;
+        }
+        if next != NONE {
+            self.nodes[next as usize].prev = prev;
+        }
+        if self.heads[home as usize] == NONE {
+            self.occupied[home as usize / SLOTS] &= !(1 << (home as usize % SLOTS));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    proptest! {
+        /// Against a sorted map: everything fires at its exact time, in order, and nothing else does.
+        #[test]
+        fn behaves_like_a_sorted_map(ops in proptest::collection::vec((0u8..4, 0u64..60_000_000_000_000, any::<proptest::sample::Index>()), 1..200)) {
+            let mut w = TimerWheel::default();
+            let mut model: BTreeMap<u32, (u64, TimerId)> = BTreeMap::new();
+            let mut now = 0u64;
+            let mut token = 0;
+            for (op, n, pick) in ops {
+                let n = n >> (n % 40); // near ones and far ones
+                match op {
+                    0 | 1 => {
+                        token += 1;
+                        let id = w.insert(Instant::from_nanos(now + n), token);
+                        model.insert(token, (now + n, id));
+                    }
+                    2 if !model.is_empty() => {
+                        let t = *pick.get(&model.keys().copied().collect::<Vec<_>>());
+                        if n % 2 == 0 {
+                            w.remove(model[&t].1);
+                            model.remove(&t);
+                        } else {
+                            let e = model.get_mut(&t).unwrap();
+                            e.0 = now + n;
+                            w.update(e.1, Instant::from_nanos(now + n));
+                        }
+                    }
+                    _ => {
+                        // Step as a driver does: to the next time the wheel names, until the target.
+                        let target = now + n;
+                        loop {
+                            let next = w.next().as_nanos();
+                            let first = model.values().map(|v| v.0).min().unwrap_or(u64::MAX);
+                            prop_assert!(next <= first, "wakes in time");
+                            now = next.max(now).min(target);
+                            while let Some(t) = w.pop(Instant::from_nanos(now)) {
+                                let (deadline, _) = model.remove(&t).unwrap();
+                                prop_assert!(deadline <= now, "never early");
+                            }
+                            prop_assert!(model.values().all(|v| v.0 > now), "never late");
+                            if now >= target { break; }
+                        }
+                    }
+                }
+                prop_assert_eq!(w.len(), model.len());
+            }
+        }
+    }
+}

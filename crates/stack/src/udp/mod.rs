@@ -1,0 +1,254 @@
+//! UDP sockets (RFC 768, RFC 1122 4.1). "Connecting" only remembers a destination, "disconnecting" forgets it; the
+//! receive buffer is bounded, and what does not fit is dropped and counted.
+
+use crate::ip::input::Arrival;
+use crate::ip::output::pseudo;
+use crate::slab::Slab;
+use crate::stack::{RxChecksum, SocketEvent, Stack};
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec;
+use alloc::vec::Vec;
+use core::net::{IpAddr, SocketAddr};
+use synfin_tcp::arrives::icmp::IcmpError;
+use synfin_tcp::{Chunk, Instant};
+use synfin_wire::icmp::{Message, Unreachable};
+use synfin_wire::{Protocol, udp};
+
+/// The number of a UDP socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UdpId(pub(crate) u32, pub(crate) u32);
+
+/// Why a call on a UDP socket failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UdpError {
+    /// No such socket.
+    NotOpen,
+    /// The port is taken.
+    AddressInUse,
+    /// The address is not ours.
+    AddressNotAvailable,
+    /// No destination was given, and none is remembered.
+    NotConnected,
+    /// Nothing has come.
+    WouldBlock,
+    /// The datagram is longer than any packet.
+    TooLong,
+    /// No route, or no room on the way out.
+    Unreachable,
+    /// An ICMP error said that nobody is there.
+    Refused,
+}
+
+/// A datagram as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Datagram {
+    /// Who sent it.
+    pub from: SocketAddr,
+    /// To which of our addresses.
+    pub to: SocketAddr,
+    /// Its text.
+    pub data: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Socket {
+    local: SocketAddr,
+    remote: Option<SocketAddr>,
+    queue: VecDeque<Datagram>,
+    held: usize,
+    drops: u64,
+    refused: bool,
+}
+
+/// The sockets, and who has which port.
+#[derive(Debug, Default)]
+pub(crate) struct UdpSockets {
+    sockets: Slab<Socket>,
+    ports: BTreeMap<u16, Vec<u32>>,
+}
+
+/// What a datagram is charged beside its text.
+const OVERHEAD: usize = 64;
+
+impl Stack {
+    /// Opens a socket on `local`; port 0 takes a free one.
+    pub fn udp_bind(&mut self, local: SocketAddr) -> Result<UdpId, UdpError> {
+        if !local.ip().is_unspecified() && !self.has_address(local.ip()) {
+            return Err(UdpError::AddressNotAvailable);
+        }
+        let port = match local.port() {
+            0 => {
+                let (lo, hi) = self.cfg.ephemeral_ports;
+                let span = u32::from(hi - lo) + 1;
+                let start = self.rng.below(span);
+                let mut ports = (0..span).map(|i| lo + ((start + i) % span) as u16);
+                ports.find(|p| !self.udp.ports.contains_key(p)).ok_or(UdpError::AddressInUse)?
+            }
+            p => p,
+        };
+        let local = SocketAddr::new(local.ip(), port);
+        let clash = |s: &Socket| {
+            s.local.is_ipv4() == local.is_ipv4()
+                && (s.local.ip() == local.ip() || s.local.ip().is_unspecified() || local.ip().is_unspecified())
+        };
+        let taken = self.udp.ports.get(&port).into_iter().flatten().any(|i| self.udp.sockets.at(*i).is_some_and(clash));
+        if taken {
+            return Err(UdpError::AddressInUse);
+        }
+        let socket = Socket { local, remote: None, queue: VecDeque::new(), held: 0, drops: 0, refused: false };
+        let (i, g) = self.udp.sockets.insert(socket);
+        self.udp.ports.entry(port).or_default().push(i);
+        Ok(UdpId(i, g))
+    }
+
+    /// Closes a socket.
+    pub fn udp_close(&mut self, id: UdpId) {
+        let Some(s) = self.udp.sockets.get((id.0, id.1)) else { return };
+        let port = s.local.port();
+        self.udp.sockets.remove(id.0);
+        if let Some(list) = self.udp.ports.get_mut(&port) {
+            list.retain(|i| *i != id.0);
+            if list.is_empty() {
+                self.udp.ports.remove(&port);
+            }
+        }
+    }
+
+    /// Remembers a destination (only from there is received), or forgets it.
+    pub fn udp_connect(&mut self, id: UdpId, remote: Option<SocketAddr>) -> Result<(), UdpError> {
+        let s = self.udp.sockets.get_mut((id.0, id.1)).ok_or(UdpError::NotOpen)?;
+        s.remote = remote;
+        if remote.is_some() {
+            s.queue.retain(|d| Some(d.from) == remote);
+            s.held = s.queue.iter().map(|d| d.data.len() + OVERHEAD).sum();
+        }
+        Ok(())
+    }
+
+    /// The socket's own address.
+    pub fn udp_local(&self, id: UdpId) -> Option<SocketAddr> {
+        self.udp.sockets.get((id.0, id.1)).map(|s| s.local)
+    }
+
+    /// Datagrams that did not fit.
+    pub fn udp_drops(&self, id: UdpId) -> u64 {
+        self.udp.sockets.get((id.0, id.1)).map_or(0, |s| s.drops)
+    }
+
+    /// Sends a datagram, to the remembered destination if none is given.
+    pub fn udp_send(&mut self, now: Instant, id: UdpId, to: Option<SocketAddr>, data: &[u8]) -> Result<(), UdpError> {
+        let s = self.udp.sockets.get_mut((id.0, id.1)).ok_or(UdpError::NotOpen)?;
+        if core::mem::take(&mut s.refused) {
+            return Err(UdpError::Refused);
+        }
+        let to = to.or(s.remote).ok_or(UdpError::NotConnected)?;
+        let local = s.local;
+        let len = udp::HEADER_LEN + data.len();
+        if len > 65_535 - if to.is_ipv4() { 20 } else { 0 } {
+            return Err(UdpError::TooLong);
+        }
+        let src = if local.ip().is_unspecified() { self.source_for(to.ip(), now) } else { Some(local.ip()) };
+        let src = src.filter(|s| s.is_ipv4() == to.is_ipv4()).ok_or(UdpError::Unreachable)?;
+        let mut b = vec![0; len];
+        let h = udp::Header { src_port: local.port(), dst_port: to.port(), len: len as u16, checksum: 0 };
+        let _ = h.emit(&mut b);
+        b[udp::HEADER_LEN..].copy_from_slice(data);
+        let sum = pseudo(src, to.ip(), Protocol::UDP, len as u32).add(&b).finish();
+        // RFC 768: a computed zero is sent as all ones.
+        b[6..8].copy_from_slice(&if sum == 0 { 0xffff } else { sum }.to_be_bytes());
+        self.mib.udp_out += 1;
+        let ttl = self.cfg.hop_limit;
+        if self.send_ip(now, src, to.ip(), Protocol::UDP, ttl, &b) { Ok(()) } else { Err(UdpError::Unreachable) }
+    }
+
+    /// Takes a datagram.
+    pub fn udp_receive(&mut self, id: UdpId) -> Result<Datagram, UdpError> {
+        let s = self.udp.sockets.get_mut((id.0, id.1)).ok_or(UdpError::NotOpen)?;
+        if core::mem::take(&mut s.refused) {
+            return Err(UdpError::Refused);
+        }
+        let d = s.queue.pop_front().ok_or(UdpError::WouldBlock)?;
+        s.held -= d.data.len() + OVERHEAD;
+        Ok(d)
+    }
+
+    pub(crate) fn udp_in(&mut self, now: Instant, at: Arrival, payload: Chunk) {
+        let b = payload.as_slice();
+        let ok = match udp::Header::parse(b) {
+            Ok(h) if at.meta.checksum != RxChecksum::Unverified || udp_checksum_ok(&at, &h, b) => Some(h),
+            _ => None,
+        };
+        match ok {
+            Some(h) if ip_source_ok(at.src) => {
+                self.udp_deliver(now, &at, &h, &b[udp::HEADER_LEN..usize::from(h.len)], b)
+            }
+            _ => self.mib.udp_in_errors += 1,
+        }
+        self.pool.give(payload);
+    }
+
+    fn udp_deliver(&mut self, now: Instant, at: &Arrival, h: &udp::Header, data: &[u8], whole: &[u8]) {
+        let (from, to) = (SocketAddr::new(at.src, h.src_port), SocketAddr::new(at.dst, h.dst_port));
+        let candidates = self.udp.ports.get(&h.dst_port).cloned().unwrap_or_default();
+        // The most specific socket: connected to the sender, bound to the address, bound to any.
+        let rank = |s: &Socket| {
+            let addr =
+                s.local.ip() == at.dst || (s.local.ip().is_unspecified() && s.local.is_ipv4() == at.dst.is_ipv4());
+            let peer = s.remote.is_none_or(|r| r == from);
+            (addr && peer).then_some((s.remote.is_some(), !s.local.ip().is_unspecified()))
+        };
+        let best = candidates
+            .into_iter()
+            .filter_map(|i| self.udp.sockets.at(i).and_then(rank).map(|r| (r, i)))
+            .max_by_key(|(r, _)| *r);
+        let Some((_, i)) = best else {
+            self.mib.udp_no_ports += 1;
+            let quoted = crate::icmp::requote(at, Protocol::UDP, whole);
+            self.icmp_error(now, at.src, at.dst, |q| Message::Unreachable(Unreachable::Port, q), &quoted);
+            return;
+        };
+        let limit = self.cfg.udp_receive_buffer;
+        let generation = self.udp.sockets.generation(i);
+        let Some(s) = self.udp.sockets.at_mut(i) else { return };
+        if s.held + data.len() + OVERHEAD > limit {
+            s.drops += 1;
+            self.mib.udp_rcvbuf_errors += 1;
+            return;
+        }
+        s.held += data.len() + OVERHEAD;
+        s.queue.push_back(Datagram { from, to, data: data.to_vec() });
+        self.mib.udp_in += 1;
+        self.events.push_back(SocketEvent::Udp(UdpId(i, generation)));
+    }
+
+    /// An ICMP error about a datagram of ours: connected sockets learn of it (RFC 1122 4.1.3.3).
+    pub(crate) fn udp_icmp(&mut self, error: IcmpError, local: SocketAddr, remote: SocketAddr) -> bool {
+        if !matches!(error, IcmpError::Unreachable(Unreachable::Port | Unreachable::Protocol)) {
+            return false;
+        }
+        let mut used = false;
+        for i in self.udp.ports.get(&local.port()).cloned().unwrap_or_default() {
+            let generation = self.udp.sockets.generation(i);
+            if let Some(s) = self.udp.sockets.at_mut(i)
+                && s.remote == Some(remote)
+            {
+                s.refused = true;
+                used = true;
+                self.events.push_back(SocketEvent::Udp(UdpId(i, generation)));
+            }
+        }
+        used
+    }
+}
+
+fn ip_source_ok(src: IpAddr) -> bool {
+    crate::ip::is_plausible_source(src) && !src.is_unspecified()
+}
+
+/// A checksum of zero means none, for IPv4 only (RFC 768, RFC 8200 8.1).
+fn udp_checksum_ok(at: &Arrival, h: &udp::Header, b: &[u8]) -> bool {
+    if h.checksum == 0 {
+        return at.src.is_ipv4();
+    }
+    pseudo(at.src, at.dst, Protocol::UDP, u32::from(h.len)).add(&b[..usize::from(h.len)]).is_valid()
+}
