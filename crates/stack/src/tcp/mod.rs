@@ -32,6 +32,24 @@ pub struct ConnId(pub(crate) u32, pub(crate) u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ListenerId(pub(crate) u32, pub(crate) u32);
 
+macro_rules! numbered {
+    ($($id:ident),*) => {$(
+        impl $id {
+            /// Its place in the table.
+            pub fn index(self) -> u32 {
+                self.0
+            }
+
+            /// How often the place was used before.
+            pub fn generation(self) -> u64 {
+                u64::from(self.1)
+            }
+        }
+    )*};
+}
+pub(crate) use numbered;
+numbered!(ConnId, ListenerId);
+
 /// How full the tables are: what a test looks at to see that everything was released.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Occupancy {

@@ -18,6 +18,8 @@ use synfin_wire::{Protocol, udp};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UdpId(pub(crate) u32, pub(crate) u32);
 
+crate::tcp::numbered!(UdpId);
+
 /// Why a call on a UDP socket failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UdpError {

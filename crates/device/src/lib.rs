@@ -1,0 +1,127 @@
+//! Links to the outside. All unsafe code of the library is here: thin wrappers around system calls, each with its reason.
+//!
+//! A [`Device`] hands over one frame at a time: [`Device::recv`] into a buffer of the caller's, [`Device::send`] gathered
+//! from pieces of the caller's. Nothing here blocks; [`wait`] does.
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("synfin-device speaks to Linux; the core crates do not need it");
+
+mod config;
+mod memory;
+mod netlink;
+pub mod netns;
+mod packet;
+mod sys;
+mod tun;
+mod unix;
+mod virtio;
+
+pub use config::{Interface, add_address, interface_index, set_link, set_up};
+pub use memory::{MemoryDevice, memory_pair};
+pub use netlink::add_veth;
+pub use packet::PacketSocket;
+pub use sys::{EventFd, Wait, set_linger_zero, wait};
+pub use tun::{Layer, Tun, TunOptions};
+pub use unix::DatagramDevice;
+pub use virtio::VirtioNetHdr;
+
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+
+/// What the frames of a device begin with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Medium {
+    /// An IP header.
+    Ip,
+    /// An Ethernet header; our address is given.
+    Ethernet([u8; 6]),
+}
+
+/// What a device can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities {
+    /// What frames begin with.
+    pub medium: Medium,
+    /// Octets of the greatest IP packet.
+    pub mtu: u32,
+    /// It completes transport checksums, and cuts super-segments with this much text; `None` if neither.
+    pub offload: Option<u32>,
+}
+
+/// What came with a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Received {
+    /// Where in the buffer the frame begins.
+    pub offset: usize,
+    /// Its octets.
+    pub len: usize,
+    /// Its transport checksum is known to be right, or is partial because the frame crossed no wire.
+    pub checksum_trusted: bool,
+    /// The size of the pieces of a super-segment; 0 for a plain frame.
+    pub gso_size: u16,
+}
+
+/// A frame to be sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Transmit<'a> {
+    /// Headers and text, in pieces.
+    pub pieces: &'a [io::IoSlice<'a>],
+    /// What the device is to do about it; only for devices that offload.
+    pub offload: VirtioNetHdr,
+}
+
+/// Any device.
+#[derive(Debug)]
+pub enum Device {
+    /// A TUN or TAP interface.
+    Tun(Tun),
+    /// A packet socket on an interface.
+    Packet(PacketSocket),
+    /// One IP packet per datagram.
+    Datagram(DatagramDevice),
+    /// Memory.
+    Memory(MemoryDevice),
+}
+
+impl Device {
+    /// What it can do.
+    pub fn capabilities(&self) -> Capabilities {
+        match self {
+            Device::Tun(d) => d.capabilities(),
+            Device::Packet(d) => d.capabilities(),
+            Device::Datagram(d) => d.capabilities(),
+            Device::Memory(d) => d.capabilities(),
+        }
+    }
+
+    /// Receives a frame into `buf` (65,600 octets are enough for any); `None` if none waits. A frame that the device
+    /// mangled is skipped like one that was lost.
+    pub fn recv(&mut self, buf: &mut [u8]) -> io::Result<Option<Received>> {
+        match self {
+            Device::Tun(d) => d.recv(buf),
+            Device::Packet(d) => d.recv(buf),
+            Device::Datagram(d) => d.recv(buf),
+            Device::Memory(d) => d.recv(buf),
+        }
+    }
+
+    /// Sends a frame; false if the device is full: [`wait`] tells when it is not.
+    pub fn send(&mut self, t: &Transmit<'_>) -> io::Result<bool> {
+        match self {
+            Device::Tun(d) => d.send(t),
+            Device::Packet(d) => d.send(t),
+            Device::Datagram(d) => d.send(t),
+            Device::Memory(d) => d.send(t),
+        }
+    }
+
+    /// The descriptor to wait on.
+    pub fn fd(&self) -> RawFd {
+        match self {
+            Device::Tun(d) => d.as_raw_fd(),
+            Device::Packet(d) => d.as_raw_fd(),
+            Device::Datagram(d) => d.as_raw_fd(),
+            Device::Memory(d) => d.as_raw_fd(),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The system calls that more than one device needs.
+
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
+
+/// The result of a call that returns -1 on failure.
+pub(crate) fn check(n: libc::c_int) -> io::Result<libc::c_int> {
+    if n < 0 { Err(io::Error::last_os_error()) } else { Ok(n) }
+}
+
+/// `None` where the call would have had to wait.
+pub(crate) fn would_block<T>(r: io::Result<T>) -> io::Result<Option<T>> {
+    match r {
+        Ok(v) => Ok(Some(v)),
+        Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// `read(2)`.
+pub(crate) fn read(fd: RawFd, buf: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: the pointer and the length are those of a slice that is borrowed for the call.
+    let n = unsafe { libc::read(fd, buf.as_mut_ptr().cast(), buf.len()) };
+    if n < 0 { Err(io::Error::last_os_error()) } else { Ok(n as usize) }
+}
+
+/// `writev(2)`: one frame.
+pub(crate) fn writev(fd: RawFd, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+    // SAFETY: `IoSlice` has the layout of `iovec` (its documentation guarantees it); the slices live through the call.
+    let n = unsafe { libc::writev(fd, pieces.as_ptr().cast(), pieces.len() as libc::c_int) };
+    if n < 0 { Err(io::Error::last_os_error()) } else { Ok(n as usize) }
+}
+
+/// Makes a descriptor non-blocking.
+pub(crate) fn set_nonblocking(fd: RawFd) -> io::Result<()> {
+    // SAFETY: fcntl with integer arguments touches no memory of ours.
+    let flags = check(unsafe { libc::fcntl(fd, libc::F_GETFL) })?;
+    // SAFETY: as above.
+    check(unsafe { libc::fcntl(fd, libc::F_SETFL, flags | libc::O_NONBLOCK) })?;
+    Ok(())
+}
+
+/// A socket.
+pub(crate) fn socket(domain: i32, kind: i32, protocol: i32) -> io::Result<OwnedFd> {
+    // SAFETY: socket(2) touches no memory; a non-negative result is a descriptor that nobody else owns.
+    let fd = check(unsafe { libc::socket(domain, kind | libc::SOCK_CLOEXEC, protocol) })?;
+    // SAFETY: see above.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// An ioctl that takes a structure.
+pub(crate) fn ioctl<T>(fd: RawFd, request: libc::c_ulong, arg: &mut T) -> io::Result<()> {
+    // SAFETY: every caller passes the structure that the kernel documents for the request.
+    check(unsafe { libc::ioctl(fd, request as _, std::ptr::from_mut(arg)) })?;
+    Ok(())
+}
+
+/// An all-zero C structure.
+pub(crate) fn zeroed<T: Copy>() -> T {
+    // SAFETY: used for libc structures of integers and byte arrays only, for which all zeros is a value.
+    unsafe { MaybeUninit::zeroed().assume_init() }
+}
+
+/// Makes closing the socket `fd` reset its connection (linger time zero).
+pub fn set_linger_zero(fd: RawFd) -> io::Result<()> {
+    let l = libc::linger { l_onoff: 1, l_linger: 0 };
+    // SAFETY: the value and its size belong together and live through the call.
+    check(unsafe {
+        libc::setsockopt(
+            fd,
+            libc::SOL_SOCKET,
+            libc::SO_LINGER,
+            std::ptr::from_ref(&l).cast(),
+            size_of::<libc::linger>() as libc::socklen_t,
+        )
+    })?;
+    Ok(())
+}
+
+/// A counter that wakes whoever waits on it.
+#[derive(Debug)]
+pub struct EventFd(OwnedFd);
+
+impl EventFd {
+    /// A new one, at zero.
+    pub fn new() -> io::Result<EventFd> {
+        // SAFETY: eventfd(2) touches no memory; a non-negative result is a descriptor that nobody else owns.
+        let fd = check(unsafe { libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC) })?;
+        // SAFETY: see above.
+        Ok(EventFd(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// Wakes.
+    pub fn wake(&self) {
+        let one = 1u64.to_ne_bytes();
+        // A counter that is full wakes as well as one that was written to.
+        let _ = writev(self.0.as_raw_fd(), &[IoSlice::new(&one)]);
+    }
+
+    /// Back to zero.
+    pub fn clear(&self) {
+        let _ = read(self.0.as_raw_fd(), &mut [0; 8]);
+    }
+
+    /// The descriptor.
+    pub fn fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+/// What [`wait`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Wait {
+    /// The device has something, or room if that was asked for, or is gone.
+    pub device: bool,
+    /// Somebody woke us.
+    pub woken: bool,
+}
+
+/// Waits until the device has a frame (or room, if `for_room`), `wake` is written to, or the time is up.
+pub fn wait(device: RawFd, for_room: bool, wake: &EventFd, timeout: Option<Duration>) -> io::Result<Wait> {
+    let events = libc::POLLIN | if for_room { libc::POLLOUT } else { 0 };
+    let mut fds = [
+        libc::pollfd { fd: device, events, revents: 0 },
+        libc::pollfd { fd: wake.fd(), events: libc::POLLIN, revents: 0 },
+    ];
+    let ts = timeout.map(|t| libc::timespec { tv_sec: t.as_secs() as _, tv_nsec: t.subsec_nanos() as _ });
+    let ts = ts.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: the array and the optional timespec live through the call, and the count is the array's.
+    let n = unsafe { libc::ppoll(fds.as_mut_ptr(), 2, ts, std::ptr::null()) };
+    if n < 0 {
+        let e = io::Error::last_os_error();
+        return if e.kind() == io::ErrorKind::Interrupted { Ok(Wait::default()) } else { Err(e) };
+    }
+    Ok(Wait { device: fds[0].revents != 0, woken: fds[1].revents != 0 })
+}

@@ -1,0 +1,69 @@
+//! One IP packet per datagram: a Unix datagram socket, or any descriptor that was inherited.
+
+use crate::sys::{read, set_nonblocking, would_block};
+use crate::tun::send_with_header;
+use crate::{Capabilities, Medium, Received, Transmit};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+
+/// A descriptor that carries IP packets.
+#[derive(Debug)]
+pub struct DatagramDevice {
+    fd: OwnedFd,
+    mtu: u32,
+}
+
+impl DatagramDevice {
+    /// Connects to the datagram socket at `path`.
+    pub fn connect(path: &Path, mtu: u32) -> io::Result<DatagramDevice> {
+        let s = UnixDatagram::unbound()?;
+        s.connect(path).map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))?;
+        DatagramDevice::from_socket(s, mtu)
+    }
+
+    /// Takes a socket that is connected already.
+    pub fn from_socket(s: UnixDatagram, mtu: u32) -> io::Result<DatagramDevice> {
+        s.set_nonblocking(true)?;
+        Ok(DatagramDevice { fd: s.into(), mtu })
+    }
+
+    /// Takes over the descriptor number `fd` that this process inherited.
+    pub fn inherited(fd: RawFd, mtu: u32) -> io::Result<DatagramDevice> {
+        // SAFETY: only asks whether the number is an open descriptor.
+        crate::sys::check(unsafe { libc::fcntl(fd, libc::F_GETFD) })
+            .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, format!("descriptor {fd} is not open")))?;
+        // SAFETY: it is open, as was just seen, and the caller hands it over by naming it. It is duplicated, so that
+        // whatever else in the process believes to own the number keeps its own.
+        let fd = unsafe { BorrowedFd::borrow_raw(fd) }.try_clone_to_owned()?;
+        set_nonblocking(fd.as_raw_fd())?;
+        Ok(DatagramDevice { fd, mtu })
+    }
+
+    pub(crate) fn capabilities(&self) -> Capabilities {
+        Capabilities { medium: Medium::Ip, mtu: self.mtu, offload: None }
+    }
+
+    pub(crate) fn recv(&mut self, buf: &mut [u8]) -> io::Result<Option<Received>> {
+        match would_block(read(self.fd.as_raw_fd(), buf)) {
+            Ok(n) => Ok(n.map(|len| Received { offset: 0, len, checksum_trusted: false, gso_size: 0 })),
+            Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    pub(crate) fn send(&mut self, t: &Transmit<'_>) -> io::Result<bool> {
+        match send_with_header(self.fd.as_raw_fd(), t, false) {
+            // Nobody at the other end: lost, as on a cable that is out.
+            Err(e) if matches!(e.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset) => Ok(true),
+            r => r,
+        }
+    }
+}
+
+impl AsRawFd for DatagramDevice {
+    fn as_raw_fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+}

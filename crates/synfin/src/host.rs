@@ -1,0 +1,187 @@
+//! A host: how it is set up, and the handle to it.
+
+use crate::driver::{PacketLog, Shard, Shared, run};
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use synfin_device::{Device, Medium};
+use synfin_stack::engine::{Instant, Observer, Rng, TcpConfig, TcpMib};
+use synfin_stack::wire::ethernet::Mac;
+use synfin_stack::{Cidr, LinkConfig, LinkId, Occupancy, Route, Stack, StackConfig, StackMib};
+
+/// What a host is to be.
+#[derive(Default)]
+pub struct Builder {
+    addresses: Vec<Cidr>,
+    gateways: Vec<IpAddr>,
+    stack: StackConfig,
+    tcp: TcpConfig,
+    mtu: Option<u32>,
+    seed: Option<u64>,
+    observer: Option<Box<dyn Observer + Send>>,
+    log: Option<Box<dyn PacketLog>>,
+}
+
+impl std::fmt::Debug for Builder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Builder").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}
+
+impl Builder {
+    /// Gives the host an address, as `ADDRESS/PREFIX`; may be repeated.
+    pub fn address(mut self, cidr: &str) -> io::Result<Builder> {
+        let c = Cidr::parse(cidr).ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("{cidr:?} is no address with a prefix, like 192.0.2.2/24"),
+            )
+        })?;
+        self.addresses.push(c);
+        Ok(self)
+    }
+
+    /// Sends what is for no network of ours to this neighbor.
+    pub fn gateway(mut self, a: IpAddr) -> Builder {
+        self.gateways.push(a);
+        self
+    }
+
+    /// The settings of TCP.
+    pub fn tcp(mut self, cfg: TcpConfig) -> Builder {
+        self.tcp = cfg;
+        self
+    }
+
+    /// The limits of the host.
+    pub fn limits(mut self, cfg: StackConfig) -> Builder {
+        self.stack = cfg;
+        self
+    }
+
+    /// A smaller MTU than the device's.
+    pub fn mtu(mut self, mtu: u32) -> Builder {
+        self.mtu = Some(mtu);
+        self
+    }
+
+    /// Draws all randomness from a number: for tests only, for its secrets can be guessed.
+    pub fn seed(mut self, seed: u64) -> Builder {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Tells `observer` of everything that happens to connections.
+    pub fn observer(mut self, observer: Box<dyn Observer + Send>) -> Builder {
+        self.observer = Some(observer);
+        self
+    }
+
+    /// Shows every packet to `log`, which may also lose it.
+    pub fn packet_log(mut self, log: Box<dyn PacketLog>) -> Builder {
+        self.log = Some(log);
+        self
+    }
+
+    /// Starts the host on `device`.
+    pub fn start(self, device: Device) -> io::Result<Host> {
+        let rng = match self.seed {
+            Some(n) => Rng::from_number(n),
+            None => {
+                let mut seed = [0; 32];
+                getrandom::fill(&mut seed).map_err(io::Error::other)?;
+                Rng::from_seed(seed)
+            }
+        };
+        let caps = device.capabilities();
+        let mut stack = Stack::new(self.stack, self.tcp, rng);
+        let link_cfg = LinkConfig {
+            medium: match caps.medium {
+                Medium::Ip => synfin_stack::Medium::Ip,
+                Medium::Ethernet(mac) => synfin_stack::Medium::Ethernet(Mac(mac)),
+            },
+            mtu: self.mtu.map_or(caps.mtu, |m| m.min(caps.mtu)),
+            tx_checksum: caps.offload.is_some(),
+            max_gso: caps.offload.unwrap_or(0),
+        };
+        let now = Instant::from_nanos(1);
+        let link = stack.add_link(now, link_cfg);
+        for c in &self.addresses {
+            stack.add_address(now, link, *c);
+        }
+        for g in &self.gateways {
+            let prefix_of_all = if g.is_ipv4() { "0.0.0.0/0" } else { "::/0" };
+            if let Some(network) = Cidr::parse(prefix_of_all) {
+                stack.add_route(Route { network, link, gateway: Some(*g) });
+            }
+        }
+        let shard = Shard::new(stack, device, link, self.observer, self.log);
+        let shared = Arc::new(Shared::new(shard)?);
+        let driver = std::thread::Builder::new().name("synfin".into()).spawn({
+            let shared = shared.clone();
+            move || run(&shared)
+        })?;
+        Ok(Host(Arc::new(Inner { shared, driver: Some(driver), link })))
+    }
+}
+
+/// A host that runs. Clones share it; it stops when the last one, sockets included, is gone.
+#[derive(Debug, Clone)]
+pub struct Host(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    shared: Arc<Shared>,
+    driver: Option<JoinHandle<()>>,
+    link: LinkId,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.shared.stop();
+        if let Some(t) = self.driver.take() {
+            let _ = t.join();
+        }
+    }
+}
+
+impl Host {
+    /// How a host is made.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.0.shared
+    }
+
+    /// Its link.
+    pub fn link(&self) -> LinkId {
+        self.0.link
+    }
+
+    /// Counters of the host and of the engine.
+    pub fn counters(&self) -> (StackMib, TcpMib) {
+        self.shared().lock().stack.counters()
+    }
+
+    /// How full its tables are.
+    pub fn occupancy(&self) -> Occupancy {
+        self.shared().lock().stack.occupancy()
+    }
+
+    /// The settings of its connections, unless they have their own.
+    pub fn tcp_defaults(&self) -> TcpConfig {
+        self.shared().lock().stack.tcp_defaults().clone()
+    }
+
+    /// Waits until all connections are closed, TIME-WAIT not counted; false if some are not within `patience`.
+    pub fn wait_closed(&self, patience: Duration) -> bool {
+        self.shared().wait_until(patience, |shard| {
+            let o = shard.stack.occupancy();
+            o.connections == 0 && o.half_open == 0
+        })
+    }
+}

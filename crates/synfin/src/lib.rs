@@ -1,0 +1,41 @@
+//! TCP/IP for Rust programs that cannot, or do not want to, use the kernel's.
+//!
+//! A [`Host`] owns a link and a stack; its driver runs on a thread of its own. Sockets are in [`blocking`], with the names
+//! and the meaning of `std::net`.
+//!
+//! ```
+//! use std::io::{Read, Write};
+//! use synfin::Host;
+//! use synfin::blocking::{TcpListener, TcpStream};
+//!
+//! // Two hosts, connected in memory.
+//! let (a, b) = synfin::device::memory_pair(1500, true)?;
+//! let server = Host::builder().address("192.0.2.1/24")?.start(synfin::device::Device::Memory(a))?;
+//! let client = Host::builder().address("192.0.2.2/24")?.start(synfin::device::Device::Memory(b))?;
+//!
+//! let listener = TcpListener::bind(&server, "192.0.2.1:7")?;
+//! let echo = std::thread::spawn(move || {
+//!     let (mut s, _) = listener.accept()?;
+//!     let mut buf = [0; 5];
+//!     s.read_exact(&mut buf)?;
+//!     s.write_all(&buf)
+//! });
+//! let mut s = TcpStream::connect(&client, "192.0.2.1:7")?;
+//! s.write_all(b"hello")?;
+//! let mut buf = [0; 5];
+//! s.read_exact(&mut buf)?;
+//! assert_eq!(&buf, b"hello");
+//! # echo.join().expect("no panic")?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
+#![forbid(unsafe_code)]
+
+pub mod blocking;
+mod driver;
+mod host;
+
+pub use driver::{PacketLog, Sniffed};
+pub use host::{Builder, Host};
+pub use synfin_device as device;
+pub use synfin_stack as stack;
+pub use synfin_stack::engine::TcpConfig;
