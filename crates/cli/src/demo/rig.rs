@@ -1,0 +1,123 @@
+//! The stage of a scene: the link, our host on it, and the other end.
+
+use super::recorder::Recorder;
+use super::side::Side;
+use std::io;
+use std::net::IpAddr;
+use synfin::device::{Device, Layer, PacketSocket, Tun, TunOptions, add_address, add_veth, memory_pair, netns};
+use synfin::{Host, TcpConfig};
+
+/// What stands at the other end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Backend {
+    /// The best that this machine allows
+    Auto,
+    /// The kernel, over a TUN
+    Tun,
+    /// The kernel, over a veth and a packet socket
+    Veth,
+    /// Another host of ours, in memory
+    Memory,
+}
+
+/// The other end's address (the kernel's), and ours.
+pub(crate) const THEIRS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+pub(crate) const OURS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
+
+/// Enters the namespace, if there is to be one, and says what will be used.
+pub(crate) fn enter(wanted: Backend) -> io::Result<Backend> {
+    if wanted == Backend::Memory {
+        return Ok(wanted);
+    }
+    if let Err(e) = netns::enter_new() {
+        if wanted != Backend::Auto {
+            return Err(e);
+        }
+        eprintln!("synfin: {e}");
+        eprintln!("synfin: the scenes are played between two hosts of synfin, in memory");
+        return Ok(Backend::Memory);
+    }
+    if wanted == Backend::Veth {
+        return Ok(wanted);
+    }
+    match tun("synfin-try") {
+        Ok(_) => Ok(Backend::Tun),
+        Err(e) if wanted == Backend::Tun => Err(e),
+        Err(e) => {
+            eprintln!("synfin: {e}; a veth and a packet socket are used instead");
+            Ok(Backend::Veth)
+        }
+    }
+}
+
+fn tun(name: &str) -> io::Result<Tun> {
+    Tun::open(&TunOptions { name: name.into(), layer: Layer::Ip, offload: false, mtu: 1500 })
+}
+
+/// A stage.
+pub(crate) struct Rig {
+    backend: Backend,
+    pub rec: Recorder,
+    pub real_time: bool,
+    host: Option<Host>,
+    other: Option<Host>,
+}
+
+impl Rig {
+    pub fn new(backend: Backend, rec: Recorder, real_time: bool) -> Rig {
+        Rig { backend, rec, real_time, host: None, other: None }
+    }
+
+    /// Whether the kernel is at the other end.
+    pub fn has_kernel(&self) -> bool {
+        self.backend != Backend::Memory
+    }
+
+    /// Sets the stage: our end, and the other.
+    pub fn set(&mut self, tcp: TcpConfig) -> io::Result<(Host, Side)> {
+        self.stop();
+        let device = match self.backend {
+            Backend::Auto | Backend::Tun => {
+                let t = tun("synfin0")?;
+                add_address("synfin0", THEIRS, 24)?;
+                Device::Tun(t)
+            }
+            Backend::Veth => {
+                if synfin::device::interface_index("synfin0").is_err() {
+                    add_veth("synfin0", "synfin1")?;
+                    add_address("synfin0", THEIRS, 24)?;
+                }
+                // With offload: the kernel leaves the checksums of what crosses a veth to the one who reads it.
+                Device::Packet(PacketSocket::open("synfin1", true)?)
+            }
+            Backend::Memory => {
+                let (a, b) = memory_pair(1500, false)?;
+                let other = Host::builder().address(&format!("{THEIRS}/24"))?.start(Device::Memory(b))?;
+                self.other = Some(other);
+                Device::Memory(a)
+            }
+        };
+        self.rec.set_ours(&[OURS], self.backend == Backend::Veth);
+        let host = Host::builder()
+            .address(&format!("{OURS}/24"))?
+            .tcp(tcp)
+            .observer(Box::new(self.rec.clone()))
+            .packet_log(Box::new(self.rec.clone()))
+            .start(device)?;
+        self.host = Some(host.clone());
+        Ok((host, self.other.clone().map_or(Side::Kernel, Side::Ours)))
+    }
+
+    /// Takes the stage down.
+    pub fn stop(&mut self) {
+        self.host = None;
+        self.other = None;
+    }
+
+    /// What the kernel says of its end.
+    pub fn check_kernel(&self) {
+        if self.has_kernel() {
+            self.rec.check_kernel();
+        }
+    }
+}

@@ -1,0 +1,568 @@
+//! The scenes. In each, the client is the left column.
+
+use super::dns;
+use super::recorder::Recorder;
+use super::rig::{OURS, Rig, THEIRS};
+use super::side::{Listener, Side, Stream};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::process::{Command, Stdio};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+use synfin::{Host, TcpConfig};
+use synfin_sim::{Direction, Network};
+use synfin_wire::tcp::Flags;
+
+/// A scene.
+pub(crate) struct Scene {
+    pub name: &'static str,
+    pub about: &'static str,
+    /// Played when no scene is named.
+    pub default: bool,
+    pub play: fn(&mut Rig) -> io::Result<()>,
+}
+
+/// All scenes, in order.
+pub(crate) const ALL: &[Scene] = &[
+    Scene {
+        name: "curl",
+        about: "a page is fetched by name, by our client from theirs, and by the machine's curl from ours",
+        default: true,
+        play: curl,
+    },
+    Scene {
+        name: "telnet-quit",
+        about: "connect and quit: six segments, closed in three because the server is prompt",
+        default: true,
+        play: telnet_quit,
+    },
+    Scene {
+        name: "four-way",
+        about: "the server closes late, so the close takes four segments",
+        default: true,
+        play: four_way,
+    },
+    Scene {
+        name: "half-close",
+        about: "the client shuts down writing; the server goes on sending, nothing is lost",
+        default: false,
+        play: half_close,
+    },
+    Scene {
+        name: "time-wait",
+        about: "the last ACK is lost: the FIN comes again, is answered again, the wait starts afresh",
+        default: true,
+        play: time_wait,
+    },
+    Scene { name: "queues", about: "a backlog of 2 and a server that does not accept", default: false, play: queues },
+    Scene {
+        name: "no-answer",
+        about: "nobody answers: the SYN again after 1, 2, 4 and 8 s, given up 16 s after the last",
+        default: true,
+        play: no_answer,
+    },
+    Scene { name: "refused", about: "a SYN to a closed port", default: false, play: refused },
+    Scene { name: "reset", about: "one side aborts: both release everything at once", default: false, play: reset },
+    Scene { name: "dead-peer", about: "the cable is cut: keepalive finds out", default: false, play: dead_peer },
+];
+
+fn at(ip: IpAddr, port: u16) -> SocketAddr {
+    SocketAddr::new(ip, port)
+}
+
+#[allow(clippy::disallowed_methods)] // the demo plays in real time; no correctness depends on it
+fn pause(ms: u64) {
+    thread::sleep(Duration::from_millis(ms));
+}
+
+fn join<T>(t: JoinHandle<io::Result<T>>) -> io::Result<T> {
+    t.join().map_err(|_| io::Error::other("a program of the scene panicked"))?
+}
+
+/// A server that accepts one connection and hands it to `f`.
+fn serve<T: Send + 'static>(
+    rec: &Recorder,
+    side: &Side,
+    on: SocketAddr,
+    f: impl FnOnce(Stream, &Recorder) -> io::Result<T> + Send + 'static,
+) -> io::Result<JoinHandle<io::Result<T>>> {
+    let listener: Listener = side.listen(on)?;
+    rec.listening(on.port());
+    let rec = rec.clone();
+    Ok(thread::spawn(move || {
+        let s = listener.accept()?;
+        rec.program(false, "accept");
+        f(s, &rec)
+    }))
+}
+
+fn connect(rec: &Recorder, side: &Side, to: SocketAddr) -> io::Result<Stream> {
+    rec.program(true, &format!("connect {to}"));
+    side.connect(to)
+}
+
+/// Waits for our host to be done with its connections.
+fn settle(host: &Host) {
+    host.wait_closed(Duration::from_secs(3));
+    pause(60);
+}
+
+const PAGE: &str = "<!doctype html><title>synfin</title><p>fetched over a TCP of our own</p>\n";
+
+/// Answers one request for a page.
+fn http_server(s: Stream, rec: &Recorder) -> io::Result<()> {
+    let mut r = BufReader::new(s);
+    let mut line = String::new();
+    r.read_line(&mut line)?;
+    rec.program(false, &format!("read {:?}", line.trim_end()));
+    while r.read_line(&mut line)? > 2 {}
+    let body = format!(
+        "HTTP/1.0 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{PAGE}",
+        PAGE.len()
+    );
+    rec.program(false, &format!("write {} octets, close", body.len()));
+    r.get_mut().write_all(body.as_bytes())?;
+    Ok(())
+}
+
+fn curl(rig: &mut Rig) -> io::Result<()> {
+    let (host, other) = rig.set(TcpConfig::default())?;
+    let rec = rig.rec.clone();
+    let ours = Side::Ours(host.clone());
+    // The name, over UDP.
+    let name = "www.example.test";
+    let answers = name_server(&other)?;
+    let q = synfin::blocking::UdpSocket::bind(&host, at(OURS, 0))?;
+    q.set_read_timeout(Some(Duration::from_secs(2)))?;
+    q.send_to(&dns::question(0x5359, name), at(THEIRS, 53))?;
+    let mut buf = [0; 512];
+    let n = q.recv(&mut buf)?;
+    let found = dns::address(0x5359, &buf[..n]).ok_or_else(|| io::Error::other("no address in the answer"))?;
+    join(answers)?;
+    rec.remark(format!("{name} is {found}, says the name server over UDP"));
+    // Our client, their server.
+    let server = serve(&rec, &other, at(THEIRS, 80), http_server)?;
+    let mut s = connect(&rec, &ours, at(found.into(), 80))?;
+    let request = format!("GET / HTTP/1.0\r\nHost: {name}\r\n\r\n");
+    rec.program(true, &format!("write {} octets", request.len()));
+    s.write_all(request.as_bytes())?;
+    let mut page = String::new();
+    s.read_to_string(&mut page)?;
+    rec.program(true, &format!("read {} octets, then 0: the end", page.len()));
+    drop(s);
+    join(server)?;
+    settle(&host);
+    if !page.ends_with(PAGE) {
+        return Err(io::Error::other("the page is not the one that was served"));
+    }
+    rig.check_kernel();
+    // The machine's curl, our server.
+    if !rig.has_kernel() || !installed("curl") {
+        rec.remark("this machine has no curl, or no kernel is at the other end: the second half is left out");
+        return Ok(());
+    }
+    let server = serve(&rec, &ours, at(OURS, 80), http_server)?;
+    rec.program(true, "curl http://www.example.test/");
+    let out = Command::new("curl")
+        .args([
+            "--silent",
+            "--show-error",
+            "--max-time",
+            "5",
+            "--resolve",
+            "www.example.test:80:192.0.2.2",
+            "http://www.example.test/",
+        ])
+        .env_remove("http_proxy")
+        .output()?;
+    join(server)?;
+    settle(&host);
+    if out.stdout != PAGE.as_bytes() {
+        return Err(io::Error::other(format!("curl: {}", String::from_utf8_lossy(&out.stderr).trim())));
+    }
+    rec.remark(format!("curl got {} octets, the page", out.stdout.len()));
+    rig.check_kernel();
+    Ok(())
+}
+
+/// A name server for one question, on the other end's sockets.
+fn name_server(other: &Side) -> io::Result<JoinHandle<io::Result<()>>> {
+    let IpAddr::V4(a) = THEIRS else { return Err(io::Error::other("an IPv4 address")) };
+    let mut buf = [0; 512];
+    Ok(match other {
+        Side::Kernel => {
+            let s = std::net::UdpSocket::bind(at(THEIRS, 53))?;
+            s.set_read_timeout(Some(Duration::from_secs(2)))?;
+            thread::spawn(move || {
+                let (n, from) = s.recv_from(&mut buf)?;
+                s.send_to(&dns::answer(&buf[..n], a).unwrap_or_default(), from).map(|_| ())
+            })
+        }
+        Side::Ours(h) => {
+            let s = synfin::blocking::UdpSocket::bind(h, at(THEIRS, 53))?;
+            s.set_read_timeout(Some(Duration::from_secs(2)))?;
+            thread::spawn(move || {
+                let (n, from) = s.recv_from(&mut buf)?;
+                s.send_to(&dns::answer(&buf[..n], a).unwrap_or_default(), from).map(|_| ())
+            })
+        }
+    })
+}
+
+fn installed(program: &str) -> bool {
+    std::env::var_os("PATH").is_some_and(|p| std::env::split_paths(&p).any(|d| d.join(program).is_file()))
+}
+
+/// Reads to the end and closes at once.
+fn prompt_server(mut s: Stream, rec: &Recorder) -> io::Result<()> {
+    let mut buf = [0; 256];
+    while s.read(&mut buf)? > 0 {}
+    rec.program(false, "read 0: the client has closed; close");
+    Ok(())
+}
+
+fn telnet_quit(rig: &mut Rig) -> io::Result<()> {
+    let (host, other) = rig.set(TcpConfig::default())?;
+    let rec = rig.rec.clone();
+    let ours = Side::Ours(host.clone());
+    let server = serve(&rec, &ours, at(OURS, 6379), prompt_server)?;
+    if rig.has_kernel() && installed("telnet") {
+        rec.program(true, "telnet 192.0.2.2 6379, then ^] and quit");
+        let mut t = Command::new("telnet")
+            .args(["192.0.2.2", "6379"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let mut said = BufReader::new(t.stdout.take().ok_or_else(|| io::Error::other("no output of telnet"))?);
+        let mut line = String::new();
+        while !line.contains("Escape character") {
+            line.clear();
+            if said.read_line(&mut line)? == 0 {
+                break;
+            }
+        }
+        if let Some(mut stdin) = t.stdin.take() {
+            stdin.write_all(b"\x1dquit\n")?;
+        }
+        t.wait()?;
+    } else {
+        let s = connect(&rec, &other, at(OURS, 6379))?;
+        pause(20);
+        rec.program(true, "quit: close");
+        drop(s);
+    }
+    join(server)?;
+    settle(&host);
+    rig.check_kernel();
+    if rig.has_kernel() && installed("redis-server") {
+        redis(rig, &host, &ours)?;
+    }
+    Ok(())
+}
+
+/// The same with a real Redis at the other end.
+fn redis(rig: &Rig, host: &Host, ours: &Side) -> io::Result<()> {
+    let rec = &rig.rec;
+    let mut server = Command::new("redis-server")
+        .args([
+            "--bind",
+            "192.0.2.1",
+            "--port",
+            "6380",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+            "--protected-mode",
+            "no",
+            "--daemonize",
+            "no",
+        ])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let ready = (0..100).any(|_| {
+        pause(20);
+        std::net::TcpStream::connect(at(THEIRS, 6380)).is_ok()
+    });
+    let talk = || -> io::Result<()> {
+        rec.listening(6380);
+        let mut s = connect(rec, ours, at(THEIRS, 6380))?;
+        rec.program(false, "redis-server accepts");
+        rec.program(true, "write PING");
+        s.write_all(b"PING\r\n")?;
+        let mut b = [0; 7];
+        s.read_exact(&mut b)?;
+        rec.program(true, &format!("read {:?}; quit: close", String::from_utf8_lossy(&b)));
+        drop(s);
+        settle(host);
+        Ok(())
+    };
+    let done = if ready { talk() } else { Ok(rec.remark("redis-server did not start")) };
+    let _ = server.kill();
+    let _ = server.wait();
+    done?;
+    rig.check_kernel();
+    Ok(())
+}
+
+/// TIME-WAIT cut to one second, and said so.
+fn short_wait(rec: &Recorder) -> TcpConfig {
+    rec.remark("setting time-wait=1s (default 60 s), so that the end of the wait is seen");
+    TcpConfig { time_wait: Duration::from_secs(1), ..TcpConfig::default() }
+}
+
+/// Waits for TIME-WAIT to end, and says what is left.
+fn end_of_wait(rec: &Recorder, host: &Host) {
+    for _ in 0..300 {
+        if host.occupancy().time_wait == 0 {
+            break;
+        }
+        pause(10);
+    }
+    let o = host.occupancy();
+    rec.remark(format!(
+        "2 MSL are over: CLOSED; on our side {} connections, {} in TIME-WAIT, {} timers: port and memory are free",
+        o.connections, o.time_wait, o.timers
+    ));
+}
+
+fn late_server(mut s: Stream, rec: &Recorder) -> io::Result<()> {
+    let mut buf = [0; 256];
+    while s.read(&mut buf)? > 0 {}
+    rec.program(false, "read 0: the client has closed; still busy");
+    pause(200);
+    rec.program(false, "close");
+    Ok(())
+}
+
+fn four_way(rig: &mut Rig) -> io::Result<()> {
+    let tcp = short_wait(&rig.rec);
+    let (host, other) = rig.set(tcp)?;
+    let rec = rig.rec.clone();
+    let server = serve(&rec, &other, at(THEIRS, 7000), late_server)?;
+    let s = connect(&rec, &Side::Ours(host.clone()), at(THEIRS, 7000))?;
+    pause(20);
+    rec.program(true, "close");
+    drop(s);
+    pause(100);
+    rig.check_kernel();
+    join(server)?;
+    settle(&host);
+    rig.check_kernel();
+    end_of_wait(&rec, &host);
+    Ok(())
+}
+
+fn half_close(rig: &mut Rig) -> io::Result<()> {
+    let (host, other) = rig.set(TcpConfig::default())?;
+    let rec = rig.rec.clone();
+    let server = serve(&rec, &other, at(THEIRS, 7000), |mut s, rec| {
+        let mut question = String::new();
+        s.read_to_string(&mut question)?;
+        rec.program(false, &format!("read {question:?}, then 0"));
+        for i in 1..=3 {
+            rec.program(false, &format!("write answer {i}"));
+            s.write_all(format!("answer {i}\n").as_bytes())?;
+            pause(30);
+        }
+        rec.program(false, "close");
+        Ok(())
+    })?;
+    let mut s = connect(&rec, &Side::Ours(host.clone()), at(THEIRS, 7000))?;
+    rec.program(true, "write question");
+    s.write_all(b"question")?;
+    rec.program(true, "shutdown(Write)");
+    s.shutdown_write()?;
+    let mut answers = String::new();
+    s.read_to_string(&mut answers)?;
+    rec.program(true, &format!("read {} octets after our own FIN, then 0; close", answers.len()));
+    drop(s);
+    join(server)?;
+    settle(&host);
+    if answers != "answer 1\nanswer 2\nanswer 3\n" {
+        return Err(io::Error::other(format!("answers were lost: {answers:?}")));
+    }
+    rig.check_kernel();
+    Ok(())
+}
+
+fn time_wait(rig: &mut Rig) -> io::Result<()> {
+    let tcp = short_wait(&rig.rec);
+    let (host, other) = rig.set(tcp)?;
+    let rec = rig.rec.clone();
+    // The last ACK: the first pure ACK of ours after their FIN.
+    let (mut fin_seen, mut lost) = (false, false);
+    rec.lose(Some(Box::new(move |out, p| {
+        let h = &p.header;
+        if !out {
+            fin_seen |= h.flags.has(Flags::FIN);
+            return false;
+        }
+        let last = fin_seen && !lost && h.flags == Flags::ACK && p.payload.is_empty();
+        lost |= last;
+        last
+    })));
+    let server = serve(&rec, &other, at(THEIRS, 7000), late_server)?;
+    let s = connect(&rec, &Side::Ours(host.clone()), at(THEIRS, 7000))?;
+    pause(20);
+    rec.program(true, "close");
+    drop(s);
+    join(server)?;
+    // Their retransmission timeout is 200 ms at least.
+    pause(600);
+    rig.check_kernel();
+    end_of_wait(&rec, &host);
+    Ok(())
+}
+
+fn queues(rig: &mut Rig) -> io::Result<()> {
+    let (host, other) = rig.set(TcpConfig::default())?;
+    let rec = rig.rec.clone();
+    let listener = synfin::blocking::TcpListener::bind_with(&host, at(OURS, 7000), 2, &TcpConfig::default())?;
+    rec.listening(7000);
+    rec.program(false, "listen with a backlog of 2, and do not accept");
+    let clients: Vec<_> = (0..4)
+        .map(|_| {
+            let side = other.clone();
+            thread::spawn(move || side.connect(at(OURS, 7000)))
+        })
+        .collect();
+    pause(1_500);
+    let show = |when: &str| {
+        if let Some(s) = listener.status() {
+            let (mib, _) = host.counters();
+            rec.remark(format!(
+                "{when}: SYN queue {}/{}, accept queue {}/{}; SYNs dropped {}, handshakes held up {} (ListenDrops {}, ListenOverflows {})",
+                s.half_open, s.backlog, s.accept_queue, s.backlog, s.dropped, s.overflowed, mib.listen_drops, mib.listen_overflows
+            ));
+        }
+    };
+    show("after 1.5 s");
+    let mut accepted = Vec::new();
+    for n in 1..=4 {
+        let Some((s, _)) = listener.accept_within(Some(Duration::from_secs(8)))? else { break };
+        rec.program(false, &format!("accept ({n})"));
+        accepted.push(s);
+    }
+    show("after four accepts");
+    let connected = clients.into_iter().map(join).collect::<io::Result<Vec<_>>>()?;
+    rec.remark(format!("{} clients are connected: to them the server was only busy", connected.len()));
+    drop(accepted);
+    drop(connected);
+    settle(&host);
+    Ok(())
+}
+
+fn no_answer(rig: &mut Rig) -> io::Result<()> {
+    let rec = rig.rec.clone();
+    let tcp = TcpConfig { syn_retries: 4, ..TcpConfig::default() };
+    rec.remark_at(Duration::ZERO, "setting syn-retries=4 (default 6, as Linux)");
+    if rig.real_time {
+        let (host, _) = rig.set(tcp)?;
+        // An address of the link that nobody has: nothing of ours leaves the namespace.
+        let nobody = at(IpAddr::from([192, 0, 2, 99]), 80);
+        let e = connect(&rec, &Side::Ours(host), nobody).err();
+        rec.program(true, &format!("connect: {}", e.map_or("connected?".into(), |e| e.to_string())));
+        return Ok(());
+    }
+    rec.remark_at(Duration::ZERO, "played in virtual time: --real-time takes the 31 s");
+    let mut net = Network::new(1, &tcp, 1500, false);
+    rec.set_ours(&net.hosts[0].addrs, false);
+    net.records = Some(Vec::new());
+    net.links[0].cut = true;
+    let start = net.now;
+    let to = at(net.hosts[1].addrs[0], 80);
+    let id = net.hosts[0]
+        .stack
+        .tcp_connect(start, &mut (), None, to, &tcp)
+        .map_err(|e| io::Error::other(format!("{e:?}")))?;
+    let mut ended = None;
+    while net.step(&mut (), start + Duration::from_secs(300)) {
+        if ended.is_none() && net.hosts[0].stack.tcp_reason(id).is_some() {
+            ended = Some(net.now.since(start));
+        }
+    }
+    for r in net.records.iter().flatten() {
+        rec.feed(r.at.since(start), r.direction == Direction::Forth, &r.bytes, r.lost.is_some());
+    }
+    let reason = net.hosts[0].stack.tcp_reason(id);
+    let now = net.now;
+    net.hosts[0].stack.tcp_close(now, &mut (), id);
+    net.drain(&mut ());
+    let o = net.hosts[0].stack.occupancy();
+    let took = ended.ok_or_else(|| io::Error::other("the connection was never given up"))?;
+    rec.remark_at(
+        took,
+        format!(
+            "given up {} s after the first SYN: {}; left behind: {} connections, {} timers",
+            took.as_secs(),
+            reason.map_or("?", synfin_tcp::CloseReason::name),
+            o.connections,
+            o.timers
+        ),
+    );
+    Ok(())
+}
+
+fn refused(rig: &mut Rig) -> io::Result<()> {
+    let (host, other) = rig.set(TcpConfig::default())?;
+    let rec = rig.rec.clone();
+    for (side, to) in [(Side::Ours(host.clone()), at(THEIRS, 81)), (other, at(OURS, 81))] {
+        let e = connect(&rec, &side, to).err();
+        rec.program(true, &format!("connect: {}", e.map_or("connected?".into(), |e| e.to_string())));
+    }
+    rig.check_kernel();
+    Ok(())
+}
+
+fn reset(rig: &mut Rig) -> io::Result<()> {
+    let (host, other) = rig.set(TcpConfig::default())?;
+    let rec = rig.rec.clone();
+    let server = serve(&rec, &other, at(THEIRS, 7000), |s, rec| {
+        pause(50);
+        rec.program(false, "abort: close with linger time zero");
+        s.abort()
+    })?;
+    let mut s = connect(&rec, &Side::Ours(host.clone()), at(THEIRS, 7000))?;
+    let e = s.read(&mut [0; 16]).err();
+    rec.program(true, &format!("read: {}", e.map_or("no error?".into(), |e| e.to_string())));
+    drop(s);
+    join(server)?;
+    settle(&host);
+    let o = host.occupancy();
+    rec.remark(format!("our side: {} connections, {} in TIME-WAIT: nothing is left", o.connections, o.time_wait));
+    rig.check_kernel();
+    Ok(())
+}
+
+fn dead_peer(rig: &mut Rig) -> io::Result<()> {
+    let rec = rig.rec.clone();
+    rec.remark("settings keepalive=on keepalive-idle=1s keepalive-interval=500ms keepalive-count=3 (defaults: off, 7200 s, 75 s, 9)");
+    let tcp = TcpConfig {
+        keepalive: true,
+        keepalive_idle: Duration::from_secs(1),
+        keepalive_interval: Duration::from_millis(500),
+        keepalive_count: 3,
+        ..TcpConfig::default()
+    };
+    let (host, other) = rig.set(tcp)?;
+    let (cut, wait) = std::sync::mpsc::channel::<()>();
+    let server = serve(&rec, &other, at(THEIRS, 7000), move |s, _| {
+        let _ = wait.recv();
+        drop(s);
+        Ok(())
+    })?;
+    let mut s = connect(&rec, &Side::Ours(host.clone()), at(THEIRS, 7000))?;
+    s.set_read_timeout(Duration::from_secs(10))?;
+    pause(1_300); // one probe is answered first
+    rec.remark("the cable is cut");
+    rec.lose(Some(Box::new(|_, _| true)));
+    let e = s.read(&mut [0; 16]).err();
+    rec.program(true, &format!("read: {}", e.map_or("no error?".into(), |e| e.to_string())));
+    drop(s);
+    let _ = cut.send(());
+    join(server)?;
+    Ok(())
+}

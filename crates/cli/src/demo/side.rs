@@ -1,0 +1,100 @@
+//! Sockets of either end: the kernel's, or ours.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr};
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+use synfin::Host;
+
+/// An end.
+#[derive(Clone)]
+pub(crate) enum Side {
+    Kernel,
+    Ours(Host),
+}
+
+/// A connection of either end.
+pub(crate) enum Stream {
+    Kernel(std::net::TcpStream),
+    Ours(synfin::blocking::TcpStream),
+}
+
+/// A listener of either end.
+pub(crate) enum Listener {
+    Kernel(std::net::TcpListener),
+    Ours(synfin::blocking::TcpListener),
+}
+
+impl Side {
+    pub fn connect(&self, to: SocketAddr) -> io::Result<Stream> {
+        Ok(match self {
+            Side::Kernel => Stream::Kernel(std::net::TcpStream::connect(to)?),
+            Side::Ours(h) => Stream::Ours(synfin::blocking::TcpStream::connect(h, to)?),
+        })
+    }
+
+    pub fn listen(&self, on: SocketAddr) -> io::Result<Listener> {
+        Ok(match self {
+            Side::Kernel => Listener::Kernel(std::net::TcpListener::bind(on)?),
+            Side::Ours(h) => Listener::Ours(synfin::blocking::TcpListener::bind(h, on)?),
+        })
+    }
+}
+
+impl Listener {
+    pub fn accept(&self) -> io::Result<Stream> {
+        Ok(match self {
+            Listener::Kernel(l) => Stream::Kernel(l.accept()?.0),
+            Listener::Ours(l) => Stream::Ours(l.accept()?.0),
+        })
+    }
+}
+
+impl Stream {
+    pub fn shutdown_write(&self) -> io::Result<()> {
+        match self {
+            Stream::Kernel(s) => s.shutdown(Shutdown::Write),
+            Stream::Ours(s) => s.shutdown(Shutdown::Write),
+        }
+    }
+
+    /// Closes with a reset.
+    pub fn abort(self) -> io::Result<()> {
+        match self {
+            Stream::Kernel(s) => synfin::device::set_linger_zero(s.as_raw_fd()),
+            Stream::Ours(s) => {
+                s.abort();
+                Ok(())
+            }
+        }
+    }
+
+    pub fn set_read_timeout(&self, t: Duration) -> io::Result<()> {
+        match self {
+            Stream::Kernel(s) => s.set_read_timeout(Some(t)),
+            Stream::Ours(s) => s.set_read_timeout(Some(t)),
+        }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Stream::Kernel(s) => s.read(buf),
+            Stream::Ours(s) => s.read(buf),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        match self {
+            Stream::Kernel(s) => s.write(data),
+            Stream::Ours(s) => s.write(data),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

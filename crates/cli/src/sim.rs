@@ -1,0 +1,97 @@
+//! `synfin sim bulk`: bulk transfer both ways over a bad link, by seed.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+use synfin_capture::{LinkType, PcapNg};
+use synfin_sim::bulk::{Params, run as run_seed};
+use synfin_sim::{Direction, Network};
+
+/// What to simulate.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    scenario: Scenario,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Scenario {
+    /// Bulk transfer both ways: loss up to 20 %, reordering, duplication, corruption; everything must arrive and close
+    Bulk(Bulk),
+}
+
+#[derive(Debug, clap::Args)]
+struct Bulk {
+    /// How many seeds
+    #[arg(long, default_value_t = 1000, conflicts_with = "seed")]
+    seeds: u64,
+    /// The first of them
+    #[arg(long, default_value_t = 0, conflicts_with = "seed")]
+    from: u64,
+    /// Run this one seed, and say what it decides
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Write what crossed the link to this file (pcapng)
+    #[arg(long, requires = "seed")]
+    pcap: Option<PathBuf>,
+}
+
+/// Runs it.
+pub(crate) fn run(args: &Args) -> io::Result<()> {
+    let Scenario::Bulk(b) = &args.scenario;
+    match b.seed {
+        Some(seed) => one(seed, b.pcap.as_deref()),
+        None => many(b.from, b.seeds),
+    }
+}
+
+fn one(seed: u64, pcap: Option<&std::path::Path>) -> io::Result<()> {
+    let p = Params::from_seed(seed);
+    println!("{p:#?}");
+    let (result, net) = run_seed(&p, pcap.is_some());
+    if let Some(path) = pcap {
+        write_pcap(&net, path)?;
+    }
+    let r = result.map_err(io::Error::other)?;
+    println!("{r:#?}");
+    Ok(())
+}
+
+fn write_pcap(net: &Network, path: &std::path::Path) -> io::Result<()> {
+    let file = File::create(path).map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))?;
+    let mut out = PcapNg::new(BufWriter::new(file), LinkType::Ip, "sim0")?;
+    for r in net.records.iter().flatten() {
+        let way = if r.direction == Direction::Forth { "host 0 -> host 1" } else { "host 1 -> host 0" };
+        let comment = match r.lost {
+            Some(why) => format!("{way}, lost: {why}"),
+            None => way.to_string(),
+        };
+        out.packet(Duration::from_nanos(r.at.as_nanos()), &r.bytes, Some(&comment))?;
+    }
+    out.finish()?;
+    Ok(())
+}
+
+fn many(from: u64, seeds: u64) -> io::Result<()> {
+    let (mut packets, mut retransmitted, mut bytes) = (0u64, 0u64, 0u64);
+    let mut longest = (Duration::ZERO, from);
+    let mut total = Duration::ZERO;
+    for seed in from..from + seeds {
+        let p = Params::from_seed(seed);
+        let r = run_seed(&p, false).0.map_err(io::Error::other)?;
+        packets += r.packets;
+        retransmitted += r.retransmitted;
+        bytes += u64::from(p.bytes[0]) + u64::from(p.bytes[1]);
+        total += r.took;
+        longest = longest.max((r.took, seed));
+    }
+    let mut out = io::stdout().lock();
+    writeln!(out, "{seeds} seeds: {bytes} octets arrived in order, both ends closed, nothing left allocated")?;
+    writeln!(
+        out,
+        "{packets} packets, {retransmitted} segments sent again, {:.0} s of virtual time",
+        total.as_secs_f64()
+    )?;
+    writeln!(out, "the longest run: {:.3} s, seed {}", longest.0.as_secs_f64(), longest.1)
+}

@@ -1,0 +1,4 @@
+//! Text.
+
+pub mod line;
+pub mod text;
