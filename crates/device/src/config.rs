@@ -111,7 +111,7 @@ pub fn add_address(name: &str, addr: IpAddr, prefix: u8) -> io::Result<()> {
                 ioctl(s.as_raw_fd(), request_code, &mut r)
             };
             set(libc::SIOCSIFADDR as _, u32::from(a))?;
-            set(libc::SIOCSIFNETMASK as _, u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0))
+            set(libc::SIOCSIFNETMASK as _, u32::MAX.checked_shl(32u32.saturating_sub(u32::from(prefix))).unwrap_or(0))
         }
         IpAddr::V6(a) => {
             let s = socket(libc::AF_INET6, libc::SOCK_DGRAM, 0)?;

@@ -18,7 +18,7 @@ mod virtio;
 
 pub use config::{Interface, add_address, interface_index, set_link, set_up};
 pub use memory::{MemoryDevice, memory_pair};
-pub use netlink::add_veth;
+pub use netlink::{add_veth, move_to_namespace};
 pub use packet::PacketSocket;
 pub use sys::{EventFd, Wait, set_linger_zero, wait};
 pub use tun::{Layer, Tun, TunOptions};

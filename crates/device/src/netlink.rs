@@ -23,6 +23,12 @@ pub(crate) fn set_tx_queue(index: u32, packets: u32) -> io::Result<()> {
     new_link(&[ifinfomsg(index as i32), attribute(libc::IFLA_TXQLEN, &packets.to_ne_bytes())].concat(), 0)
 }
 
+/// Moves an interface into the network namespace of the process `pid`.
+pub fn move_to_namespace(name: &str, pid: u32) -> io::Result<()> {
+    let index = crate::config::interface_index(name)?;
+    new_link(&[ifinfomsg(index as i32), attribute(libc::IFLA_NET_NS_PID, &pid.to_ne_bytes())].concat(), 0)
+}
+
 /// RTM_NEWLINK, and its acknowledgment.
 fn new_link(body: &[u8], flags: libc::c_int) -> io::Result<()> {
     let s = socket(libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_ROUTE)?;

@@ -18,9 +18,10 @@ impl PacketSocket {
     /// Opens one on the interface `name`. Our own Ethernet address differs from the interface's, so the interface is set to
     /// hear all.
     pub fn open(name: &str, offload: bool) -> io::Result<PacketSocket> {
+        // The protocol comes with the bind, so that nothing of other interfaces is queued before it.
         let index = config::interface_index(name)
             .map_err(|_| io::Error::new(io::ErrorKind::NotFound, format!("{name}: no such interface")))?;
-        let fd = socket(libc::AF_PACKET, libc::SOCK_RAW, libc::c_int::from(ETH_P_ALL.to_be())).map_err(|e| {
+        let fd = socket(libc::AF_PACKET, libc::SOCK_RAW, 0).map_err(|e| {
             let help = "a packet socket needs CAP_NET_RAW: run inside `unshare -Urn`, or as root";
             io::Error::new(e.kind(), format!("{name}: {e} ({help})"))
         })?;

@@ -148,10 +148,18 @@ pub(crate) fn send_with_header(fd: RawFd, t: &Transmit<'_>, header: bool) -> io:
     }
     match writev(fd, &all[..n]) {
         Ok(_) => Ok(true),
-        Err(e) if matches!(e.raw_os_error(), Some(libc::EAGAIN | libc::ENOBUFS | libc::EINTR)) => Ok(false),
-        Err(e) if matches!(e.raw_os_error(), Some(libc::EIO | libc::ENETDOWN | libc::EINVAL)) => Ok(true),
+        Err(e) if matches!(e.raw_os_error(), Some(libc::EAGAIN | libc::EINTR)) => Ok(false),
+        Err(e) if is_loss(&e) => Ok(true),
         Err(e) => Err(e),
     }
+}
+
+/// What concerns one frame, or passes: the frame is lost, the device is not.
+fn is_loss(e: &io::Error) -> bool {
+    matches!(
+        e.raw_os_error(),
+        Some(libc::EIO | libc::ENETDOWN | libc::EINVAL | libc::ENOBUFS | libc::ENOMEM | libc::EMSGSIZE)
+    )
 }
 
 /// Our own address on a TAP or packet socket: the interface's with another last octet and the local bit, for the kernel

@@ -13,6 +13,8 @@ use std::path::Path;
 pub struct DatagramDevice {
     fd: OwnedFd,
     mtu: u32,
+    /// Whether a read of nothing is an empty datagram, and not the end.
+    datagrams: bool,
 }
 
 impl DatagramDevice {
@@ -26,7 +28,7 @@ impl DatagramDevice {
     /// Takes a socket that is connected already.
     pub fn from_socket(s: UnixDatagram, mtu: u32) -> io::Result<DatagramDevice> {
         s.set_nonblocking(true)?;
-        Ok(DatagramDevice { fd: s.into(), mtu })
+        Ok(DatagramDevice { fd: s.into(), mtu, datagrams: true })
     }
 
     /// Takes over the descriptor number `fd` that this process inherited.
@@ -38,7 +40,7 @@ impl DatagramDevice {
         // whatever else in the process believes to own the number keeps its own.
         let fd = unsafe { BorrowedFd::borrow_raw(fd) }.try_clone_to_owned()?;
         set_nonblocking(fd.as_raw_fd())?;
-        Ok(DatagramDevice { fd, mtu })
+        Ok(DatagramDevice { fd, mtu, datagrams: false })
     }
 
     pub(crate) fn capabilities(&self) -> Capabilities {
@@ -47,6 +49,8 @@ impl DatagramDevice {
 
     pub(crate) fn recv(&mut self, buf: &mut [u8]) -> io::Result<Option<Received>> {
         match would_block(read(self.fd.as_raw_fd(), buf)) {
+            // A stream or a sequence of packets that has ended: nothing will come any more.
+            Ok(Some(0)) if !self.datagrams => Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(n) => Ok(n.map(|len| Received { offset: 0, len, checksum_trusted: false, gso_size: 0 })),
             Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => Ok(None),
             Err(e) => Err(e),

@@ -8,7 +8,8 @@ use crate::ip::output::{ip_header_len, multicast_mac, pseudo, put_ethernet_heade
 use crate::link::neighbor::Resolution;
 use crate::link::{LinkId, Medium};
 use crate::stack::Stack;
-use crate::tcp::{Key, Slot};
+use crate::tcp::{Slot, Tuple};
+use core::net::IpAddr;
 use synfin_tcp::{Event, Instant, Limits, Probe, Slices, State};
 use synfin_wire::checksum::Sum;
 use synfin_wire::ethernet::{self, Mac};
@@ -60,6 +61,8 @@ enum Sent {
     Taken,
     /// There was nothing to send.
     Nothing,
+    /// It waits for a neighbor.
+    Blocked,
     /// The device is full.
     Full,
 }
@@ -74,6 +77,23 @@ impl Stack {
         link: LinkId,
         sink: &mut dyn FnMut(&TxFrame<'_>) -> bool,
     ) -> bool {
+        let sent = self.poll_once(now, probe, link, sink);
+        // Asking for a neighbor makes a packet of its own: it must not wait for the next input.
+        let asks = |s: &Stack| s.links.get(usize::from(link.0)).is_some_and(|l| !l.control.is_empty());
+        match sent {
+            Sent::Taken => true,
+            Sent::Nothing | Sent::Blocked => asks(self) && self.poll_once(now, probe, link, sink) == Sent::Taken,
+            Sent::Full => false,
+        }
+    }
+
+    fn poll_once<P: Probe>(
+        &mut self,
+        now: Instant,
+        probe: &mut P,
+        link: LinkId,
+        sink: &mut dyn FnMut(&TxFrame<'_>) -> bool,
+    ) -> Sent {
         if let Some(l) = self.links.get_mut(usize::from(link.0))
             && let Some(frame) = l.control.front()
         {
@@ -87,10 +107,10 @@ impl Stack {
                 checksum: Checksum::Complete,
             };
             if !sink(&tx) {
-                return false;
+                return Sent::Full;
             }
             l.control.pop_front();
-            return true;
+            return Sent::Taken;
         }
         for _ in 0..self.tcp.half_due.len() {
             let Some(i) = self.tcp.half_due.pop_front() else { break };
@@ -99,11 +119,11 @@ impl Stack {
                 continue;
             }
             match self.send_half_open(now, probe, i, sink) {
-                Sent::Taken => return true,
-                Sent::Nothing => {}
+                Sent::Taken => return Sent::Taken,
+                Sent::Nothing | Sent::Blocked => {}
                 Sent::Full => {
                     self.tcp.half_due.push_front(i);
-                    return false;
+                    return Sent::Full;
                 }
             }
         }
@@ -117,8 +137,9 @@ impl Stack {
                 Sent::Taken => {
                     // One frame each, in turn: a super-segment at most, so that no flow starves another.
                     self.tcp.ready.push_back(i);
-                    return true;
+                    return Sent::Taken;
                 }
+                Sent::Blocked => {}
                 Sent::Nothing => {
                     if let Some(e) = self.tcp.conns.at_mut(i) {
                         e.ready = false;
@@ -127,11 +148,11 @@ impl Stack {
                 }
                 Sent::Full => {
                     self.tcp.ready.push_front(i);
-                    return false;
+                    return Sent::Full;
                 }
             }
         }
-        false
+        Sent::Nothing
     }
 
     /// Whether something may wait to be sent.
@@ -146,23 +167,42 @@ impl Stack {
         i: u32,
         sink: &mut dyn FnMut(&TxFrame<'_>) -> bool,
     ) -> Sent {
-        let Some(h) = self.tcp.half.at_mut(i) else { return Sent::Nothing };
+        // An entry whose connection is gone, or whose place is another's that has nothing to send, is passed over.
+        let Some(h) = self.tcp.half.at_mut(i).filter(|h| h.ready) else { return Sent::Nothing };
         h.ready = false;
         let (key, cfg) = (h.key, h.cfg);
         probe.focus(u64::from(Slot::Half(i).token()));
         let cx = tcp_cx!(self, cfg, now, probe);
-        let Some((hdr, opts, why)) = h.syn.frame(&cx) else { return Sent::Nothing };
-        let (dst, link) = (key.remote().ip(), h.link);
+        let Some((mut hdr, opts, why)) = h.syn.frame(&cx) else { return Sent::Nothing };
+        let Tuple { local, remote } = key.tuple();
+        (hdr.src_port, hdr.dst_port) = (local.port(), remote.port());
+        let (dst, link) = (remote.ip(), h.link);
         let mac = match self.next_hop(now, link, dst) {
             Hop::Ready(mac) => mac,
+            Hop::Waits => {
+                // It stays due, and goes when the neighbor has answered, or has not.
+                if let Some(h) = self.tcp.half.at_mut(i) {
+                    h.ready = true;
+                }
+                self.tcp.half_blocked.push(i);
+                return Sent::Nothing;
+            }
             // The SYN+ACK is sent again by its timer; the client's SYN, too, comes again.
-            Hop::Waits | Hop::Failed => None,
+            Hop::Failed => None,
         };
         let Some(l) = self.links.get(usize::from(link.0)) else { return Sent::Nothing };
         if matches!(l.cfg.medium, Medium::Ip) || mac.is_some() {
-            let n = put_headers(&mut self.header, l.mac().zip(mac), &key, hdr, opts.as_slice(), 0, self.cfg.hop_limit);
+            let n = put_headers(
+                &mut self.header,
+                l.mac().zip(mac),
+                (local.ip(), dst),
+                hdr,
+                opts.as_slice(),
+                0,
+                self.cfg.hop_limit,
+            );
             let start = n - 20 - opts.len();
-            let sum = pseudo(key.local().ip(), dst, Protocol::TCP, (n - start) as u32).add(&self.header[start..n]);
+            let sum = pseudo(local.ip(), dst, Protocol::TCP, (n - start) as u32).add(&self.header[start..n]);
             Header::put_checksum(&mut self.header[start..n], sum.finish());
             let tx = TxFrame {
                 header: &self.header[..n],
@@ -206,20 +246,19 @@ impl Stack {
         let (cfg, key, link, header_len) = (e.cfg, e.key, e.link, l.header_len());
         let cx = tcp_cx!(self, cfg, now, probe);
         let Some(plan) = e.conn.plan_transmit(&cx, &limits) else { return Sent::Nothing };
-        let hop = self.next_hop(now, link, key.remote().ip());
+        let Tuple { local, remote } = key.tuple();
+        let hop = self.next_hop(now, link, remote.ip());
         if matches!(hop, Hop::Waits) {
-            if !self.tcp.blocked.contains(&i) {
-                self.tcp.blocked.push(i);
-            }
-            return Sent::Nothing;
+            self.tcp.blocked.push(i); // once: it is not ready again until it is woken
+            return Sent::Blocked;
         }
         let Some(e) = self.tcp.conns.at_mut(i) else { return Sent::Nothing };
         let Some(l) = self.links.get(usize::from(link.0)) else { return Sent::Nothing };
         probe.focus(u64::from(Slot::Conn(i).token()));
         let mut cx = tcp_cx!(self, cfg, now, probe);
         let mut frame = e.conn.frame(&cx, plan);
-        frame.hdr.src_port = key.local().port();
-        frame.hdr.dst_port = key.remote().port();
+        frame.hdr.src_port = local.port();
+        frame.hdr.dst_port = remote.port();
         // A neighbor that does not answer is a path that loses everything: timers take it from here.
         let taken = if let Hop::Ready(mac) = hop {
             let opts = frame.opts;
@@ -227,15 +266,15 @@ impl Stack {
             let n = put_headers(
                 &mut self.header,
                 macs,
-                &key,
+                (local.ip(), remote.ip()),
                 frame.hdr,
                 opts.as_slice(),
                 frame.len() as usize,
                 self.cfg.hop_limit,
             );
-            let start = header_len + ip_header_len(key.remote().ip());
+            let start = header_len + ip_header_len(remote.ip());
             let segment_len = (n - start) as u32 + frame.len();
-            let sum = pseudo(key.local().ip(), key.remote().ip(), Protocol::TCP, segment_len);
+            let sum = pseudo(local.ip(), remote.ip(), Protocol::TCP, segment_len);
             let gso = (frame.gso() > 0).then(|| Gso { size: frame.gso(), header_len: n as u16 });
             let checksum = if l.cfg.tx_checksum {
                 Header::put_checksum(&mut self.header[start..n], sum.fold());
@@ -245,7 +284,7 @@ impl Stack {
                 Header::put_checksum(&mut self.header[start..n], whole.finish());
                 Checksum::Complete
             };
-            let ipv4 = key.remote().is_ipv4();
+            let ipv4 = remote.is_ipv4();
             sink(&TxFrame { header: &self.header[..n], payload: frame.payload(), ipv4, gso, checksum })
         } else {
             true
@@ -297,23 +336,21 @@ const MAX_TEXT: u32 = 65_535 - 60 - ipv4::HEADER_LEN as u32;
 fn put_headers(
     out: &mut [u8],
     macs: Option<(Mac, Mac)>,
-    key: &Key,
+    (src, dst): (IpAddr, IpAddr),
     hdr: Header,
     opts: &[u8],
     text: usize,
     ttl: u8,
 ) -> usize {
-    let (src, dst) = (key.local(), key.remote());
     let mut at = 0;
     if let Some((from, to)) = macs {
         put_ethernet_header(out, to, from, dst.is_ipv4());
         at = ethernet::HEADER_LEN;
     }
-    let ip = ip_header_len(dst.ip());
+    let ip = ip_header_len(dst);
     let tcp = 20 + opts.len();
-    put_ip_header(&mut out[at..], src.ip(), dst.ip(), Protocol::TCP, tcp + text, ttl);
+    put_ip_header(&mut out[at..], src, dst, Protocol::TCP, tcp + text, ttl);
     at += ip;
-    let hdr = Header { src_port: src.port(), dst_port: dst.port(), ..hdr };
     let _ = hdr.emit(opts, &mut out[at..]);
     at + tcp
 }

@@ -298,7 +298,15 @@ impl Stack {
     /// Connections that waited for a neighbor may try again.
     pub(crate) fn wake_blocked(&mut self) {
         for i in core::mem::take(&mut self.tcp.blocked) {
+            if let Some(e) = self.tcp.conns.at_mut(i) {
+                e.ready = false;
+            }
             self.tcp.mark_ready(i);
+        }
+        for i in core::mem::take(&mut self.tcp.half_blocked) {
+            if self.tcp.half.at(i).is_some_and(|h| h.ready) {
+                self.tcp.half_due.push_back(i);
+            }
         }
     }
 

@@ -332,6 +332,15 @@ impl Shared {
             if until.is_some_and(|u| now >= u) || s.stopping {
                 break None;
             }
+            if s.broken.is_some() {
+                // Timers still end what has timers; the driver thread turns them.
+                let left = until.map_or(LOOK * 50, |u| u.since(now)).min(LOOK * 50);
+                s = condvar.wait_timeout(s, left).unwrap_or_else(PoisonError::into_inner).0;
+                if s.broken.is_some() && matches!(socket, SocketEvent::Listener(_) | SocketEvent::Udp(_)) {
+                    break None;
+                }
+                continue;
+            }
             if s.leading {
                 let left = until.map_or(Duration::from_secs(3600), |u| u.since(now));
                 s = condvar.wait_timeout(s, left).unwrap_or_else(PoisonError::into_inner).0;
@@ -420,13 +429,19 @@ pub(crate) fn run(shared: &Shared) {
         let woken = wait(fd, room, &shared.driver_wake, timeout);
         s = shared.lock();
         s.driver_leads = false;
-        s.asleep_until = Instant::ZERO;
+        if !s.leading {
+            s.asleep_until = Instant::ZERO;
+        }
         match woken {
             Ok(w) if w.woken => shared.driver_wake.clear(),
             Ok(_) => {}
             Err(e) => s.broken = Some(e.kind()),
         }
         s.pump();
+        if s.leading {
+            // A caller took over meanwhile, and sleeps on a device whose frames were just read here.
+            shared.leader_wake.wake();
+        }
     }
     finish(&mut s);
     for c in s.waiters.values() {

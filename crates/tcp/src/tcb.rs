@@ -46,6 +46,8 @@ pub struct Tcb {
     pub again: SendReason,
     /// When the last segment of the peer arrived.
     pub last_heard: Instant,
+    /// When the last keepalive probe was due.
+    pub probed_at: Instant,
     /// Counters, cold.
     pub counters: Box<Counters>,
 }
@@ -159,6 +161,7 @@ impl Tcb {
             orphan: false,
             again: SendReason::Timeout,
             last_heard: cx.now,
+            probed_at: cx.now,
             counters: Box::default(),
         }
     }

@@ -17,6 +17,8 @@ use synfin_wire::{Error, Protocol, mld};
 
 const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 const ALL_ROUTERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
+/// Default routers that are remembered (RFC 4861 6.3.4 asks for two at least).
+const MAX_ROUTERS: usize = 4;
 /// RETRANS_TIMER, for which one probe of duplicate address detection waits (RFC 4862 5.1).
 const DAD_WAIT: Duration = Duration::from_secs(1);
 /// RTR_SOLICITATION_INTERVAL (RFC 4861 10).
@@ -30,10 +32,13 @@ impl Stack {
             return;
         };
         // Nobody else may claim an address of ours, a group, or all hosts.
-        if p.spa.is_unspecified() || p.sha.is_multicast() || self.owns(link, IpAddr::V4(p.spa)) {
+        if p.sha.is_multicast() || self.owns(link, IpAddr::V4(p.spa)) {
             return;
         }
-        self.neighbor_heard(now, link, IpAddr::V4(p.spa), p.sha);
+        // A probe (RFC 5227 2.1.1) has no sender address to be learned; it is answered all the same.
+        if !p.spa.is_unspecified() {
+            self.neighbor_heard(now, link, IpAddr::V4(p.spa), p.sha);
+        }
         if p.operation == arp::Operation::Request && self.owns(link, IpAddr::V4(p.tpa)) {
             let Some(mac) = self.links.get(usize::from(link.0)).and_then(|l| l.mac()) else { return };
             let reply = arp::Packet { operation: arp::Operation::Reply, sha: mac, spa: p.tpa, tha: p.sha, tpa: p.spa };
@@ -250,9 +255,17 @@ impl Stack {
     fn router_heard(&mut self, link: LinkId, router: Ipv6Addr, lifetime_s: u16, mtu: Option<u32>) {
         let any = Cidr { addr: IpAddr::V6(Ipv6Addr::UNSPECIFIED), prefix: 0 };
         let route = Route { network: any, link, gateway: Some(IpAddr::V6(router)) };
-        self.routes.retain(|r| *r != route);
-        if lifetime_s > 0 {
-            self.routes.push(route);
+        match (self.routes.iter().position(|r| *r == route), lifetime_s) {
+            (Some(i), 0) => {
+                self.routes.remove(i);
+            }
+            (None, 1..) => {
+                let learned = |r: &&Route| r.link == link && r.network == any && r.gateway.is_some();
+                if self.routes.iter().filter(learned).count() < MAX_ROUTERS {
+                    self.routes.push(route);
+                }
+            }
+            _ => {}
         }
         if let (Some(m), Some(l)) = (mtu, self.links.get_mut(usize::from(link.0))) {
             // RFC 4861 6.3.4: between the least and the link's own.

@@ -4,7 +4,7 @@
 //! known attack on reassembly does (RFC 5722 demands it for IPv6, Linux does so for IPv4 too). An exact repetition is a
 //! duplicate, and harmless.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
@@ -27,6 +27,8 @@ struct Datagram {
     expires: Instant,
     /// Given up: what still comes is dropped.
     dead: bool,
+    /// Octets held.
+    have: u32,
 }
 
 /// What a fragment leads to.
@@ -44,6 +46,8 @@ pub(crate) enum Outcome {
 #[derive(Debug, Default)]
 pub(crate) struct Fragments {
     datagrams: BTreeMap<Key, Datagram>,
+    /// When each began, plus the timeout: all wait equally long. Those that are gone are passed over.
+    order: VecDeque<(Instant, Key)>,
     memory: usize,
 }
 
@@ -87,7 +91,11 @@ impl Fragments {
             len: None,
             expires: now + timeout,
             dead: false,
+            have: 0,
         });
+        if d.have == 0 && d.pieces.is_empty() && !d.dead {
+            self.order.push_back((d.expires, key));
+        }
         if d.dead {
             return Outcome::Failed;
         }
@@ -107,9 +115,9 @@ impl Fragments {
             d.len = Some(end);
         }
         d.pieces.insert(start, data.to_vec());
+        d.have += data.len() as u32;
         self.memory += cost;
-        let have: u32 = d.pieces.values().map(|p| p.len() as u32).sum();
-        if d.len != Some(have) {
+        if d.len != Some(d.have) {
             return Outcome::Waits;
         }
         let whole: Vec<u8> = d.pieces.values().flatten().copied().collect();
@@ -119,20 +127,29 @@ impl Fragments {
 
     /// Gives up what has waited too long; returns how many.
     pub(crate) fn expire(&mut self, now: Instant) -> usize {
-        let old: Vec<Key> = self.datagrams.iter().filter(|(_, d)| d.expires <= now).map(|(k, _)| *k).collect();
-        for k in &old {
-            self.forget(k);
+        let mut n = 0;
+        while let Some((at, key)) = self.order.front().copied() {
+            let current = self.datagrams.get(&key).is_some_and(|d| d.expires == at);
+            if current && at > now {
+                break;
+            }
+            self.order.pop_front();
+            if current {
+                self.forget(&key);
+                n += 1;
+            }
         }
-        old.len()
+        n
     }
 
-    /// When [`Fragments::expire`] has something to do.
+    /// When [`Fragments::expire`] has something to do; perhaps only to pass over what is gone.
     pub(crate) fn next_deadline(&self) -> Instant {
-        self.datagrams.values().map(|d| d.expires).min().unwrap_or(Instant::NEVER)
+        self.order.front().map_or(Instant::NEVER, |o| o.0)
     }
 
     fn cost(d: &Datagram) -> usize {
-        d.pieces.values().map(|p| p.len() + OVERHEAD).sum()
+        // One that was given up is remembered for a while, and costs as much as one fragment's record.
+        d.pieces.values().map(|p| p.len() + OVERHEAD).sum::<usize>() + if d.dead { OVERHEAD } else { 0 }
     }
 
     fn kill(&mut self, key: &Key) {
@@ -140,6 +157,7 @@ impl Fragments {
             self.memory -= Self::cost(d);
             d.pieces.clear();
             d.dead = true;
+            self.memory += Self::cost(d);
         }
     }
 
@@ -186,7 +204,7 @@ mod tests {
             assert_eq!(add(&mut f, 1, 0, true, b"first..."), Outcome::Waits);
             assert_eq!(add(&mut f, 1, offset, more, data), Outcome::Failed, "{offset} {more}");
             assert_eq!(add(&mut f, 1, 8, false, b"rest"), Outcome::Failed, "and what comes later is dropped");
-            assert_eq!(f.memory(), 0);
+            assert_eq!(f.memory(), OVERHEAD, "what was given up is remembered, and charged");
         }
         let mut f = Fragments::default();
         assert_eq!(add(&mut f, 1, 8, false, b"end"), Outcome::Waits);

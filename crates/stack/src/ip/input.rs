@@ -54,7 +54,8 @@ impl Stack {
         let (src, dst) = (IpAddr::V4(h.src), IpAddr::V4(h.dst));
         packet.truncate(usize::from(h.total_len));
         let broadcast = h.dst.is_broadcast() || h.dst.is_multicast() || self.is_subnet_broadcast(h.dst);
-        if !self.is_local(dst) && !broadcast {
+        let odd_source = !super::is_plausible_source(src) || self.is_subnet_broadcast(h.src);
+        if odd_source || (!self.is_local(dst) && !broadcast) {
             self.mib.ip_in_addr_errors += 1;
             self.pool.give(packet);
             return Ok(());
@@ -121,7 +122,11 @@ impl Stack {
         let (src, dst) = (IpAddr::V6(h.src), IpAddr::V6(h.dst));
         packet.truncate(ipv6::HEADER_LEN + usize::from(h.payload_len));
         let group = h.dst.is_multicast();
-        if !(group || self.is_local(dst) || self.is_tentative(h.dst)) {
+        // A mapped address is never on the wire (RFC 4291 2.5.5.2 gives it no meaning there), and would be taken for the
+        // IPv4 one it holds.
+        let mapped = h.src.to_ipv4_mapped().is_some() || h.dst.to_ipv4_mapped().is_some();
+        let odd_source = mapped || !super::is_plausible_source(src);
+        if odd_source || !(group || self.is_local(dst) || self.is_tentative(h.dst)) {
             self.mib.ip_in_addr_errors += 1;
             self.pool.give(packet);
             return Ok(());
@@ -157,6 +162,9 @@ impl Stack {
             self.deliver(now, probe, at, u.protocol, whole, group);
             return Ok(());
         }
+        if u.fragment.is_some() {
+            at.hop_limit = at.hop_limit.min(254); // an atomic fragment is one as well (RFC 6980 5)
+        }
         packet.advance(u.offset);
         self.deliver(now, probe, at, u.protocol, packet, group);
         Ok(())
@@ -183,7 +191,7 @@ impl Stack {
                 self.mib.tcp_martian += 1;
                 self.pool.give(payload);
             }
-            Protocol::UDP => self.udp_in(now, at, payload),
+            Protocol::UDP => self.udp_in(now, at, payload, many),
             Protocol::ICMP if at.src.is_ipv4() => self.icmp_in(now, probe, at, payload, many),
             Protocol::ICMPV6 if at.src.is_ipv6() => self.icmp_in(now, probe, at, payload, many),
             Protocol::NO_NEXT => self.pool.give(payload),

@@ -37,8 +37,9 @@ pub(crate) fn put_ip_header(out: &mut [u8], src: IpAddr, dst: IpAddr, protocol: 
                 dscp: 0,
                 ecn: Ecn::NotEct,
                 total_len: (ipv4::HEADER_LEN + payload_len).min(65_535) as u16,
-                ident: 0, // atomic datagrams need none (RFC 6864 4.1)
-                dont_fragment: true,
+                ident: 0, // atomic datagrams need none (RFC 6864 4.1); for others it is set by the caller
+                // Only TCP finds out what the path carries; routers may cut the rest.
+                dont_fragment: protocol == Protocol::TCP,
                 more_fragments: false,
                 fragment_offset: 0,
                 ttl,
@@ -64,6 +65,13 @@ pub(crate) fn put_ip_header(out: &mut [u8], src: IpAddr, dst: IpAddr, protocol: 
         }
         _ => {}
     }
+}
+
+/// Gives an IPv4 header that routers may cut an identification.
+fn set_ident(packet: &mut [u8], ident: u16) {
+    let old = u16::from_be_bytes([packet[10], packet[11]]);
+    packet[4..6].copy_from_slice(&ident.to_be_bytes());
+    packet[10..12].copy_from_slice(&synfin_wire::checksum::update(old, 0, ident).to_be_bytes());
 }
 
 /// Writes an Ethernet header.
@@ -124,6 +132,10 @@ impl Stack {
         if head + payload.len() <= mtu {
             let mut packet = vec![0; head + payload.len()];
             put_ip_header(&mut packet, src, dst, protocol, payload.len(), ttl);
+            if dst.is_ipv4() && protocol != Protocol::TCP {
+                self.fragment_ident = self.fragment_ident.wrapping_add(1);
+                set_ident(&mut packet, self.fragment_ident as u16);
+            }
             packet[head..].copy_from_slice(payload);
             return self.send_packet(now, route, dst, &packet);
         }

@@ -73,6 +73,7 @@ impl Stack {
         cfg: &TcpConfig,
         from_listen: bool,
     ) -> Result<ConnId, ConnectError> {
+        let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
         if remote.port() == 0 || remote.ip().is_unspecified() || remote.ip().is_multicast() {
             return Err(ConnectError::InvalidDestination);
         }
@@ -136,6 +137,7 @@ impl Stack {
         backlog: usize,
         cfg: &TcpConfig,
     ) -> Result<ListenerId, ListenError> {
+        let local = SocketAddr::new(local.ip().to_canonical(), local.port());
         if !local.ip().is_unspecified() && !self.has_address(local.ip()) {
             return Err(ListenError::AddressNotAvailable);
         }

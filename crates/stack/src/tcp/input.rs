@@ -73,7 +73,9 @@ impl Stack {
         probe.focus(u64::from(Slot::Half(i).token()));
         let (listener, key) = (h.listener, h.key);
         let completes = seg.has(Flags::ACK) && !seg.has(Flags::SYN) && !seg.has(Flags::RST);
-        let full = self.tcp.listeners.at(listener).is_none_or(super::Listener::is_full);
+        let crowded = self.tcp.conns.len() >= self.cfg.max_connections;
+        let full = crowded || self.tcp.listeners.at(listener).is_none_or(super::Listener::is_full);
+        self.mib.abort_on_memory += u64::from(crowded && completes);
         if completes && full && seg.hdr.ack == h.syn.iss + 1 {
             // The accept queue is full: the client believes it is connected; our SYN+ACK, sent again, asks it again.
             self.mib.listen_overflows += 1;
@@ -180,7 +182,8 @@ impl Stack {
         let rank = |i: &u32| {
             let l = self.tcp.listeners.at(*i)?;
             let any = l.local.ip().is_unspecified() && (l.local.is_ipv6() || local.is_ipv4());
-            (l.local.ip() == local.ip() || any).then_some(!l.local.ip().is_unspecified())
+            let exact = !l.local.ip().is_unspecified();
+            (l.local.ip() == local.ip() || any).then_some((exact, l.local.is_ipv4() == local.is_ipv4()))
         };
         list.iter().filter_map(|i| rank(i).map(|r| (r, *i))).max_by_key(|(r, _)| *r).map(|(_, i)| i)
     }
@@ -272,6 +275,11 @@ impl Stack {
     pub(crate) fn drop_half_open(&mut self, i: u32) {
         let Some(h) = self.tcp.half.remove(i) else { return };
         self.tcp.link_out(&h.key, Slot::Half(i));
+        if h.ready {
+            // Its place may be used again: no entry of a queue may outlive it.
+            self.tcp.half_due.retain(|d| *d != i);
+            self.tcp.half_blocked.retain(|d| *d != i);
+        }
         if let Some(t) = h.timer {
             self.wheel.remove(t);
         }

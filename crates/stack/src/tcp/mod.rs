@@ -102,12 +102,16 @@ pub(crate) struct Tables {
     /// Listeners by port.
     pub ports: BTreeMap<u16, alloc::vec::Vec<u32>>,
     pub index: Index,
+    /// What was found last: segments come in trains.
+    last: core::cell::Cell<Option<(Key, Slot)>>,
     /// Connections that may have something to send, in turn.
     pub ready: VecDeque<u32>,
     /// Half-open connections that have something to send.
     pub half_due: VecDeque<u32>,
     /// Connections whose next hop is being asked for.
     pub blocked: alloc::vec::Vec<u32>,
+    /// Half-open ones, likewise.
+    pub half_blocked: alloc::vec::Vec<u32>,
     /// Connections that their user has closed.
     pub orphans: usize,
 }
@@ -123,10 +127,20 @@ impl Tables {
     }
 
     pub(crate) fn find(&self, key: &Key) -> Option<Slot> {
-        self.index.find(key, |s| self.key_of(s))
+        if let Some((k, slot)) = self.last.get()
+            && k == *key
+        {
+            return Some(slot);
+        }
+        let found = self.index.find(key, |s| self.key_of(s));
+        if let Some(slot) = found {
+            self.last.set(Some((*key, slot)));
+        }
+        found
     }
 
     pub(crate) fn link_in(&mut self, key: &Key, slot: Slot) {
+        self.last.set(None);
         let Tables { index, conns, half, waits, .. } = self;
         index.insert(key, slot, |s| match s {
             Slot::Conn(i) => conns.at(i).map(|e| &e.key),
@@ -136,6 +150,7 @@ impl Tables {
     }
 
     pub(crate) fn link_out(&mut self, key: &Key, slot: Slot) {
+        self.last.set(None);
         self.index.remove(key, slot);
     }
 

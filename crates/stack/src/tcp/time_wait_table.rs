@@ -19,8 +19,9 @@ pub(crate) struct Wait {
 #[derive(Debug, Default)]
 pub(crate) struct TimeWaitTable {
     records: Slab<Wait>,
-    /// (number, generation), oldest first; a record whose wait was restarted is put back when it is met.
-    order: VecDeque<(u32, u32)>,
+    /// Expiry, number and generation, oldest first. A record that is gone is passed over, one whose wait was restarted
+    /// is put back, when its entry is due.
+    order: VecDeque<(u32, (u32, u32))>,
 }
 
 fn millis(at: Instant) -> u32 {
@@ -42,8 +43,14 @@ impl TimeWaitTable {
     }
 
     pub(crate) fn insert(&mut self, key: Key, tw: TimeWait, until: Instant) -> u32 {
-        let id = self.records.insert(Wait { key, tw, expires_ms: millis(until) });
-        self.order.push_back(id);
+        let expires_ms = millis(until);
+        let id = self.records.insert(Wait { key, tw, expires_ms });
+        // Records that were taken over leave their entries behind: never more of them than records.
+        if self.order.len() > 2 * self.records.len() + 64 {
+            let records = &self.records;
+            self.order.retain(|(_, id)| records.get(*id).is_some());
+        }
+        self.order.push_back((expires_ms, id));
         id.0
     }
 
@@ -59,7 +66,7 @@ impl TimeWaitTable {
 
     /// The oldest record whatever its age, to make room.
     pub(crate) fn oldest(&mut self) -> Option<u32> {
-        while let Some(id) = self.order.pop_front() {
+        while let Some((_, id)) = self.order.pop_front() {
             if self.records.get(id).is_some() {
                 return Some(id.0);
             }
@@ -70,35 +77,25 @@ impl TimeWaitTable {
     /// A record whose wait is over.
     pub(crate) fn expired(&mut self, now: Instant) -> Option<u32> {
         let now_ms = (now.as_nanos() / 1_000_000) as u32;
-        while let Some(&id) = self.order.front() {
-            let Some(w) = self.records.get(id) else {
-                self.order.pop_front();
-                continue;
-            };
-            if (w.expires_ms.wrapping_sub(now_ms) as i32) <= 0 {
-                self.order.pop_front();
-                return Some(id.0);
-            }
-            // A restarted wait ends no earlier than those behind it: it goes to the back.
-            let later = self
-                .order
-                .get(1)
-                .and_then(|n| self.records.get(*n))
-                .is_some_and(|n| (w.expires_ms.wrapping_sub(n.expires_ms) as i32) > 0);
-            if !later {
+        while let Some(&(at, id)) = self.order.front() {
+            if (at.wrapping_sub(now_ms) as i32) > 0 {
                 return None;
             }
-            self.order.rotate_left(1);
+            self.order.pop_front();
+            let Some(w) = self.records.get(id) else { continue };
+            if (w.expires_ms.wrapping_sub(now_ms) as i32) <= 0 {
+                return Some(id.0);
+            }
+            self.order.push_back((w.expires_ms, id));
         }
         None
     }
 
     /// When to look again: not after the first record is over.
     pub(crate) fn next_deadline(&self, now: Instant) -> Instant {
-        let first = self.order.iter().find_map(|id| self.records.get(*id));
-        let Some(w) = first else { return Instant::NEVER };
+        let Some((at, _)) = self.order.front() else { return Instant::NEVER };
         let now_ms = (now.as_nanos() / 1_000_000) as u32;
-        let left = (w.expires_ms.wrapping_sub(now_ms) as i32).max(0) as u64;
+        let left = (at.wrapping_sub(now_ms) as i32).max(0) as u64;
         Instant::from_nanos((now.as_nanos() / 1_000_000 + left) * 1_000_000)
     }
 

@@ -81,7 +81,7 @@ impl Stack {
         let port = match local.port() {
             0 => {
                 let (lo, hi) = self.cfg.ephemeral_ports;
-                let span = u32::from(hi - lo) + 1;
+                let span = u32::from(hi.saturating_sub(lo)) + 1;
                 let start = self.rng.below(span);
                 let mut ports = (0..span).map(|i| lo + ((start + i) % span) as u16);
                 ports.find(|p| !self.udp.ports.contains_key(p)).ok_or(UdpError::AddressInUse)?
@@ -174,7 +174,7 @@ impl Stack {
         Ok(d)
     }
 
-    pub(crate) fn udp_in(&mut self, now: Instant, at: Arrival, payload: Chunk) {
+    pub(crate) fn udp_in(&mut self, now: Instant, at: Arrival, payload: Chunk, many: bool) {
         let b = payload.as_slice();
         let ok = match udp::Header::parse(b) {
             Ok(h) if at.meta.checksum != RxChecksum::Unverified || udp_checksum_ok(&at, &h, b) => Some(h),
@@ -182,14 +182,14 @@ impl Stack {
         };
         match ok {
             Some(h) if ip_source_ok(at.src) => {
-                self.udp_deliver(now, &at, &h, &b[udp::HEADER_LEN..usize::from(h.len)], b)
+                self.udp_deliver(now, &at, &h, &b[udp::HEADER_LEN..usize::from(h.len)], b, many)
             }
             _ => self.mib.udp_in_errors += 1,
         }
         self.pool.give(payload);
     }
 
-    fn udp_deliver(&mut self, now: Instant, at: &Arrival, h: &udp::Header, data: &[u8], whole: &[u8]) {
+    fn udp_deliver(&mut self, now: Instant, at: &Arrival, h: &udp::Header, data: &[u8], whole: &[u8], many: bool) {
         let (from, to) = (SocketAddr::new(at.src, h.src_port), SocketAddr::new(at.dst, h.dst_port));
         let candidates = self.udp.ports.get(&h.dst_port).cloned().unwrap_or_default();
         // The most specific socket: connected to the sender, bound to the address, bound to any.
@@ -205,6 +205,9 @@ impl Stack {
             .max_by_key(|(r, _)| *r);
         let Some((_, i)) = best else {
             self.mib.udp_no_ports += 1;
+            if many {
+                return; // nobody is told that one of many has no such port (RFC 1122 3.2.2)
+            }
             let quoted = crate::icmp::requote(at, Protocol::UDP, whole);
             self.icmp_error(now, at.src, at.dst, |q| Message::Unreachable(Unreachable::Port, q), &quoted);
             return;

@@ -351,6 +351,7 @@ impl Drop for TcpListener {
         let now = s.now();
         probed!(s, stack, probe, stack.tcp_close_listener(now, probe, self.id));
         s.flush();
+        self.host.shared().nudge(&s);
     }
 }
 

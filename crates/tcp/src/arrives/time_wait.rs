@@ -55,7 +55,7 @@ impl TimeWait {
     pub fn on_segment<P: Probe>(&mut self, cx: &mut Cx<'_, P>, seg: &Segment, listening: bool) -> Outcome {
         let stays = |verdict| Outcome { verdict, restart: false, over: false };
         if seg.has(Flags::SYN) && !seg.has(Flags::ACK) && !seg.has(Flags::RST) {
-            return if listening && self.may_reuse(seg) {
+            return if listening && self.may_reuse(seg, cx.cfg.timestamps) {
                 Outcome { verdict: Verdict::Accepted(Rule::TimeWaitReuse), restart: false, over: true }
             } else {
                 stays(Verdict::Acked(Rule::TimeWaitOld))
@@ -90,15 +90,15 @@ impl TimeWait {
     /// Whether the SYN `seg` safely begins a new incarnation.
     //= RFC 6191 2
     //= RFC 9293 3.6.1 MAY-2
-    fn may_reuse(&self, seg: &Segment) -> bool {
+    fn may_reuse(&self, seg: &Segment, timestamps_on: bool) -> bool {
         let later = seg.seq().gt(self.rcv_nxt);
         match (self.timestamps, seg.opts.timestamps) {
             (true, Some(ts)) => {
                 let d = ts.val.wrapping_sub(self.ts_recent) as i32;
                 d > 0 || (d == 0 && later)
             }
-            (false, Some(_)) => true,
-            (_, None) => later,
+            (false, Some(_)) if timestamps_on => true,
+            _ => later,
         }
     }
 

@@ -17,7 +17,9 @@ pub(super) fn arm<P: Probe>(t: &mut Tcb, cx: &Cx<'_, P>) {
         && !t.snd.has_pending()
         && matches!(t.state, State::Established | State::CloseWait | State::FinWait2);
     t.timers.keepalive = if on {
-        t.last_heard + cx.cfg.keepalive_idle + cx.cfg.keepalive_interval * u32::from(t.snd.keepalives)
+        // Of one that is already late (the setting was changed, the process was stopped) every probe still gets its time.
+        let first = t.last_heard + cx.cfg.keepalive_idle;
+        if t.snd.keepalives == 0 { first } else { t.probed_at + cx.cfg.keepalive_interval }
     } else {
         Instant::NEVER
     };
@@ -31,6 +33,7 @@ pub(super) fn expired<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>) -> Option<Ended
         return Some(Ended { reason: CloseReason::TimedOut, farewell: Some(SendReason::KeepaliveReset) });
     }
     t.snd.keepalives += 1;
+    t.probed_at = cx.now;
     cx.mib.keep_alive += 1;
     t.probe_due = Some(SendReason::Keepalive);
     None

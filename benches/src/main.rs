@@ -1,0 +1,29 @@
+//! How fast, as a ratio to a peer in the same run: absolute figures of a shared machine mean little.
+//!
+//! `cargo run --release -p synfin-benches -- memory`: engine to engine, MSS 1460 with checksums, beside smoltcp.
+//! `cargo run --release -p synfin-benches -- tun`: over a TUN to the kernel, beside kernel to kernel over veth.
+#![forbid(unsafe_code)]
+#![allow(clippy::disallowed_methods, unreachable_pub)] // a benchmark reads the clock
+
+mod memory;
+mod tun;
+
+use std::io;
+
+fn main() -> io::Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match args.first().map(String::as_str) {
+        Some("memory") => memory::run(),
+        Some("memory-ours") => memory::ours_only(),
+        Some("tun") => tun::run(),
+        // The other namespace of the veth measurement: this program again.
+        Some("veth-peer") => tun::veth_peer(),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "memory or tun is expected")),
+    }
+}
+
+/// The median, and the least and the greatest.
+pub fn spread(mut v: Vec<f64>) -> (f64, f64, f64) {
+    v.sort_by(f64::total_cmp);
+    (v[v.len() / 2], v[0], v[v.len() - 1])
+}
