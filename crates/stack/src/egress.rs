@@ -243,10 +243,10 @@ impl Stack {
         let Some(e) = self.tcp.conns.at(i) else { return Sent::Nothing };
         let Some(l) = self.links.get(usize::from(e.link.0)) else { return Sent::Nothing };
         let limits = Limits { max_text: l.cfg.max_gso.min(MAX_TEXT) };
-        let (cfg, key, link, header_len) = (e.cfg, e.key, e.link, l.header_len());
+        let (cfg, link, header_len) = (e.cfg, e.link, l.header_len());
+        let Tuple { local, remote } = e.tuple;
         let cx = tcp_cx!(self, cfg, now, probe);
         let Some(plan) = e.conn.plan_transmit(&cx, &limits) else { return Sent::Nothing };
-        let Tuple { local, remote } = key.tuple();
         let hop = self.next_hop(now, link, remote.ip());
         if matches!(hop, Hop::Waits) {
             self.tcp.blocked.push(i); // once: it is not ready again until it is woken

@@ -312,13 +312,14 @@ impl Pool {
 
     /// Gives a chunk back. Its buffer is used again if this was the last reference.
     pub fn give(&mut self, c: Chunk) {
-        let Some(mut buf) = c.buf else { return };
+        let Some(buf) = c.buf else { return };
         let list = match buf.len() {
             SMALL => &mut self.small,
             LARGE => &mut self.large,
             _ => return,
         };
-        if list.len() < self.keep && Arc::get_mut(&mut buf).is_some() {
+        // Held here, by value, and by nobody else: no weak references are ever made.
+        if list.len() < self.keep && Arc::strong_count(&buf) == 1 {
             list.push(buf);
         }
     }

@@ -105,6 +105,7 @@ impl Stack {
         let entry = Entry {
             conn: Connection::open(&mut tcp_cx!(self, cfg, now, &mut ()), open),
             key,
+            tuple: key.tuple(),
             cfg,
             link: route.link,
             timer: None,

@@ -22,8 +22,19 @@ impl fmt::Display for Tuple {
 }
 
 /// The four-tuple in 36 octets; IPv4 addresses as mapped ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Eq)]
 pub(crate) struct Key([u8; 36]);
+
+impl PartialEq for Key {
+    /// In words: the derived comparison calls `memcmp`, which shows in a profile.
+    #[inline]
+    fn eq(&self, other: &Key) -> bool {
+        let (a, _) = self.0.as_chunks::<4>();
+        let (b, _) = other.0.as_chunks::<4>();
+        let differ = a.iter().zip(b).fold(0, |d, (a, b)| d | (u32::from_ne_bytes(*a) ^ u32::from_ne_bytes(*b)));
+        differ == 0
+    }
+}
 
 fn mapped(a: IpAddr) -> [u8; 16] {
     match a {

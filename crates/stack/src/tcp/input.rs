@@ -113,6 +113,7 @@ impl Stack {
                 let entry = Entry {
                     conn: Connection::accepted(*tcb),
                     key,
+                    tuple: key.tuple(),
                     cfg,
                     link,
                     timer: None,

@@ -74,6 +74,8 @@ pub struct Occupancy {
 pub(crate) struct Entry {
     pub conn: Connection,
     pub key: Key,
+    /// What the key says, at hand for every frame.
+    pub tuple: Tuple,
     /// Which of the interned settings.
     pub cfg: u16,
     pub link: LinkId,

@@ -23,14 +23,15 @@ impl ReceiveQueue {
         self.0.as_ref().map_or(0, |c| c.pinned())
     }
 
-    /// Appends a segment's text: a small one is copied behind the last, a large one is kept as it came.
+    /// Appends a segment's text: a small one in a large buffer is copied behind the last, any other is kept as it came.
     pub fn push(&mut self, chunk: Chunk, pool: &mut Pool) {
         if chunk.is_empty() {
             pool.give(chunk);
             return;
         }
         let q = self.0.get_or_insert_with(|| pool.take_chunks());
-        if chunk.len() <= COPY_LIMIT {
+        // A segment that fills half of its buffer is kept as it came, too: it pins no more than it is worth.
+        if chunk.len() <= COPY_LIMIT && 2 * chunk.len() < chunk.pinned() {
             q.push_copy(chunk.as_slice(), pool);
             pool.give(chunk);
         } else {

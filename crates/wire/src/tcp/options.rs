@@ -282,8 +282,11 @@ impl OptionsBuf {
     pub fn data(timestamps: Option<Timestamps>, sack: &[(SeqNum, SeqNum)]) -> OptionsBuf {
         let mut b = OptionsBuf::default();
         if let Some(ts) = timestamps {
-            b.push(&[kind::NOP, kind::NOP]);
-            b.push_timestamps(ts);
+            let ([a, c, d, e], [f, g, h, i]) = (ts.val.to_be_bytes(), ts.ecr.to_be_bytes());
+            b.push(&[kind::NOP, kind::NOP, kind::TIMESTAMPS, 10, a, c, d, e, f, g, h, i]);
+        }
+        if sack.is_empty() {
+            return b;
         }
         let room = (MAX_OPTIONS_LEN - usize::from(b.len) - 4) / 8;
         let sack = &sack[..sack.len().min(room)];

@@ -1,0 +1,89 @@
+//! What the fuzzers call. Nothing here may panic, whatever the input; the tests replay the seeds of `fuzz/seeds`, and a
+//! number of generated inputs.
+#![forbid(unsafe_code)]
+
+mod stack;
+
+pub use stack::stack;
+
+use synfin_wire::checksum::Sum;
+use synfin_wire::{arp, ethernet, frame, icmp, ipv4, ipv6, mld, ndp, tcp, udp};
+
+/// Every parser on the same octets; what an emitter makes of a header that was read is read the same again.
+pub fn parsers(data: &[u8]) {
+    let _ = ethernet::Header::parse(data);
+    let _ = arp::Packet::parse(data);
+    let _ = icmp::parse_v4(data);
+    let _ = icmp::parse_v6(data, Sum::ZERO);
+    let _ = ndp::parse(data, 255);
+    let _ = mld::parse_query(data);
+    let _ = udp::Header::parse(data);
+    let _ = frame::TcpPacket::parse(data);
+    let _ = frame::quoted(data);
+    let _ = frame::may_answer_with_error(data);
+    if let Ok(h) = ipv4::Header::parse(data) {
+        let mut out = [0; 20];
+        let mut plain = h;
+        (plain.header_len, plain.source_routed) = (20, false);
+        // The lengths must agree for the copy to be read alone.
+        plain.total_len = 20;
+        (plain.more_fragments, plain.fragment_offset) = (false, 0);
+        plain.emit(&mut out).expect("there is room");
+        assert_eq!(ipv4::Header::parse(&out), Ok(plain));
+    }
+    if let Ok(h) = ipv6::Header::parse(data) {
+        let mut out = [0; 40];
+        h.emit(&mut out).expect("there is room");
+        assert_eq!(ipv6::Header::parse_quoted(&out), Ok(h));
+        if let Ok(u) = ipv6::upper(data, &h) {
+            assert!(u.offset <= data.len() && u.named_at < u.offset);
+        }
+    }
+    if let Ok(h) = tcp::Header::parse(data) {
+        let opts = &data[20..usize::from(h.header_len)];
+        let mut out = [0; 60];
+        let n = h.emit(opts, &mut out).expect("there is room");
+        assert_eq!(tcp::Header::parse(&out[..n]), Ok(h));
+        let o = tcp::Options::parse(opts);
+        assert!(o.sack.as_slice().len() <= 4);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+    use synfin_stack::engine::Rng;
+
+    fn seeds(name: &str) -> Vec<Vec<u8>> {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../seeds").join(name);
+        let mut all: Vec<_> = std::fs::read_dir(&dir)
+            .unwrap_or_else(|e| panic!("{}: {e}", dir.display()))
+            .map(|e| e.and_then(|e| std::fs::read(e.path())).expect("a readable seed"))
+            .collect();
+        all.sort();
+        all
+    }
+
+    #[test]
+    fn the_seeds_are_survived() {
+        let (p, s) = (seeds("parsers"), seeds("stack"));
+        assert!(!p.is_empty() && !s.is_empty());
+        p.iter().for_each(|d| parsers(d));
+        s.iter().for_each(|d| stack(d));
+    }
+
+    #[test]
+    fn generated_inputs_are_survived() {
+        let mut rng = Rng::from_number(1);
+        for _ in 0..3_000 {
+            let n = rng.below(600) as usize;
+            let mut data: Vec<u8> = (0..n).map(|_| rng.next_u32() as u8).collect();
+            stack(&data);
+            if let Some(first) = data.first_mut() {
+                *first = [0x45, 0x60, *first][rng.below(3) as usize];
+            }
+            parsers(&data);
+        }
+    }
+}
