@@ -164,8 +164,8 @@ fn drive(p: &Params, net: &mut Network) -> Result<Report, String> {
             programs[1] = Some(program(id, p.bytes[1], p.bytes[0]));
         }
         let mut busy = false;
-        for host in 0..2 {
-            if let Some(prog) = &mut programs[host] {
+        for (host, prog) in programs.iter_mut().enumerate() {
+            if let Some(prog) = prog {
                 busy |= act(p, net, host, prog)?;
             }
         }

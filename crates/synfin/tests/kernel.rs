@@ -3,6 +3,8 @@
 //! The test's own main enters the namespace before the first thread starts (the kernel refuses it later). Where namespaces
 //! or `/dev/net/tun` are not to be had, every test is listed as ignored, with the reason.
 
+#![allow(clippy::disallowed_methods)] // programs of the test live in real time; no verdict depends on it
+
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr};
@@ -339,10 +341,12 @@ fn udp_and_ping() -> Result<(), Failed> {
     Ok(())
 }
 
+type Test = fn() -> Result<(), Failed>;
+
 fn main() {
     let args = Arguments::from_args();
     let ready = netns::enter_new().and_then(|()| rig(true, false, TcpConfig::default()).map(|_| ()));
-    let mut tests: Vec<(String, fn() -> Result<(), Failed>)> = vec![
+    let mut tests: Vec<(String, Test)> = vec![
         ("half_close_each_way".into(), half_close),
         ("five_thousand_short_connections_in_a_row".into(), five_thousand_in_a_row),
         ("two_hundred_at_once".into(), two_hundred_at_once),

@@ -287,6 +287,7 @@ impl<'a> Iterator for Slices<'a> {
 pub struct Pool {
     small: Vec<Arc<Box<[u8]>>>,
     large: Vec<Arc<Box<[u8]>>>,
+    #[allow(clippy::vec_box)] // the boxes are what is used again
     boxes: Vec<Box<Chunks>>,
     keep: usize,
 }

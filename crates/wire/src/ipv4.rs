@@ -87,7 +87,7 @@ impl Header {
         let fragment_offset = (frag & 0x1fff) * 8;
         let more_fragments = frag & 0x2000 != 0;
         let payload_len = total_len - header_len;
-        if (more_fragments && payload_len % 8 != 0) || usize::from(fragment_offset) + payload_len > 65_535 {
+        if (more_fragments && !payload_len.is_multiple_of(8)) || usize::from(fragment_offset) + payload_len > 65_535 {
             return Err(Error::BadFragment);
         }
         Ok(Header {

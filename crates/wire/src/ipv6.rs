@@ -182,7 +182,7 @@ pub fn upper(b: &[u8], h: &Header) -> Result<Upper> {
                 if u.fragment.is_some() {
                     return Err(Error::BadExtension);
                 }
-                if (f.more && payload % 8 != 0) || usize::from(f.offset) + payload > 65_535 {
+                if (f.more && !payload.is_multiple_of(8)) || usize::from(f.offset) + payload > 65_535 {
                     return Err(Error::BadFragment);
                 }
                 u.protocol = Protocol(u8_at(b, u.offset));

@@ -103,7 +103,7 @@ impl World {
                 let (offset, more) = (u16::from(input.byte()) * 8, input.byte() & 1 == 1);
                 let n = usize::from(input.byte()) & !7;
                 let payload = input.bytes(n).to_vec();
-                let packet = ip(Protocol::UDP, &payload, offset, more && payload.len() % 8 == 0);
+                let packet = ip(Protocol::UDP, &payload, offset, more && payload.len().is_multiple_of(8));
                 self.arrive(&packet, RxChecksum::Unverified, 0);
             }
         }

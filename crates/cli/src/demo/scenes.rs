@@ -299,7 +299,12 @@ fn redis(rig: &Rig, host: &Host, ours: &Side) -> io::Result<()> {
         settle(host);
         Ok(())
     };
-    let done = if ready { talk() } else { Ok(rec.remark("redis-server did not start")) };
+    let done = if ready {
+        talk()
+    } else {
+        rec.remark("redis-server did not start");
+        Ok(())
+    };
     let _ = server.kill();
     let _ = server.wait();
     done?;

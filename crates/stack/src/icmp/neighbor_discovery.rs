@@ -169,15 +169,14 @@ impl Stack {
                     self.neighbor_heard(now, at.link, IpAddr::V6(target), theirs);
                 }
             }
-            Message::RouterAdvert { lifetime_s, mtu, mac: theirs, .. } => {
+            Message::RouterAdvert { lifetime_s, mtu, mac: theirs, .. }
                 // A router speaks from its link-local address (RFC 4861 6.1.2).
-                if (src.segments()[0] & 0xffc0) == 0xfe80 {
+                if (src.segments()[0] & 0xffc0) == 0xfe80 => {
                     self.router_heard(at.link, src, lifetime_s, mtu);
                     if let Some(t) = theirs {
                         self.neighbor_heard(now, at.link, at.src, t);
                     }
                 }
-            }
             _ => {}
         }
         Ok(true)

@@ -31,6 +31,14 @@ struct Datagram {
     have: u32,
 }
 
+/// A fragment: where it stands, whether more follow, its octets.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Piece<'a> {
+    pub offset: u16,
+    pub more: bool,
+    pub data: &'a [u8],
+}
+
 /// What a fragment leads to.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -61,16 +69,8 @@ impl Fragments {
     }
 
     /// A fragment at `offset`, with more to come or not.
-    pub(crate) fn add(
-        &mut self,
-        key: Key,
-        offset: u16,
-        more: bool,
-        data: &[u8],
-        now: Instant,
-        timeout: Duration,
-        limit: usize,
-    ) -> Outcome {
+    pub(crate) fn add(&mut self, key: Key, piece: Piece<'_>, now: Instant, timeout: Duration, limit: usize) -> Outcome {
+        let Piece { offset, more, data } = piece;
         if data.is_empty() {
             return Outcome::Failed;
         }
@@ -179,7 +179,7 @@ mod tests {
     }
 
     fn add(f: &mut Fragments, ident: u32, offset: u16, more: bool, data: &[u8]) -> Outcome {
-        f.add(key(ident), offset, more, data, Instant::ZERO, Duration::from_secs(30), 100_000)
+        f.add(key(ident), Piece { offset, more, data }, Instant::ZERO, Duration::from_secs(30), 100_000)
     }
 
     #[test]

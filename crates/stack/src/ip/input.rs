@@ -1,6 +1,6 @@
 //! IP packets in: headers checked, fragments put together, the payload handed to its protocol.
 
-use super::fragments::{Key, Outcome};
+use super::fragments::{Key, Outcome, Piece};
 use crate::link::LinkId;
 use crate::stack::{RxChecksum, RxMeta, Stack};
 use core::net::IpAddr;
@@ -72,7 +72,13 @@ impl Stack {
             let key = Key { src, dst, ident: u32::from(h.ident), protocol: h.protocol.0 };
             let data = &packet.as_slice()[usize::from(h.header_len)..];
             let (timeout, limit) = (self.cfg.fragment_timeout, self.cfg.fragment_memory);
-            let outcome = self.fragments.add(key, h.fragment_offset, h.more_fragments, data, now, timeout, limit);
+            let outcome = self.fragments.add(
+                key,
+                Piece { offset: h.fragment_offset, more: h.more_fragments, data },
+                now,
+                timeout,
+                limit,
+            );
             self.pool.give(packet);
             let Some(whole) = self.reassembled(outcome) else { return Ok(()) };
             at.meta = RxMeta { checksum: RxChecksum::Unverified, gso_size: 0 };
@@ -152,7 +158,7 @@ impl Stack {
             let key = Key { src, dst, ident: f.ident, protocol: u.protocol.0 };
             let data = &packet.as_slice()[u.offset..];
             let (timeout, limit) = (self.cfg.fragment_timeout, self.cfg.fragment_memory);
-            let outcome = self.fragments.add(key, f.offset, f.more, data, now, timeout, limit);
+            let outcome = self.fragments.add(key, Piece { offset: f.offset, more: f.more, data }, now, timeout, limit);
             self.pool.give(packet);
             let Some(whole) = self.reassembled(outcome) else { return Ok(()) };
             // Neighbor discovery is never fragmented (RFC 6980 5): its hop limit is made to fail.

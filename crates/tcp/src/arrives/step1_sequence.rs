@@ -50,20 +50,20 @@ fn unacceptable<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &mut Segment) ->
     if seg.has(Flags::RST) {
         return ControlFlow::Break(Verdict::Dropped(Rule::ResetOutside));
     }
+    // A SYN, wherever it lies, is challenged (RFC 5961 4.2): it is an old duplicate of nothing.
+    if seg.has(Flags::SYN) {
+        return ControlFlow::Break(Verdict::Acked(Rule::SynInSynchronized));
+    }
     // "If the RCV.WND is zero, no segments will be acceptable, but special allowance should be made to accept
     // valid ACKs": the text is left for later, and the sender told again how things stand.
     //= RFC 9293 3.10.7.4 MUST-66
-    if wnd == 0 && seg.seq() == nxt && !seg.has(Flags::SYN) {
+    if wnd == 0 && seg.seq() == nxt {
         seg.hdr.flags = seg.hdr.flags.without(Flags::FIN | Flags::PSH);
         seg.payload.truncate(0);
         t.rcv.ack.now(crate::rule::SendReason::UnacceptableAck);
         return ControlFlow::Continue(());
     }
     if seg.end().le(nxt) || seg.seq().lt(nxt) {
-        // A SYN is not an old duplicate of anything in here: step 4 of RFC 5961 challenges it.
-        if seg.has(Flags::SYN) {
-            return ControlFlow::Break(Verdict::Acked(Rule::SynInSynchronized));
-        }
         //= RFC 9293 3.8.4: a probe is an empty segment (or one octet of garbage) at SND.NXT-1
         if seg.end().diff(nxt) >= -1 && seg.payload.len() <= 1 && seg.seq() == nxt - 1 && !seg.has(Flags::FIN) {
             accept_ack(t, cx, seg);

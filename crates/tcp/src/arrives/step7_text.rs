@@ -54,10 +54,19 @@ fn in_order<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, chunk: Chunk, gro: u16) -
     if gro == 0 && chunk.len() as u32 <= full {
         full = full.min((chunk.len() as u32).max(536));
     }
-    deliver(t, cx, chunk);
     let mut rule = Rule::InOrder;
     if let Some(mut holes) = t.rcv.holes.take() {
         let mut offset = t.received();
+        if holes.start() < offset + chunk.len() as u64 {
+            // It overlaps what came before it: of octets that come twice the first ones count. No limit: it is in order,
+            // and leaves again at once.
+            let got = holes.insert(offset, &chunk, usize::MAX, usize::MAX, cx.pool);
+            cx.mib.overlap_differs += u64::from(got.differing);
+            cx.pool.give(chunk);
+        } else {
+            offset += chunk.len() as u64;
+            deliver(t, cx, chunk);
+        }
         while let Some(c) = holes.pop(offset, cx.pool) {
             offset += c.len() as u64;
             deliver(t, cx, c);
@@ -67,6 +76,8 @@ fn in_order<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, chunk: Chunk, gro: u16) -
             t.rcv.holes = Some(holes);
         }
         t.sack.advance(t.rcv.nxt);
+    } else {
+        deliver(t, cx, chunk);
     }
     if rule == Rule::HoleFilled {
         //= RFC 5681 4.2: a segment that fills in a gap is acknowledged at once

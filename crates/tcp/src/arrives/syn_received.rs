@@ -135,7 +135,7 @@ impl SynReceived {
         let nxt = self.irs + 1;
         let acks_syn = seg.has(Flags::ACK) && seg.hdr.ack == self.iss + 1;
         let syn_again = seg.has(Flags::SYN) && seg.seq() == self.irs && !seg.has(Flags::RST);
-        if syn_again && !(seg.has(Flags::ACK) && !self.passive) {
+        if syn_again && (self.passive || !seg.has(Flags::ACK)) {
             // The peer did not get our SYN+ACK. Sent again as it was, with its timer running on: a flood of SYNs
             // makes no more answers than there are SYNs.
             self.ambiguous |= self.first_sent != Instant::NEVER;

@@ -45,6 +45,11 @@ impl Reassembly {
         self.pieces.len()
     }
 
+    /// Where the first piece begins; beyond everything if there is none.
+    pub fn start(&self) -> u64 {
+        self.pieces.first_key_value().map_or(u64::MAX, |(s, _)| *s)
+    }
+
     /// Where the last run ends; 0 if there is none.
     pub fn end(&self) -> u64 {
         self.runs.last_key_value().map_or(0, |(_, e)| *e)
@@ -108,10 +113,10 @@ impl Reassembly {
         if let Some((from, before)) = self.pieces.range_mut(..at).next_back()
             && from + before.len() as u64 == at
             && piece.len() <= COPY_LIMIT
+            && before.room() >= piece.len()
+            && before.extend(piece) == piece.len()
         {
-            if before.room() >= piece.len() && before.extend(piece) == piece.len() {
-                return true;
-            }
+            return true;
         }
         if self.pieces.len() >= max_pieces {
             return false;

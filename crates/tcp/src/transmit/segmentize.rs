@@ -120,7 +120,7 @@ pub(super) fn sent<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, plan: &Plan, edge:
     }
     if !matches!(plan.kind, Kind::Ack | Kind::Keepalive) {
         s.nxt = s.nxt.max(end);
-        if plan.len > 0 && plan.len % u32::from(s.mss) != 0 {
+        if plan.len > 0 && !plan.len.is_multiple_of(u32::from(s.mss)) {
             s.small_end = plan.seq + plan.len;
         }
     }

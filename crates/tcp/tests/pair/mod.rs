@@ -299,6 +299,9 @@ pub fn segment(hdr: Header, opts: &[u8], text: &[u8]) -> Segment {
     Segment { hdr, opts: Options::parse(opts), payload: Chunk::copy_of(text), gro: 0, ecn: Ecn::NotEct }
 }
 
+/// Whether a segment passes.
+pub type Pass = Box<dyn FnMut(bool, &Segment, usize) -> bool>;
+
 /// Two ends and what is on its way between them, 10 ms each way.
 pub struct Pair {
     pub now: Instant,
@@ -307,7 +310,7 @@ pub struct Pair {
     /// (arrival, towards b, segment)
     wire: VecDeque<(Instant, bool, Segment)>,
     /// Called for each segment that leaves: false loses it. Arguments: towards b, the segment, how many went before.
-    pub pass: Box<dyn FnMut(bool, &Segment, usize) -> bool>,
+    pub pass: Pass,
     pub passed: usize,
 }
 

@@ -163,7 +163,7 @@ impl Header {
     #[inline]
     pub fn emit(&self, options: &[u8], out: &mut [u8]) -> Result<usize> {
         let len = HEADER_LEN + options.len();
-        if out.len() < len || len > MAX_HEADER_LEN || options.len() % 4 != 0 {
+        if out.len() < len || len > MAX_HEADER_LEN || !options.len().is_multiple_of(4) {
             return Err(Error::NoRoom);
         }
         put(out, 0, &self.src_port.to_be_bytes());

@@ -1,0 +1,89 @@
+//! The program as a user runs it.
+
+#![allow(clippy::unwrap_used)] // a test that fails may well panic
+
+use std::process::{Command, Output};
+
+fn synfin(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_synfin")).args(args).output().expect("the program starts")
+}
+
+fn stdout(o: &Output) -> String {
+    String::from_utf8_lossy(&o.stdout).into_owned()
+}
+
+#[test]
+fn mistakes_get_one_clear_line_and_the_right_code() {
+    for (args, code, words) in [
+        (&["demo", "--scene", "nonsense"][..], 1, "no scene \"nonsense\"; there are: all, curl"),
+        (&["demo", "--backend", "memory", "--pcap", "/nowhere/x"], 1, "/nowhere/x: No such file"),
+        (&["demo", "--nonsense"], 2, "unexpected argument"),
+        (&[], 2, "Usage"),
+        (&["sim", "bulk", "--seed", "1", "--pcap", "/nowhere/x"], 1, "/nowhere/x: No such file"),
+    ] {
+        let o = synfin(args);
+        let err = String::from_utf8_lossy(&o.stderr);
+        assert_eq!(o.status.code(), Some(code), "{args:?}: {err}");
+        assert!(err.contains(words), "{args:?}: {err}");
+        assert!(code == 2 || err.lines().count() == 1, "{args:?}: {err}");
+        assert!(!err.contains("panicked"));
+    }
+}
+
+#[test]
+fn states_prints_the_table_and_the_diagram() {
+    let table = stdout(&synfin(&["states"]));
+    assert!(table.contains("FIN-WAIT-1") && table.contains("rcv FIN, ACK of FIN") && table.lines().count() > 40);
+    assert!(stdout(&synfin(&["states", "--diagram"])).contains("TIME-WAIT"));
+}
+
+#[test]
+fn the_scenes_play_between_two_hosts_in_memory() {
+    let o = synfin(&["demo", "--backend", "memory"]);
+    let text = stdout(&o);
+    assert!(o.status.success(), "{}", String::from_utf8_lossy(&o.stderr));
+    for words in [
+        "handshake 1/3: the client can send, the server can receive",
+        "close 2/3: ACK and FIN in one segment",
+        "close 4/4",
+        "the wait starts afresh",
+        "given up 31 s after the first SYN: connection timed out; left behind: 0 connections, 0 timers",
+    ] {
+        assert!(text.contains(words), "{words}\n{text}");
+    }
+}
+
+#[test]
+fn json_has_one_object_per_segment() {
+    let o = synfin(&["demo", "--backend", "memory", "--scene", "no-answer", "--json"]);
+    let all: Vec<serde_json::Value> = stdout(&o).lines().map(|l| serde_json::from_str(l).expect("an object")).collect();
+    assert_eq!(all.len(), 5);
+    let times: Vec<u64> = all.iter().map(|o| o["time_ns"].as_u64().expect("a number") / 1_000_000_000).collect();
+    assert_eq!(times, [0, 1, 3, 7, 15]);
+    for key in ["scene", "src", "dst", "flags", "seq", "ack", "win", "options", "len", "src_state", "dst_state", "note"]
+    {
+        assert!(!all[0][key].is_null(), "{key}");
+    }
+}
+
+#[test]
+fn tcpdump_prints_the_same_lines() {
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("demo.pcapng");
+    let path = file.to_string_lossy().into_owned();
+    let scenes = ["four-way", "time-wait", "no-answer", "half-close", "reset"];
+    for scene in scenes {
+        let o = synfin(&["demo", "--backend", "memory", "--scene", scene, "--pcap", &path]);
+        assert!(o.status.success());
+        let Ok(t) = Command::new("tcpdump").args(["-n", "-t", "-r", &path, "tcp"]).output() else {
+            println!("not run: tcpdump is not installed");
+            return;
+        };
+        let theirs: Vec<String> = stdout(&t).lines().map(str::to_string).collect();
+        let ours: Vec<String> = stdout(&o)
+            .lines()
+            .filter_map(|l| l.split_once(' ').map(|x| x.1).filter(|l| l.starts_with("IP ")))
+            .map(|l| l.split(" | ").next().unwrap_or_default().to_string())
+            .collect();
+        assert!(!ours.is_empty() && ours == theirs, "{scene}\nours   {ours:#?}\ntheirs {theirs:#?}");
+    }
+}

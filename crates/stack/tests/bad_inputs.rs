@@ -1,0 +1,450 @@
+//! Packets that broke others, thrown at a whole host: no panic, the right verdict, and the counter that says so.
+
+#![allow(clippy::unwrap_used)] // a test that fails may well panic
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+use synfin_stack::engine::{Chunk, Instant, Rng, State, TcpConfig};
+use synfin_stack::wire::frame::TcpPacket;
+use synfin_stack::wire::ip::Ecn;
+use synfin_stack::wire::tcp::{Flags, Header};
+use synfin_stack::wire::{Protocol, SeqNum, checksum, icmp, ipv4, ipv6};
+use synfin_stack::{
+    Cidr, ConnId, ConnectError, LinkConfig, LinkId, ListenerId, RxChecksum, RxFrame, Stack, StackConfig, TxFrame,
+};
+
+const OURS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
+const PEER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+
+struct Lab {
+    stack: Stack,
+    link: LinkId,
+    now: Instant,
+    listener: ListenerId,
+}
+
+impl Lab {
+    fn new(cfg: StackConfig) -> Lab {
+        let mut stack = Stack::new(cfg, TcpConfig::default(), Rng::from_number(1));
+        let now = Instant::from_nanos(1_000_000_000);
+        let link = stack.add_link(now, LinkConfig::ip(1500));
+        stack.add_address(now, link, Cidr { addr: OURS.into(), prefix: 24 });
+        stack.add_address(now, link, Cidr { addr: "fd00:2::2".parse().unwrap(), prefix: 64 });
+        let on = SocketAddr::from((OURS, 80));
+        let listener = stack.tcp_listen(now, &mut (), on, 4, &TcpConfig::default()).unwrap();
+        Lab { stack, link, now, listener }
+    }
+
+    /// Hands in a packet; returns what the host sends.
+    fn packet(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
+        let frame = RxFrame { bytes: Chunk::copy_of(bytes), checksum: RxChecksum::Unverified, gso_size: 0 };
+        self.stack.on_frame(self.now, &mut (), self.link, frame);
+        self.stack.check_invariants();
+        self.out()
+    }
+
+    fn out(&mut self) -> Vec<Vec<u8>> {
+        let mut all = Vec::new();
+        let mut sink = |f: &TxFrame<'_>| {
+            let mut b = f.header.to_vec();
+            f.payload.clone().for_each(|p| b.extend_from_slice(p));
+            all.push(b);
+            true
+        };
+        while self.stack.poll_frame(self.now, &mut (), self.link, &mut sink) {}
+        all
+    }
+
+    fn run(&mut self, d: Duration) {
+        let until = self.now + d;
+        loop {
+            let next = self.stack.next_deadline(self.now);
+            if next > until {
+                self.now = until;
+                return;
+            }
+            self.now = self.now.max(next);
+            self.stack.on_deadline(self.now, &mut ());
+            self.out();
+        }
+    }
+
+    /// A connection from `port`, established.
+    fn establish(&mut self, port: u16) -> ConnId {
+        let out = self.packet(&tcp(port, Flags::SYN, 1000, 0, &[2, 4, 5, 0xb4]));
+        let ack = head(&out[0]).seq.0.wrapping_add(1);
+        self.packet(&tcp(port, Flags::ACK, 1001, ack, b""));
+        self.stack.tcp_accept(self.listener).expect("a finished connection")
+    }
+
+    fn icmp(&mut self, m: &icmp::Message<'_>) -> Vec<Vec<u8>> {
+        let mut b = vec![0; 100];
+        let n = icmp::emit_v4(m, &mut b).unwrap();
+        self.packet(&ip(PEER, OURS, Protocol::ICMP, &b[..n]))
+    }
+}
+
+fn head(b: &[u8]) -> Header {
+    TcpPacket::parse(b).unwrap().expect("a segment").header
+}
+
+fn ip(src: Ipv4Addr, dst: Ipv4Addr, protocol: Protocol, payload: &[u8]) -> Vec<u8> {
+    let mut b = vec![0; 20 + payload.len()];
+    let total_len = b.len() as u16;
+    ipv4::Header {
+        header_len: 20,
+        dscp: 0,
+        ecn: Ecn::NotEct,
+        total_len,
+        ident: 9,
+        dont_fragment: false,
+        more_fragments: false,
+        fragment_offset: 0,
+        ttl: 64,
+        protocol,
+        src,
+        dst,
+        source_routed: false,
+    }
+    .emit(&mut b)
+    .unwrap();
+    b[20..].copy_from_slice(payload);
+    b
+}
+
+/// A segment from anywhere to anywhere, with a correct checksum.
+fn segment(src: Ipv4Addr, dst: Ipv4Addr, ports: (u16, u16), flags: Flags, seq: u32, ack: u32, opts: &[u8]) -> Vec<u8> {
+    let hdr = Header {
+        src_port: ports.0,
+        dst_port: ports.1,
+        seq: SeqNum(seq),
+        ack: SeqNum(ack),
+        header_len: 20,
+        flags,
+        window: 1000,
+        urgent: 0,
+    };
+    let mut b = vec![0; 20 + opts.len()];
+    hdr.emit(opts, &mut b).unwrap();
+    let sum = checksum::pseudo_v4(src, dst, 6, b.len() as u32).add(&b).finish();
+    Header::put_checksum(&mut b, sum);
+    ip(src, dst, Protocol::TCP, &b)
+}
+
+/// A segment of the peer's to our port 80.
+fn tcp(port: u16, flags: Flags, seq: u32, ack: u32, opts: &[u8]) -> Vec<u8> {
+    segment(PEER, OURS, (port, 80), flags, seq, ack, opts)
+}
+
+#[test]
+fn a_bad_checksum_is_dropped_and_counted() {
+    let mut lab = Lab::new(StackConfig::default());
+    let mut b = tcp(1000, Flags::SYN, 1, 0, b"");
+    b[36] ^= 1;
+    assert!(lab.packet(&b).is_empty());
+    (b[36], b[37]) = (0, 0);
+    assert!(lab.packet(&b).is_empty(), "a checksum of zero is no exception for TCP");
+    assert_eq!(lab.stack.counters().1.in_csum_errors, 2);
+    assert_eq!(lab.stack.occupancy().half_open, 0);
+}
+
+#[test]
+fn data_offsets_under_five_or_beyond_the_segment() {
+    let mut lab = Lab::new(StackConfig::default());
+    for offset in [0u8, 1, 4, 6, 15] {
+        let mut b = tcp(1000, Flags::SYN, 1, 0, b"");
+        b[32] = offset << 4;
+        b[36..38].copy_from_slice(&[0, 0]);
+        let sum = checksum::pseudo_v4(PEER, OURS, 6, 20).add(&b[20..]).finish();
+        b[36..38].copy_from_slice(&sum.to_be_bytes());
+        assert!(lab.packet(&b).is_empty(), "{offset}");
+    }
+    assert_eq!(lab.stack.counters().1.in_errs, 5);
+}
+
+#[test]
+fn every_combination_of_flags_leaves_a_sound_host() {
+    let mut lab = Lab::new(StackConfig::default());
+    for flags in 0..512u16 {
+        for port in [80, 81] {
+            lab.packet(&segment(PEER, OURS, (1000 + flags, port), Flags(flags), 1, 2, &[]));
+        }
+        let f = Flags(flags);
+        let opens = f.has(Flags::SYN) && !f.any(Flags::ACK | Flags::RST);
+        assert_eq!(lab.stack.occupancy().half_open, usize::from(opens), "{f:?}");
+        lab.packet(&segment(PEER, OURS, (1000 + flags, 80), Flags::RST, 2, 0, &[]));
+        assert_eq!(lab.stack.occupancy().half_open, 0, "{f:?}");
+    }
+}
+
+#[test]
+fn syn_with_ece_and_cwr_is_a_syn() {
+    let mut lab = Lab::new(StackConfig::default());
+    let out = lab.packet(&tcp(1000, Flags::SYN | Flags::ECE | Flags::CWR, 1, 0, b""));
+    assert_eq!(head(&out[0]).flags, Flags::SYN | Flags::ACK);
+}
+
+#[test]
+//= RFC 9293 3.9.2.3 MUST-57 MUST-63
+fn addresses_that_no_connection_can_have_are_dropped_and_counted() {
+    let mut lab = Lab::new(StackConfig::default());
+    let bad: [[u8; 4]; 6] = [[0; 4], [255; 4], [224, 0, 0, 1], [127, 0, 0, 1], [192, 0, 2, 255], [192, 0, 2, 2]];
+    for src in bad {
+        let ports = if src == OURS.octets() { (80, 80) } else { (1000, 80) };
+        assert!(lab.packet(&segment(src.into(), OURS, ports, Flags::SYN, 1, 0, &[])).is_empty(), "{src:?}");
+    }
+    for dst in [[192, 0, 2, 255], [255; 4], [224, 0, 0, 1]] {
+        assert!(lab.packet(&segment(PEER, dst.into(), (1000, 80), Flags::SYN, 1, 0, &[])).is_empty());
+    }
+    for ports in [(0, 80), (1000, 0)] {
+        assert!(lab.packet(&segment(PEER, OURS, ports, Flags::SYN, 1, 0, &[])).is_empty());
+    }
+    let (mib, _) = lab.stack.counters();
+    assert_eq!(mib.tcp_martian + mib.ip_in_addr_errors, 11);
+    assert_eq!(lab.stack.occupancy().half_open, 0);
+}
+
+#[test]
+fn option_areas_of_every_kind_are_survived() {
+    let mut lab = Lab::new(StackConfig::default());
+    let areas: [&[u8]; 10] = [
+        &[2, 0, 0, 0],
+        &[2, 1, 0, 0],
+        &[2, 40, 0, 0],
+        &[0, 7, 7, 7],
+        &[1; 40],
+        &[2, 4, 0, 0],
+        &[2, 4, 0, 1],
+        &[3, 3, 255, 0],
+        &[5, 10, 0, 0, 0, 9, 0, 0, 0, 1, 1, 1],
+        &[253, 4, 1, 2],
+    ];
+    for (i, area) in areas.iter().enumerate() {
+        let port = 2000 + i as u16;
+        let out = lab.packet(&tcp(port, Flags::SYN, 1, 0, area));
+        assert_eq!(head(&out[0]).flags, Flags::SYN | Flags::ACK, "{area:?}");
+        lab.packet(&tcp(port, Flags::RST, 2, 0, b""));
+    }
+}
+
+#[test]
+fn a_tiny_mss_does_not_make_a_storm_of_headers() {
+    let mut lab = Lab::new(StackConfig::default());
+    let out = lab.packet(&tcp(1000, Flags::SYN, 1000, 0, &[2, 4, 0, 1]));
+    let ack = head(&out[0]).seq.0.wrapping_add(1);
+    lab.packet(&tcp(1000, Flags::ACK, 1001, ack, b""));
+    let c = lab.stack.tcp_accept(lab.listener).unwrap();
+    assert_eq!(lab.stack.tcp_status(c).map(|s| s.mss), Some(TcpConfig::default().mss_min));
+}
+
+#[test]
+fn a_syn_flood_fills_the_syn_queue_and_no_more() {
+    let mut lab = Lab::new(StackConfig::default());
+    for i in 0..10_000u32 {
+        let src = Ipv4Addr::from(u32::from(Ipv4Addr::new(198, 51, 0, 0)) + i);
+        lab.packet(&segment(src, OURS, (1000, 80), Flags::SYN, i, 0, &[]));
+    }
+    let s = lab.stack.tcp_listener_status(lab.listener).unwrap();
+    assert_eq!((s.half_open, s.dropped), (4, 9_996));
+    lab.run(Duration::from_secs(300));
+    assert_eq!(lab.stack.occupancy().half_open, 0, "given up after the retries");
+}
+
+#[test]
+fn a_full_accept_queue_makes_us_look_busy_until_there_is_room() {
+    let mut lab = Lab::new(StackConfig::default());
+    let acks: Vec<(u16, u32)> = (1000..1004)
+        .map(|port| (port, head(&lab.packet(&tcp(port, Flags::SYN, 1000, 0, b""))[0]).seq.0.wrapping_add(1)))
+        .collect();
+    for (port, ack) in acks {
+        lab.packet(&tcp(port, Flags::ACK, 1001, ack, b""));
+    }
+    let s = lab.stack.tcp_listener_status(lab.listener).unwrap();
+    assert_eq!((s.accept_queue, s.half_open), (4, 0));
+    assert!(lab.packet(&tcp(1004, Flags::SYN, 1000, 0, b"")).is_empty());
+    assert!(lab.stack.tcp_accept(lab.listener).is_some());
+    assert_eq!(lab.packet(&tcp(1004, Flags::SYN, 1000, 0, b"")).len(), 1, "its SYN, sent again, is taken");
+}
+
+#[test]
+fn resets_and_icmp_errors_are_limited_in_rate() {
+    let cfg = StackConfig { resets_per_second: 10, icmp_errors_per_second: 10, ..StackConfig::default() };
+    let mut lab = Lab::new(cfg);
+    let refused = |i: u16| segment(PEER, OURS, (i + 1, 81), Flags::SYN, 1, 0, &[]);
+    let sent: usize = (0..100).map(|i| lab.packet(&refused(i)).len()).sum();
+    assert_eq!((sent, lab.stack.counters().0.rst_limited), (10, 90));
+    let udp = ip(PEER, OURS, Protocol::UDP, &[0, 9, 0, 9, 0, 9, 0, 0, 1]);
+    let sent: usize = (0..100).map(|_| lab.packet(&udp).len()).sum();
+    assert_eq!((sent, lab.stack.counters().0.icmp_out_limited), (10, 90));
+}
+
+#[test]
+//= RFC 5927 4.1 5.2
+fn icmp_errors_are_hints_and_only_about_what_is_in_flight() {
+    let mut lab = Lab::new(StackConfig::default());
+    let c = lab.establish(1000);
+    lab.stack.tcp_send(lab.now, &mut (), c, &[1; 1400]).unwrap();
+    let sent = lab.out();
+    let (seq, mss) = (head(&sent[0]).seq.0, lab.stack.tcp_status(c).unwrap().mss);
+    let quote = |seq: u32| {
+        let mut q = sent[0][..28].to_vec();
+        q[24..28].copy_from_slice(&seq.to_be_bytes());
+        q
+    };
+    for guess in [seq.wrapping_sub(1), seq.wrapping_add(1 << 20)] {
+        lab.icmp(&icmp::Message::PacketTooBig(600, &quote(guess)));
+        assert_eq!(lab.stack.tcp_status(c).unwrap().mss, mss, "a guess");
+    }
+    assert_eq!(lab.stack.counters().0.icmp_in_ignored, 2);
+    lab.icmp(&icmp::Message::Unreachable(icmp::Unreachable::Port, &quote(seq)));
+    assert_eq!(lab.stack.tcp_state(c), State::Established, "a hard error is soft here");
+    for (mtu, want) in [(1000, 960), (68, 512), (0, 512), (1400, 512)] {
+        lab.icmp(&icmp::Message::PacketTooBig(mtu, &quote(seq)));
+        assert_eq!(lab.stack.tcp_status(c).unwrap().mss, want, "MTU {mtu}");
+    }
+}
+
+#[test]
+fn icmp_port_unreachable_refuses_a_connection_that_is_being_opened() {
+    let mut lab = Lab::new(StackConfig::default());
+    let to = SocketAddr::from((PEER, 99));
+    let c = lab.stack.tcp_connect(lab.now, &mut (), None, to, &TcpConfig::default()).unwrap();
+    let syn = lab.out();
+    for short in [27, 20, 1, 0] {
+        lab.icmp(&icmp::Message::Unreachable(icmp::Unreachable::Port, &syn[0][..short]));
+    }
+    assert_eq!(lab.stack.counters().0.icmp_in_errors, 4);
+    lab.icmp(&icmp::Message::Unreachable(icmp::Unreachable::Port, &syn[0][..28]));
+    assert_eq!(lab.stack.tcp_state(c), State::Closed);
+}
+
+#[test]
+fn self_connect_is_refused_as_an_address_in_use() {
+    let mut lab = Lab::new(StackConfig::default());
+    let me = SocketAddr::from((OURS, 5000));
+    let r = lab.stack.tcp_connect(lab.now, &mut (), Some(me), me, &TcpConfig::default());
+    assert_eq!(r, Err(ConnectError::AddressInUse));
+}
+
+#[test]
+fn ip_packets_that_lie_about_themselves() {
+    let mut lab = Lab::new(StackConfig::default());
+    for b in [&[][..], &[0x45], &[0x60], &[0x45; 19], &[0x60; 39], &[0x15; 40], &[0x44; 40], &[0x4f; 40]] {
+        assert!(lab.packet(b).is_empty());
+    }
+    assert_eq!(lab.stack.counters().0.ip_in_hdr_errors, 8);
+}
+
+#[test]
+fn ipv6_options_that_ask_for_it_are_answered_and_mapped_addresses_are_nobodys() {
+    let mut lab = Lab::new(StackConfig::default());
+    let packet = |src: &str, rest: &[u8]| {
+        let mut b = vec![0; 40];
+        ipv6::Header {
+            dscp: 0,
+            ecn: Ecn::NotEct,
+            flow_label: 0,
+            payload_len: rest.len() as u16,
+            next_header: Protocol(60),
+            hop_limit: 64,
+            src: src.parse::<Ipv6Addr>().unwrap(),
+            dst: "fd00:2::2".parse().unwrap(),
+        }
+        .emit(&mut b)
+        .unwrap();
+        b.extend_from_slice(rest);
+        b
+    };
+    let unknown = [6, 0, 0xbe, 4, 0, 0, 0, 0];
+    assert_eq!(lab.packet(&packet("fd00:2::1", &unknown)).len(), 1, "parameter problem");
+    assert!(lab.packet(&packet("fd00:2::1", &[6, 0, 0x7e, 4, 0, 0, 0, 0])).is_empty());
+    assert!(lab.packet(&packet("::ffff:192.0.2.1", &unknown)).is_empty());
+    assert_eq!(lab.stack.counters().0.ip_in_addr_errors, 1);
+}
+
+#[test]
+fn time_wait_is_bounded_and_the_oldest_goes_first() {
+    let mut lab = Lab::new(StackConfig { max_time_wait: 4, ..StackConfig::default() });
+    for port in 1000..1010 {
+        let c = lab.establish(port);
+        let nxt = lab.stack.tcp_status(c).unwrap().seq.1.0;
+        lab.stack.tcp_close(lab.now, &mut (), c);
+        lab.out();
+        lab.packet(&tcp(port, Flags::FIN | Flags::ACK, 1001, nxt.wrapping_add(1), b""));
+    }
+    let o = lab.stack.occupancy();
+    assert_eq!((o.time_wait, o.connections), (4, 0));
+    assert_eq!(lab.stack.counters().0.time_wait_overflow, 6);
+    lab.run(Duration::from_secs(61));
+    assert_eq!(lab.stack.occupancy().time_wait, 0);
+}
+
+#[test]
+fn orphans_are_bounded_in_number_and_in_time() {
+    let mut lab = Lab::new(StackConfig { max_orphans: 2, ..StackConfig::default() });
+    for port in 1000..1004 {
+        let c = lab.establish(port);
+        lab.stack.tcp_close(lab.now, &mut (), c);
+        let rst = lab.out().iter().any(|b| head(b).flags.has(Flags::RST));
+        assert_eq!(rst, port >= 1002);
+    }
+    assert_eq!(lab.stack.occupancy().connections, 2);
+    lab.run(Duration::from_secs(600));
+    assert_eq!(lab.stack.occupancy().connections, 0, "a silent peer does not hold them for ever");
+}
+
+#[test]
+fn ephemeral_ports_run_out_cleanly() {
+    let mut lab = Lab::new(StackConfig { ephemeral_ports: (50_000, 50_009), ..StackConfig::default() });
+    let to = SocketAddr::from((PEER, 7));
+    let cfg = TcpConfig::default();
+    let mut ports: Vec<u16> = (0..10)
+        .map(|_| {
+            let c = lab.stack.tcp_connect(lab.now, &mut (), None, to, &cfg).unwrap();
+            lab.stack.tcp_tuple(c).unwrap().local.port()
+        })
+        .collect();
+    assert_eq!(lab.stack.tcp_connect(lab.now, &mut (), None, to, &cfg), Err(ConnectError::NoPort));
+    let other = SocketAddr::from((Ipv4Addr::new(192, 0, 2, 9), 7));
+    assert!(lab.stack.tcp_connect(lab.now, &mut (), None, other, &cfg).is_ok());
+    ports.sort_unstable();
+    assert_eq!(ports, (50_000..50_010).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_sizes_of_connections() {
+    let (half_open, idle, time_wait) = Stack::footprint();
+    println!("half-open {half_open} octets, idle established {idle}, TIME-WAIT {time_wait}");
+    assert!(idle < 1024, "idle established: {idle}");
+    assert!(half_open <= 192, "half-open: {half_open}");
+    assert!(time_wait <= 72, "TIME-WAIT: {time_wait}");
+}
+
+#[test]
+fn udp_buffers_are_bounded_and_drops_are_counted() {
+    let mut lab = Lab::new(StackConfig { udp_receive_buffer: 1_000, ..StackConfig::default() });
+    let s = lab.stack.udp_bind(SocketAddr::from((OURS, 9))).unwrap();
+    let mut d = vec![0, 7, 0, 9, 0, 108, 0, 0];
+    d.resize(108, 1);
+    let datagram = ip(PEER, OURS, Protocol::UDP, &d);
+    (0..20).for_each(|_| drop(lab.packet(&datagram)));
+    assert_eq!(lab.stack.udp_drops(s), 14);
+    assert_eq!((0..20).filter(|_| lab.stack.udp_receive(s).is_ok()).count(), 6);
+    // "Connected": only from there; "disconnected": from anywhere.
+    lab.stack.udp_connect(s, Some(SocketAddr::from((PEER, 8)))).unwrap();
+    lab.packet(&datagram);
+    assert!(lab.stack.udp_receive(s).is_err());
+    lab.stack.udp_connect(s, None).unwrap();
+    lab.packet(&datagram);
+    assert_eq!(lab.stack.udp_receive(s).map(|d| d.from), Ok(SocketAddr::from((PEER, 7))));
+}
+
+#[test]
+fn a_clock_that_jumps_far_ahead_is_survived() {
+    let mut lab = Lab::new(StackConfig::default());
+    let c = lab.establish(1000);
+    lab.stack.tcp_send(lab.now, &mut (), c, b"hello").unwrap();
+    lab.out();
+    lab.run(Duration::from_millis(1 << 31));
+    assert_eq!(lab.stack.tcp_state(c), State::Closed);
+}

@@ -1,0 +1,529 @@
+//! Situations that broke others, or that a hostile peer makes: each with its verdict.
+
+mod pair;
+
+use pair::{Pair, bare, segment};
+use std::collections::HashSet;
+use synfin_tcp::time::Duration;
+use synfin_tcp::{CloseReason, Rule, SendReason, State, TcpConfig, Verdict};
+use synfin_wire::SeqNum;
+use synfin_wire::tcp::{Flags, Header, OptionsBuf, Timestamps};
+
+/// The next segment that `b` expects from `a`, moved by `offset`, with valid timestamps.
+fn from_a(p: &Pair, offset: i32, flags: Flags, text: &[u8]) -> synfin_tcp::Segment {
+    let t = p.b.conn.as_ref().and_then(|c| c.tcb()).expect("b is synchronized");
+    let hdr = Header {
+        src_port: 0,
+        dst_port: 0,
+        seq: SeqNum(t.rcv.nxt.0.wrapping_add(offset as u32)),
+        ack: t.snd.nxt,
+        header_len: 20,
+        flags,
+        window: 502,
+        urgent: 0,
+    };
+    let ts = Timestamps { val: t.rcv.ts_recent.val, ecr: 0 };
+    segment(hdr, OptionsBuf::data(Some(ts), &[]).as_slice(), text)
+}
+
+fn last(p: &Pair) -> Verdict {
+    *p.b.log.verdicts.last().expect("a verdict")
+}
+
+fn wnd(p: &Pair) -> i32 {
+    p.b.conn.as_ref().and_then(|c| c.tcb()).map_or(0, |t| t.rcv.wnd() as i32)
+}
+
+/// b has read nothing yet and sends nothing.
+fn quiet() -> Pair {
+    let mut p = Pair::open();
+    p.b.log.verdicts.clear();
+    p.b.log.sent.clear();
+    p
+}
+
+#[test]
+//= RFC 5961 3.2
+fn rst_exactly_at_rcv_nxt_resets_elsewhere_in_the_window_is_challenged_outside_is_dropped() {
+    for (offset, want) in [
+        (0, Verdict::Reset(Rule::ResetExact)),
+        (1, Verdict::Acked(Rule::ResetInWindow)),
+        (-1, Verdict::Dropped(Rule::ResetOutside)),
+    ] {
+        let mut p = quiet();
+        let s = from_a(&p, offset, Flags::RST, b"");
+        p.inject(true, s);
+        assert_eq!(last(&p), want);
+        assert_eq!(p.b.state() == State::Established, offset != 0);
+    }
+    let mut p = quiet();
+    let edge = wnd(&p);
+    let s = from_a(&p, edge, Flags::RST, b"");
+    p.inject(true, s);
+    assert_eq!(last(&p), Verdict::Dropped(Rule::ResetOutside), "one beyond the right edge");
+    let s = from_a(&p, edge - 1, Flags::RST, b"");
+    p.inject(true, s);
+    assert_eq!(last(&p), Verdict::Acked(Rule::ResetInWindow), "the last of the window");
+}
+
+#[test]
+//= RFC 5961 4.2
+fn syn_in_a_synchronized_state_is_challenged_wherever_it_lies_and_not_too_often() {
+    let mut p = quiet();
+    for offset in [-1, 0, 100, 1 << 30, -(1 << 30)] {
+        let s = from_a(&p, offset, Flags::SYN, b"");
+        p.inject(true, s);
+        assert!(matches!(last(&p), Verdict::Acked(_)), "{offset}: {}", last(&p));
+    }
+    assert_eq!(p.b.state(), State::Established);
+    let challenges = p.b.log.sent.iter().filter(|s| s.2 == SendReason::ChallengeAck).count();
+    assert_eq!(challenges, 1, "the rate is limited per connection");
+    assert!(p.b.mib.ack_skipped >= 3);
+}
+
+#[test]
+//= RFC 5961 5.2
+fn acknowledgments_of_unsent_and_of_very_old_data_are_challenged() {
+    let mut p = quiet();
+    let mut s = from_a(&p, 0, Flags::ACK, b"x");
+    s.hdr.ack += 1;
+    p.inject(true, s);
+    assert_eq!(last(&p), Verdict::Acked(Rule::AckOfUnsent));
+    let mut s = from_a(&p, 0, Flags::ACK, b"x");
+    s.hdr.ack -= 1 << 30;
+    p.inject(true, s);
+    assert_eq!(last(&p), Verdict::Acked(Rule::AckTooOld));
+    assert_eq!(p.b.read(p.now), b"", "nothing of it was delivered");
+}
+
+#[test]
+fn a_segment_without_ack_is_dropped() {
+    for flags in [Flags::NONE, Flags::PSH, Flags::FIN, Flags::URG] {
+        let mut p = quiet();
+        let s = from_a(&p, 0, flags, b"x");
+        p.inject(true, s);
+        assert_eq!(last(&p), Verdict::Dropped(Rule::NoAck), "{flags}");
+    }
+}
+
+#[test]
+//= RFC 7323 5.3
+fn old_timestamps_are_acknowledged_and_dropped_missing_ones_dropped() {
+    let mut p = quiet();
+    let mut s = from_a(&p, 0, Flags::ACK, b"old");
+    s.opts.timestamps = s.opts.timestamps.map(|t| Timestamps { val: t.val.wrapping_sub(1), ..t });
+    p.inject(true, s);
+    assert_eq!(last(&p), Verdict::Acked(Rule::Paws));
+    let mut s = from_a(&p, 0, Flags::ACK, b"none");
+    s.opts.timestamps = None;
+    p.inject(true, s);
+    assert_eq!(last(&p), Verdict::Dropped(Rule::MissingTimestamp));
+    assert_eq!(p.b.read(p.now), b"");
+}
+
+#[test]
+fn overlap_with_other_octets_the_first_count_and_it_is_flagged() {
+    let mut p = quiet();
+    for (offset, text) in [(2, &b"CD"[..]), (0, b"xxxxxx")] {
+        let s = from_a(&p, offset, Flags::ACK, text);
+        p.inject(true, s);
+    }
+    let now = p.now;
+    assert_eq!(p.b.read(now), b"xxCDxx");
+    assert_eq!(p.b.mib.overlap_differs, 2);
+    let mut p = quiet();
+    for (offset, text) in [(2, &b"CD"[..]), (1, b"bcde")] {
+        let s = from_a(&p, offset, Flags::ACK, text);
+        p.inject(true, s);
+    }
+    assert_eq!(p.b.mib.overlap_differs, 2);
+}
+
+#[test]
+fn a_fin_before_text_that_has_come_is_nobodys() {
+    // A hole with text beyond it, then text with a FIN in the middle of what is known to come.
+    let mut p = quiet();
+    let s = from_a(&p, 10, Flags::ACK, &[7; 90]);
+    p.inject(true, s);
+    let s = from_a(&p, 0, Flags::ACK | Flags::FIN, &[7; 10]);
+    p.inject(true, s);
+    assert_eq!(p.b.state(), State::Established);
+    let now = p.now;
+    assert_eq!(p.b.read(now).len(), 100);
+    let s = from_a(&p, 0, Flags::ACK | Flags::FIN, b"");
+    p.inject(true, s);
+    assert_eq!(p.b.state(), State::CloseWait);
+}
+
+#[test]
+fn a_fin_that_comes_early_waits_for_the_text_before_it() {
+    let mut p = quiet();
+    let s = from_a(&p, 5, Flags::ACK | Flags::FIN, b"world");
+    p.inject(true, s);
+    assert_eq!(p.b.state(), State::Established);
+    let s = from_a(&p, 0, Flags::ACK, b"hello");
+    p.inject(true, s);
+    assert_eq!(p.b.state(), State::CloseWait);
+    let now = p.now;
+    assert_eq!(p.b.read(now), b"helloworld");
+}
+
+#[test]
+fn one_octet_holes_do_not_grow_without_bound() {
+    let mut p = quiet();
+    let limit = 2 * p.b.conn.as_ref().and_then(|c| c.tcb()).map_or(0, |t| t.rcv.buf as usize);
+    let edge = wnd(&p);
+    for i in (1..edge).step_by(2) {
+        let s = from_a(&p, i, Flags::ACK, b"x");
+        p.inject(true, s);
+    }
+    let t = p.b.conn.as_ref().and_then(|c| c.tcb()).expect("a block");
+    let holes = t.rcv.holes.as_ref().expect("pieces");
+    assert!(holes.pinned() <= limit && holes.pieces() <= usize::from(TcpConfig::default().reassembly_pieces));
+    assert!(p.b.mib.ofo_drop > 0);
+}
+
+#[test]
+fn the_receive_window_closes_against_small_segments_too() {
+    let mut p = quiet();
+    let mut took = 0;
+    for _ in 0..20_000 {
+        let room = wnd(&p);
+        if room == 0 {
+            break;
+        }
+        let n = room.min(100) as usize;
+        let s = from_a(&p, 0, Flags::ACK, &vec![1; n]);
+        p.inject(true, s);
+        took += n;
+        p.run(Duration::from_millis(1));
+    }
+    let buf = TcpConfig::default().rcv_buf_initial as usize;
+    assert!(took <= buf + 17 * 128, "{took} octets for a buffer of {buf}");
+}
+
+#[test]
+//= RFC 9293 3.8.6.1 MUST-36 MUST-37
+fn a_window_shut_for_ever_is_probed_for_ever_at_growing_distances() {
+    let mut p = Pair::open();
+    let now = p.now;
+    p.a.send(now, &[9; 200_000]);
+    p.run(Duration::from_secs(600)); // b does not read
+    let probes = |p: &Pair| p.a.log.sent.iter().filter(|s| s.2 == SendReason::WindowProbe).count();
+    // The last octets below one unit of the window scale are still taken, one by one.
+    let before = probes(&p);
+    assert!((8..160).contains(&before), "{before}");
+    p.run(Duration::from_secs(3600));
+    assert_eq!(p.a.state(), State::Established, "answers keep it alive");
+    let later = probes(&p) - before;
+    assert!((28..=32).contains(&later), "{later} probes in an hour: one every two minutes");
+    let mut got = 0;
+    for _ in 0..2_000 {
+        let now = p.now;
+        got += p.b.read(now).len();
+        p.run(Duration::from_millis(100));
+        if got == 200_000 {
+            break;
+        }
+    }
+    assert_eq!(got, 200_000, "the window opens and everything goes on");
+}
+
+#[test]
+fn a_window_that_shrinks_below_what_is_in_flight_is_survived() {
+    let mut p = Pair::open();
+    let now = p.now;
+    p.pass = Box::new(|to_b, s, _| !to_b || s.payload.is_empty());
+    p.a.send(now, &[9; 14_000]);
+    p.drain();
+    let t = p.a.conn.as_ref().and_then(|c| c.tcb()).expect("a block");
+    let (una, nxt, ts) = (t.snd.una, t.rcv.nxt, t.rcv.ts_recent.val);
+    assert!(t.snd.flight() > 10_000);
+    for window in [10, 0, 1] {
+        let mut s = bare(nxt.0, una.0, Flags::ACK);
+        s.hdr.window = window;
+        s.opts.timestamps = Some(Timestamps { val: ts, ecr: 0 });
+        p.inject(false, s);
+    }
+    assert_eq!(p.a.mib.window_shrunk, 2);
+    p.pass = Box::new(|_, _, _| true);
+    p.run(Duration::from_secs(60));
+    let now = p.now;
+    assert_eq!(p.b.read(now).len(), 14_000);
+}
+
+#[test]
+fn ack_division_and_optimistic_acks_gain_nothing() {
+    let mut p = Pair::open();
+    p.a.cfg.nodelay = true;
+    let now = p.now;
+    p.pass = Box::new(|to_b, _, _| to_b);
+    p.a.send(now, &[9; 14_480]);
+    p.drain();
+    let t = p.a.conn.as_ref().and_then(|c| c.tcb()).expect("a block");
+    let (una, nxt, ts, cwnd) = (t.snd.una, t.rcv.nxt, t.rcv.ts_recent.val, t.snd.window.cwnd);
+    for i in 1..=100 {
+        let mut s = bare(nxt.0, una.0 + i, Flags::ACK);
+        s.opts.timestamps = Some(Timestamps { val: ts, ecr: 0 });
+        p.inject(false, s);
+    }
+    let cwnd_after = p.a.conn.as_ref().and_then(|c| c.tcb()).map_or(0, |t| t.snd.window.cwnd);
+    assert!(cwnd_after <= cwnd + 100, "a hundred ACKs for a hundred octets grow it by a hundred octets");
+}
+
+#[test]
+fn sequence_numbers_wrap_in_the_middle_of_everything() {
+    for iss in [u32::MAX, u32::MAX - 1, u32::MAX - 1_000, u32::MAX - 20_000, (1 << 31) - 5_000] {
+        let mut p = Pair::with_iss(iss, iss.wrapping_sub(7));
+        p.establish();
+        let now = p.now;
+        let data: Vec<u8> = (0..50_000u32).map(|i| i as u8).collect();
+        assert_eq!(p.a.send(now, &data), 50_000);
+        let mut lost = 0;
+        p.pass = Box::new(move |_, s, _| {
+            lost += usize::from(!s.payload.is_empty());
+            lost % 9 != 4
+        });
+        p.a.shutdown(now);
+        let mut got = Vec::new();
+        for _ in 0..600 {
+            p.run(Duration::from_millis(100));
+            let now = p.now;
+            got.extend(p.b.read(now));
+        }
+        assert!(got == data, "ISS {iss}: {} octets", got.len());
+        assert_eq!(p.b.state(), State::CloseWait, "the FIN too");
+    }
+}
+
+#[test]
+fn data_after_close_is_answered_by_a_reset() {
+    let mut p = Pair::open();
+    let now = p.now;
+    p.b.close(now);
+    p.settle();
+    let now = p.now;
+    p.a.send(now, b"anybody there?");
+    p.settle();
+    assert_eq!(p.b.conn.as_ref().and_then(|c| c.reason()), Some(CloseReason::DataAfterClose));
+    assert_eq!(p.a.conn.as_ref().and_then(|c| c.reason()), Some(CloseReason::Reset));
+}
+
+#[test]
+fn closing_with_text_unread_resets() {
+    let mut p = Pair::open();
+    let now = p.now;
+    p.a.send(now, b"unread");
+    p.settle();
+    let now = p.now;
+    p.b.close(now);
+    p.settle();
+    assert_eq!(p.a.conn.as_ref().and_then(|c| c.reason()), Some(CloseReason::Reset));
+    assert!(p.b.log.sent.iter().any(|s| s.2 == SendReason::ResetUnread));
+}
+
+#[test]
+//= RFC 9293 3.5.1 (figures 9 and 10: half-open connections)
+fn one_end_crashes_and_the_other_learns_of_it() {
+    // a lost everything and connects again; b still has the old connection.
+    let mut p = Pair::open();
+    p.a.conn = None;
+    p.a.iss = SeqNum(777_000);
+    let now = p.now;
+    p.a.connect(now);
+    p.run(Duration::from_secs(4));
+    assert!(p.b.log.verdicts.iter().any(|v| v.rule() == Rule::SynInSynchronized || v.rule() == Rule::Paws));
+    assert_eq!((p.a.state(), p.b.state()), (State::Established, State::Established), "the SYN again opens a new one");
+}
+
+#[test]
+fn syn_sent_takes_a_reset_only_if_it_acknowledges_our_syn() {
+    for (seg, want) in [
+        (bare(0, 1001, Flags::RST | Flags::ACK), Some(CloseReason::Refused)),
+        (bare(0, 1000, Flags::RST | Flags::ACK), None),
+        (bare(0, 1002, Flags::RST | Flags::ACK), None),
+        (bare(0, 1001, Flags::RST), None),
+        (bare(0, 1001, Flags::ACK), None),
+        (bare(0, 1001, Flags::NONE), None),
+    ] {
+        let mut p = Pair::new();
+        p.pass = Box::new(|_, _, _| false);
+        let now = p.now;
+        p.a.connect(now);
+        p.drain();
+        let what = format!("{:?}", seg.hdr.flags);
+        p.inject(false, seg);
+        assert_eq!(p.a.conn.as_ref().and_then(|c| c.reason()), want, "{what}");
+    }
+}
+
+#[test]
+fn text_on_the_third_segment_counts_and_text_on_a_syn_does_not() {
+    let mut p = Pair::new();
+    p.b.listening = true;
+    let mut syn = bare(100, 0, Flags::SYN);
+    syn.payload = synfin_tcp::Chunk::copy_of(b"early");
+    p.inject(true, syn);
+    let iss = p.b.iss.0;
+    let mut third = bare(101, iss + 1, Flags::ACK);
+    third.payload = synfin_tcp::Chunk::copy_of(b"early");
+    p.inject(true, third);
+    let now = p.now;
+    assert_eq!(p.b.read(now), b"early", "once: what was on the SYN came again");
+}
+
+#[test]
+//= RFC 6191 2
+fn a_syn_in_time_wait_is_taken_only_if_it_is_newer() {
+    let in_time_wait = || {
+        let mut p = Pair::open();
+        let now = p.now;
+        p.a.shutdown(now);
+        p.settle();
+        let now = p.now;
+        p.b.shutdown(now);
+        p.settle();
+        assert_eq!(p.a.state(), State::TimeWait);
+        p.a.listening = true;
+        p
+    };
+    let p = in_time_wait();
+    let (tw, _) = p.a.time_wait.expect("a record");
+    let (nxt, ts) = (tw.rcv_nxt.0, tw.ts_recent);
+    for (seq, val, want) in [
+        (nxt.wrapping_add(1), Some(ts.wrapping_add(1)), true),
+        (nxt.wrapping_sub(9), Some(ts.wrapping_add(1)), true),
+        (nxt.wrapping_add(1), Some(ts), true),
+        (nxt.wrapping_sub(9), Some(ts), false),
+        (nxt.wrapping_add(9), Some(ts.wrapping_sub(1)), false),
+        (nxt.wrapping_add(1), None, true),
+        (nxt.wrapping_sub(9), None, false),
+    ] {
+        let mut p = in_time_wait();
+        let mut syn = bare(seq, 0, Flags::SYN);
+        syn.opts.timestamps = val.map(|val| Timestamps { val, ecr: 0 });
+        p.inject(false, syn);
+        assert_eq!(p.a.state() == State::SynReceived, want, "seq {seq} ts {val:?}");
+    }
+}
+
+#[test]
+//= RFC 1337 3
+fn a_reset_does_not_end_time_wait() {
+    let mut p = Pair::open();
+    let now = p.now;
+    p.a.shutdown(now);
+    p.settle();
+    let now = p.now;
+    p.b.shutdown(now);
+    p.settle();
+    let nxt = p.a.time_wait.map_or(0, |t| t.0.rcv_nxt.0);
+    p.inject(false, bare(nxt, 0, Flags::RST));
+    assert_eq!(p.a.state(), State::TimeWait);
+    assert!(p.a.log.verdicts.iter().any(|v| v.rule() == Rule::TimeWaitReset));
+}
+
+#[test]
+fn an_old_duplicate_never_enters_a_new_incarnation() {
+    // Every segment of the first incarnation is kept, and thrown at the second, opened from TIME-WAIT.
+    let mut p = Pair::open();
+    let old = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
+    let keep = old.clone();
+    p.pass = Box::new(move |to_b, s, _| {
+        if !to_b {
+            keep.borrow_mut().push(s.clone());
+        }
+        true
+    });
+    let now = p.now;
+    p.b.send(now, &[66; 5_000]);
+    p.settle();
+    let now = p.now;
+    p.a.read(now);
+    p.a.shutdown(now);
+    p.settle();
+    let now = p.now;
+    p.b.shutdown(now);
+    p.settle();
+    assert_eq!(p.a.state(), State::TimeWait);
+    // The new one: b connects to a, from the same port; its clock and its numbers have gone on.
+    p.pass = Box::new(|_, _, _| true);
+    p.run(Duration::from_secs(2));
+    p.a.listening = true;
+    p.a.iss = SeqNum(900_000);
+    p.b.listening = false;
+    p.b.conn = None;
+    p.b.iss = SeqNum(5000 + 70_000);
+    let now = p.now;
+    p.b.connect(now);
+    p.settle();
+    assert_eq!((p.a.state(), p.b.state()), (State::Established, State::Established));
+    p.a.log.verdicts.clear();
+    for s in old.borrow().iter() {
+        p.inject(false, s.clone());
+    }
+    let now = p.now;
+    assert_eq!(p.a.read(now), b"");
+    assert_eq!(p.a.state(), State::Established);
+    let rules: HashSet<Rule> = p.a.log.verdicts.iter().map(|v| v.rule()).collect();
+    assert!(!rules.contains(&Rule::InOrder) && !rules.contains(&Rule::OutOfOrder), "{rules:?}");
+}
+
+#[test]
+//= RFC 9293 3.8.3 MUST-23
+fn an_unanswered_syn_goes_out_after_1_2_4_and_8_seconds_and_is_given_up_16_after_the_last() {
+    let mut p = Pair::new();
+    p.a.cfg.syn_retries = 4;
+    p.pass = Box::new(|_, _, _| false);
+    let start = p.now;
+    p.a.connect(start);
+    let mut sent = Vec::new();
+    let mut seen = 0;
+    while p.step(start + Duration::from_secs(300)) {
+        if p.a.log.sent.len() > seen {
+            seen = p.a.log.sent.len();
+            sent.push(p.now.since(start).as_secs());
+        }
+        if p.a.conn.as_ref().is_some_and(|c| c.reason().is_some()) {
+            break;
+        }
+    }
+    sent.dedup();
+    let retransmissions: Vec<_> = p.a.log.sent.iter().map(|s| (s.0.seq, s.2)).collect();
+    assert_eq!(retransmissions.len(), 5);
+    assert!(retransmissions.iter().all(|s| s.0 == SeqNum(1000)), "the same number");
+    assert_eq!(p.now.since(start), Duration::from_secs(31));
+    assert_eq!(p.a.conn.as_ref().and_then(|c| c.reason()), Some(CloseReason::TimedOut));
+}
+
+#[test]
+//= RFC 9293 3.8.4 MUST-25 MUST-26 MUST-29
+fn keepalive_is_off_by_default_and_finds_a_dead_peer_when_on() {
+    let mut p = Pair::open();
+    p.run(Duration::from_secs(100_000));
+    assert_eq!(p.a.mib.keep_alive, 0);
+    let mut p = Pair::new();
+    p.a.cfg.keepalive = true;
+    p.establish();
+    p.run(Duration::from_secs(7_300));
+    assert_eq!((p.a.mib.keep_alive, p.a.state()), (1, State::Established), "a probe is answered");
+    p.pass = Box::new(|_, _, _| false);
+    let cut = p.now;
+    while p.a.state() == State::Established && p.step(cut + Duration::from_secs(100_000)) {}
+    assert_eq!(p.a.conn.as_ref().and_then(|c| c.reason()), Some(CloseReason::TimedOut));
+    let took = p.now.since(cut).as_secs();
+    assert!((7_090 + 9 * 75..=7_200 + 9 * 75).contains(&took), "{took} s: 7200 and nine times 75");
+}
+
+#[test]
+fn established_data_that_is_never_acknowledged_is_given_up_after_fifteen_retries() {
+    let mut p = Pair::open();
+    p.pass = Box::new(|_, _, _| false);
+    let start = p.now;
+    p.a.send(start, b"into the void");
+    while p.a.state() == State::Established && p.step(start + Duration::from_secs(10_000)) {}
+    let took = p.now.since(start).as_secs();
+    assert!((900..1_000).contains(&took), "{took} s; Linux takes 924 with the least timeout of 200 ms");
+    let again = p.a.log.sent.iter().filter(|s| s.2 == SendReason::Timeout).count();
+    assert_eq!(again, 15);
+}

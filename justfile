@@ -1,0 +1,16 @@
+# What CI runs.
+check:
+    bash .ci/run
+
+# How fast, beside peers in the same run.
+bench:
+    cargo run --release -p synfin-benches -- memory
+    cargo run --release -p synfin-benches -- tun
+
+# The whole of the simulation.
+sim:
+    cargo run --release -- sim bulk --seeds 10000
+
+# Ten minutes of the fuzzer (nightly, cargo-fuzz).
+fuzz:
+    cd fuzz && mkdir -p corpus/stack && cp seeds/stack/* corpus/stack/ && cargo +nightly fuzz run stack -- -max_total_time=600 -max_len=700
