@@ -80,25 +80,24 @@ fn end(n: u8, timestamps: bool) -> End {
 fn carry(from: &mut End, to: &mut End, now: engine::Instant) -> bool {
     let mut any = false;
     loop {
-        let mut buf = to.stack.take_buffer(2048);
-        let mut len = 0;
+        let End { stack, link } = to;
         let mut sink = |f: &TxFrame<'_>| {
+            let mut buf = stack.take_buffer(2048);
             let out = buf.as_mut_slice();
             out[..f.header.len()].copy_from_slice(f.header);
-            len = f.header.len();
+            let mut len = f.header.len();
             for p in f.payload.clone() {
                 out[len..len + p.len()].copy_from_slice(p);
                 len += p.len();
             }
+            let bytes = buf.freeze(0, len);
+            stack.on_frame(now, &mut (), *link, RxFrame { bytes, checksum: RxChecksum::Unverified, gso_size: 0 });
             true
         };
         if !from.stack.poll_frame(now, &mut (), from.link, &mut sink) {
-            to.stack.pool().give_buf(buf);
             return any;
         }
         any = true;
-        let bytes = buf.freeze(0, len);
-        to.stack.on_frame(now, &mut (), to.link, RxFrame { bytes, checksum: RxChecksum::Unverified, gso_size: 0 });
     }
 }
 

@@ -100,16 +100,16 @@ impl Network {
     pub fn drain<P: Probe>(&mut self, probe: &mut P) {
         for from in 0..2 {
             loop {
-                let mut out = None;
+                let mut out = Vec::new();
                 let Host { stack, link, .. } = &mut self.hosts[from];
                 let mut sink = |f: &TxFrame<'_>| {
-                    out = Some(materialize(f));
+                    out.push(materialize(f));
                     true
                 };
                 if !stack.poll_frame(self.now, probe, *link, &mut sink) {
                     break;
                 }
-                if let Some((bytes, gso)) = out {
+                for (bytes, gso) in out {
                     self.launch(from, bytes, gso);
                 }
                 self.checked(from);

@@ -10,10 +10,10 @@ use crate::link::{LinkId, Medium};
 use crate::stack::Stack;
 use crate::tcp::{Slot, Tuple};
 use core::net::IpAddr;
-use synfin_tcp::{Event, Instant, Limits, Probe, Slices, State};
+use synfin_tcp::{Event, Frame, Instant, Limits, Probe, Slices, State};
 use synfin_wire::checksum::Sum;
 use synfin_wire::ethernet::{self, Mac};
-use synfin_wire::tcp::Header;
+use synfin_wire::tcp::{Flags, Header};
 use synfin_wire::{Protocol, ipv4};
 
 /// How the device is to cut a super-segment.
@@ -68,8 +68,8 @@ enum Sent {
 }
 
 impl Stack {
-    /// Offers one frame for `link` to `sink`, which says whether the device took it. False if there was none, or if
-    /// it was not taken: then try again when the device has room.
+    /// Offers a frame for `link` to `sink`, or the pieces of a super-segment one after another; it says of each whether
+    /// the device took it. False if there was none, or if one was not taken: then try again when the device has room.
     pub fn poll_frame<P: Probe>(
         &mut self,
         now: Instant,
@@ -242,7 +242,9 @@ impl Stack {
     ) -> Sent {
         let Some(e) = self.tcp.conns.at(i) else { return Sent::Nothing };
         let Some(l) = self.links.get(usize::from(e.link.0)) else { return Sent::Nothing };
-        let limits = Limits { max_text: l.cfg.max_gso.min(MAX_TEXT) };
+        // Where the link cuts no super-segments they are cut here: planning once for many segments is what is dear.
+        let cuts = l.cfg.max_gso == 0;
+        let limits = Limits { max_text: if cuts { SOFTWARE_GSO } else { l.cfg.max_gso.min(MAX_TEXT) } };
         let (cfg, link, header_len) = (e.cfg, e.link, l.header_len());
         let Tuple { local, remote } = e.tuple;
         let cx = tcp_cx!(self, cfg, now, probe);
@@ -260,7 +262,24 @@ impl Stack {
         frame.hdr.src_port = local.port();
         frame.hdr.dst_port = remote.port();
         // A neighbor that does not answer is a path that loses everything: timers take it from here.
-        let taken = if let Hop::Ready(mac) = hop {
+        let taken = if let (Hop::Ready(mac), true) = (&hop, cuts && frame.gso() > 0) {
+            let way =
+                Way { macs: l.mac().zip(*mac), ends: (local.ip(), remote.ip()), ttl: self.cfg.hop_limit, header_len };
+            let sent = cut(&mut self.header, &way, &frame, l.cfg.tx_checksum, sink);
+            let whole = sent == frame.len();
+            if sent == 0 {
+                return Sent::Full;
+            }
+            frame.cut_to(sent);
+            self.mib.ip_out += u64::from(sent.div_ceil(u32::from(frame.gso()))) - 1;
+            if !whole {
+                self.mib.ip_out += 1;
+                frame.commit(&mut cx);
+                self.set_timer(i);
+                return Sent::Full;
+            }
+            true
+        } else if let Hop::Ready(mac) = hop {
             let opts = frame.opts;
             let macs = l.mac().zip(mac);
             let n = put_headers(
@@ -332,6 +351,9 @@ enum Hop {
 /// The most text in one frame: with headers it must fit the 16 bits of IPv4's total length.
 const MAX_TEXT: u32 = 65_535 - 60 - ipv4::HEADER_LEN as u32;
 
+/// The most text that is planned at once where super-segments are cut here.
+const SOFTWARE_GSO: u32 = 45_000;
+
 /// Writes all headers; returns their length.
 fn put_headers(
     out: &mut [u8],
@@ -353,6 +375,55 @@ fn put_headers(
     at += ip;
     let _ = hdr.emit(opts, &mut out[at..]);
     at + tcp
+}
+
+/// Where frames of one connection go.
+struct Way {
+    macs: Option<(Mac, Mac)>,
+    ends: (IpAddr, IpAddr),
+    ttl: u8,
+    /// Octets of the link's header.
+    header_len: usize,
+}
+
+/// Offers a super-segment to `sink` piece by piece; returns how many octets of text were taken. Headers are made once:
+/// between two pieces only the sequence number and the flags differ, and for the last the length.
+fn cut(out: &mut [u8], way: &Way, frame: &Frame<'_>, partial: bool, sink: &mut dyn FnMut(&TxFrame<'_>) -> bool) -> u32 {
+    let (size, total) = (u32::from(frame.gso()), frame.len());
+    let (src, dst) = way.ends;
+    let start = way.header_len + ip_header_len(dst);
+    let mut made_for = 0;
+    let mut n = 0;
+    let mut sent = 0;
+    while sent < total {
+        let len = size.min(total - sent);
+        let last = sent + len == total;
+        let flags = if last { frame.hdr.flags } else { frame.hdr.flags.without(Flags::PSH | Flags::FIN) };
+        if len != made_for {
+            let hdr = Header { flags, ..frame.hdr };
+            n = put_headers(out, way.macs, way.ends, hdr, frame.opts.as_slice(), len as usize, way.ttl);
+            made_for = len;
+        }
+        let seq = frame.hdr.seq + sent;
+        out[start + 4..start + 8].copy_from_slice(&seq.0.to_be_bytes());
+        out[start + 13] = flags.0 as u8;
+        Header::put_checksum(&mut out[start..n], 0);
+        let text = frame.piece(sent, len);
+        let sum = pseudo(src, dst, Protocol::TCP, (n - start) as u32 + len);
+        let checksum = if partial {
+            Header::put_checksum(&mut out[start..n], sum.fold());
+            Checksum::Partial { start: start as u16, offset: 16 }
+        } else {
+            let whole = sum_of(sum.add(&out[start..n]), text.clone());
+            Header::put_checksum(&mut out[start..n], whole.finish());
+            Checksum::Complete
+        };
+        if !sink(&TxFrame { header: &out[..n], payload: text, ipv4: dst.is_ipv4(), gso: None, checksum }) {
+            break;
+        }
+        sent += len;
+    }
+    sent
 }
 
 fn sum_of(mut sum: Sum, pieces: Slices<'_>) -> Sum {

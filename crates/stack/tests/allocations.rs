@@ -26,25 +26,24 @@ fn end(n: u8, gso: u32) -> End {
 fn carry(from: &mut End, to: &mut End, now: Instant) -> u64 {
     let before = from.stack.counters().1.out_segs;
     loop {
-        let mut buf = to.stack.take_buffer(65_000);
-        let (mut len, mut gso_size) = (0, 0);
+        let End { stack, link } = to;
         let mut sink = |f: &TxFrame<'_>| {
+            let mut buf = stack.take_buffer(65_000);
             let out = buf.as_mut_slice();
             out[..f.header.len()].copy_from_slice(f.header);
-            len = f.header.len();
+            let mut len = f.header.len();
             for p in f.payload.clone() {
                 out[len..len + p.len()].copy_from_slice(p);
                 len += p.len();
             }
-            gso_size = f.gso.map_or(0, |g| g.size);
+            let gso_size = f.gso.map_or(0, |g| g.size);
+            let bytes = buf.freeze(0, len);
+            stack.on_frame(now, &mut (), *link, RxFrame { bytes, checksum: RxChecksum::Trusted, gso_size });
             true
         };
         if !from.stack.poll_frame(now, &mut (), from.link, &mut sink) {
-            to.stack.pool().give_buf(buf);
             return from.stack.counters().1.out_segs - before;
         }
-        let bytes = buf.freeze(0, len);
-        to.stack.on_frame(now, &mut (), to.link, RxFrame { bytes, checksum: RxChecksum::Trusted, gso_size });
     }
 }
 

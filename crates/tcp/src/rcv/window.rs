@@ -23,7 +23,7 @@ impl Rcv {
     ///
     /// The edge moves right only by steps worth sending (silly-window avoidance), and never left: what scaling
     /// cannot express is rounded up. Only when a peer of very small segments has let that rounding add up to
-    /// [`SLACK_UNITS`] units is it rounded down, which such a peer sees as a retreat of less than one unit
+    /// `SLACK_UNITS` units is it rounded down, which such a peer sees as a retreat of less than one unit
     /// (RFC 7323 2.4); what was promised before is accepted all the same.
     //= RFC 9293 3.8.6 SHLD-14 (do not shrink the window)
     //= RFC 9293 3.8.6.2.2 MUST-39

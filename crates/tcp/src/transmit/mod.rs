@@ -141,6 +141,26 @@ impl Frame<'_> {
         }
     }
 
+    /// A piece of the text: `len` octets from `offset` on.
+    pub fn piece(&self, offset: u32, len: u32) -> Slices<'_> {
+        match &self.conn.phase {
+            Phase::Synchronized(t) => t.snd.queue.slices(self.plan.seq + offset, len),
+            _ => Slices::default(),
+        }
+    }
+
+    /// Only the first `len` octets of text have left: what follows them, and a FIN behind them, has not.
+    pub fn cut_to(&mut self, len: u32) {
+        if len < self.plan.len {
+            self.plan.len = len;
+            self.plan.flags = self.plan.flags.without(Flags::PSH | Flags::FIN);
+            self.hdr.flags = self.plan.flags;
+            if self.plan.why == SendReason::Fin {
+                self.plan.why = SendReason::Data;
+            }
+        }
+    }
+
     /// Octets of text.
     pub fn len(&self) -> u32 {
         self.plan.len
