@@ -301,7 +301,21 @@ fn ethernet_by_packet_socket() -> Result<(), Failed> {
     let (ours, k) = connected(&r, true)?;
     both_ways(&ours, &k, 8 << 20)?;
     let (ours, k) = connected(&r, false)?;
-    both_ways(&ours, &k, 8 << 20)
+    both_ways(&ours, &k, 8 << 20)?;
+    // IPv6 too, once both sides have made sure that their addresses are theirs alone.
+    let address = |last| IpAddr::from([0xfd01, n, 0, 0, 0, 0, 0, last]);
+    let r = Rig { kernel: address(1), ours: address(2), ..r };
+    let ready = (0..100).any(|_| {
+        std::thread::sleep(Duration::from_millis(50));
+        let refused = |e: io::Error| e.kind() == io::ErrorKind::ConnectionRefused;
+        TcpStream::connect(&r.host, (r.kernel, 9)).err().is_some_and(refused)
+    });
+    assert!(ready, "duplicate address detection ends");
+    for we_connect in [true, false] {
+        let (ours, k) = connected(&r, we_connect)?;
+        both_ways(&ours, &k, 8 << 20)?;
+    }
+    Ok(())
 }
 
 fn tap() -> Result<(), Failed> {

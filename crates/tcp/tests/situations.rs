@@ -527,3 +527,76 @@ fn established_data_that_is_never_acknowledged_is_given_up_after_fifteen_retries
     let again = p.a.log.sent.iter().filter(|s| s.2 == SendReason::Timeout).count();
     assert_eq!(again, 15);
 }
+
+#[test]
+//= RFC 9293 3.8.6.2.1 MUST-38 MUST-39
+fn neither_side_makes_silly_windows() {
+    let mut p = Pair::new();
+    p.b.cfg.rcv_buf_initial = 8_192;
+    p.b.cfg.rcv_buf_max = 8_192;
+    p.establish();
+    let now = p.now;
+    p.a.send(now, &[5; 100_000]);
+    p.settle();
+    p.a.log.sent.clear();
+    p.b.log.sent.clear();
+    // The reader takes a few octets at a time.
+    let mut got = 0;
+    for _ in 0..20_000 {
+        if let Some(c) = p.b.conn.as_ref().and_then(|c| c.tcb())
+            && c.rcv.queue.len() == 0
+            && got == 100_000
+        {
+            break;
+        }
+        let now = p.now;
+        got += p.b.read_some(now, 100).len();
+        p.run(Duration::from_millis(1));
+    }
+    assert_eq!(got, 100_000);
+    let small = p.a.log.sent.iter().filter(|s| s.1 > 1 && s.1 < 1_000).count();
+    assert!(small <= 5, "{small} small segments, of {}", p.a.log.sent.len());
+    let updates = p.b.log.sent.iter().filter(|s| s.2 == SendReason::WindowUpdate).count();
+    assert!(updates <= 100, "{updates} window updates for a thousand reads");
+}
+
+#[test]
+//= RFC 9293 3.8.5 MUST-30 MUST-31 MUST-32
+fn urgent_data_is_announced_and_stays_in_line() {
+    let mut p = Pair::open();
+    p.b.log.sent.clear();
+    let now = p.now;
+    p.a.send(now, b"normal ");
+    p.a.send_urgent(now, b"urgent");
+    p.settle();
+    let urg: Vec<_> = p.a.log.sent.iter().filter(|s| s.0.flags.has(Flags::URG)).map(|s| s.0.urgent).collect();
+    assert!(urg.contains(&13) || urg.contains(&6), "the pointer names the octet after the urgent data: {urg:?}");
+    assert!(p.b.events().has(synfin_tcp::Events::URGENT));
+    let now = p.now;
+    assert_eq!(p.b.read(now), b"normal urgent");
+    // A pointer to anywhere does no harm: nothing is indexed by it.
+    for urgent in [0, 1, u16::MAX] {
+        let mut s = from_a(&p, 0, Flags::ACK | Flags::URG, b"x");
+        s.hdr.urgent = urgent;
+        p.inject(true, s);
+    }
+    let now = p.now;
+    assert_eq!(p.b.read(now), b"xxx");
+}
+
+#[test]
+//= RFC 5681 3.2
+fn three_duplicates_bring_the_lost_segment_back_without_a_timeout() {
+    let mut p = Pair::open();
+    let now = p.now;
+    let mut n = 0;
+    p.pass = Box::new(move |to_b, s, _| {
+        n += usize::from(to_b && !s.payload.is_empty());
+        !(to_b && n == 3 && !s.payload.is_empty())
+    });
+    p.a.send(now, &[3; 14_480]);
+    p.settle();
+    let now = p.now;
+    assert_eq!(p.b.read(now).len(), 14_480);
+    assert_eq!((p.a.mib.fast_retrans, p.a.mib.timeouts), (1, 0));
+}

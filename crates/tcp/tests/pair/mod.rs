@@ -116,8 +116,21 @@ impl Host {
         cx!(self, now, cx, c.send(&mut cx, data)).unwrap_or(0)
     }
 
+    pub fn send_urgent(&mut self, now: Instant, data: &[u8]) -> usize {
+        let Some(c) = &mut self.conn else { return 0 };
+        cx!(self, now, cx, c.send_urgent(&mut cx, data)).unwrap_or(0)
+    }
+
+    pub fn events(&mut self) -> synfin_tcp::Events {
+        self.conn.as_mut().map_or_else(Default::default, Connection::poll_event)
+    }
+
     pub fn read(&mut self, now: Instant) -> Vec<u8> {
-        let mut out = vec![0; 1 << 20];
+        self.read_some(now, 1 << 20)
+    }
+
+    pub fn read_some(&mut self, now: Instant, most: usize) -> Vec<u8> {
+        let mut out = vec![0; most];
         let Some(c) = &mut self.conn else { return Vec::new() };
         let n = cx!(self, now, cx, c.receive(&mut cx, &mut out)).unwrap_or(0);
         out.truncate(n);

@@ -1,0 +1,199 @@
+//! Hosts on an Ethernet: addresses are asked for, defended and given up, routers are found.
+
+#![allow(clippy::unwrap_used)] // a test that fails may well panic
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+use synfin_stack::engine::{Chunk, Instant, Rng, State, TcpConfig};
+use synfin_stack::wire::checksum::pseudo_v6;
+use synfin_stack::wire::ethernet::{self, Mac, ethertype};
+use synfin_stack::wire::ip::Ecn;
+use synfin_stack::wire::ndp::{self, Message};
+use synfin_stack::wire::{Protocol, arp, ipv6};
+use synfin_stack::{Cidr, ConnId, LinkConfig, LinkId, RxChecksum, RxFrame, Stack, StackConfig, TxFrame};
+
+const A: Mac = Mac([2, 0, 0, 0, 0, 1]);
+const B: Mac = Mac([2, 0, 0, 0, 0, 2]);
+
+struct Host {
+    stack: Stack,
+    link: LinkId,
+}
+
+fn host(mac: Mac, seed: u64, now: Instant, addrs: &[&str]) -> Host {
+    let mut stack = Stack::new(StackConfig::default(), TcpConfig::default(), Rng::from_number(seed));
+    let link = stack.add_link(now, LinkConfig::ethernet(mac, 1500));
+    for a in addrs {
+        stack.add_address(now, link, Cidr::parse(a).unwrap());
+    }
+    Host { stack, link }
+}
+
+impl Host {
+    fn out(&mut self, now: Instant) -> Vec<Vec<u8>> {
+        let mut all = Vec::new();
+        let mut sink = |f: &TxFrame<'_>| {
+            let mut b = f.header.to_vec();
+            f.payload.clone().for_each(|p| b.extend_from_slice(p));
+            all.push(b);
+            true
+        };
+        while self.stack.poll_frame(now, &mut (), self.link, &mut sink) {}
+        all
+    }
+
+    fn get(&mut self, now: Instant, bytes: &[u8]) {
+        let frame = RxFrame { bytes: Chunk::copy_of(bytes), checksum: RxChecksum::Unverified, gso_size: 0 };
+        self.stack.on_frame(now, &mut (), self.link, frame);
+        self.stack.check_invariants();
+    }
+}
+
+/// Lets both talk until neither has anything to say, then lets time pass; for `d` in all. `heard`: whether b hears a.
+fn run(a: &mut Host, b: &mut Host, now: &mut Instant, d: Duration, heard: bool) {
+    let until = *now + d;
+    loop {
+        loop {
+            let (x, y) = (a.out(*now), b.out(*now));
+            if x.is_empty() && y.is_empty() {
+                break;
+            }
+            if heard {
+                x.iter().for_each(|f| b.get(*now, f));
+                y.iter().for_each(|f| a.get(*now, f));
+            }
+        }
+        let next = a.stack.next_deadline(*now).min(b.stack.next_deadline(*now));
+        if next > until {
+            *now = until;
+            return;
+        }
+        *now = (*now).max(next);
+        a.stack.on_deadline(*now, &mut ());
+        b.stack.on_deadline(*now, &mut ());
+    }
+}
+
+fn start() -> Instant {
+    Instant::from_nanos(1_000_000_000)
+}
+
+fn connect(a: &mut Host, now: Instant, to: &str) -> ConnId {
+    let to: SocketAddr = to.parse().unwrap();
+    a.stack.tcp_connect(now, &mut (), None, to, &TcpConfig::default()).unwrap()
+}
+
+#[test]
+fn a_connection_is_made_at_once_although_neither_knows_the_other() {
+    for (addrs, to) in
+        [(["192.0.2.1/24", "192.0.2.2/24"], "192.0.2.2:80"), (["fd00::1/64", "fd00::2/64"], "[fd00::2]:80")]
+    {
+        let mut now = start();
+        let (mut a, mut b) = (host(A, 1, now, &addrs[..1]), host(B, 2, now, &addrs[1..]));
+        let on = SocketAddr::new(to.parse::<SocketAddr>().unwrap().ip(), 80);
+        b.stack.tcp_listen(now, &mut (), on, 4, &TcpConfig::default()).unwrap();
+        run(&mut a, &mut b, &mut now, Duration::from_secs(2), true); // duplicate address detection
+        let c = connect(&mut a, now, to);
+        run(&mut a, &mut b, &mut now, Duration::from_millis(10), true);
+        assert_eq!(a.stack.tcp_state(c), State::Established, "{to}: within 10 ms, neighbors asked for on both sides");
+    }
+}
+
+#[test]
+fn a_neighbor_that_does_not_answer_is_a_path_that_loses_everything() {
+    let mut now = start();
+    let (mut a, mut b) = (host(A, 1, now, &["192.0.2.1/24"]), host(B, 2, now, &["192.0.2.2/24"]));
+    let c = connect(&mut a, now, "192.0.2.2:80");
+    run(&mut a, &mut b, &mut now, Duration::from_secs(300), false);
+    assert_eq!(a.stack.tcp_state(c), State::Closed);
+    assert!(a.stack.counters().0.neighbor_failed > 0);
+    a.stack.tcp_close(now, &mut (), c);
+    a.out(now);
+    assert_eq!(a.stack.occupancy().connections, 0);
+}
+
+#[test]
+//= RFC 4862 5.4.3
+fn an_address_that_another_has_is_given_up() {
+    let mut now = start();
+    let mut a = host(A, 1, now, &["fd00::9/64"]);
+    let mut none = host(B, 2, now, &[]);
+    run(&mut a, &mut none, &mut now, Duration::from_secs(2), true);
+    let mut b = host(B, 2, now, &["fd00::9/64"]);
+    assert!(b.stack.has_address("fd00::9".parse().unwrap()));
+    run(&mut b, &mut a, &mut now, Duration::from_secs(2), true);
+    assert!(!b.stack.has_address("fd00::9".parse().unwrap()), "a has defended it");
+    assert!(a.stack.has_address("fd00::9".parse().unwrap()));
+}
+
+fn icmpv6(from: Ipv6Addr, to: Ipv6Addr, hop_limit: u8, m: &Message) -> Vec<u8> {
+    let mut body = [0; 128];
+    let n = ndp::emit(m, |n| pseudo_v6(from, to, 58, n), &mut body).unwrap();
+    let mut b = vec![0; 54];
+    ethernet::Header { dst: Mac::for_ipv6_multicast(to), src: B, ethertype: ethertype::IPV6 }.emit(&mut b).unwrap();
+    let h = ipv6::Header {
+        dscp: 0,
+        ecn: Ecn::NotEct,
+        flow_label: 0,
+        payload_len: n as u16,
+        next_header: Protocol::ICMPV6,
+        hop_limit,
+        src: from,
+        dst: to,
+    };
+    h.emit(&mut b[14..]).unwrap();
+    b.extend_from_slice(&body[..n]);
+    b
+}
+
+#[test]
+//= RFC 4861 6.1.2 6.3.4 6.3.7
+fn routers_are_asked_for_and_believed_only_from_the_link() {
+    let mut now = start();
+    let (mut a, mut b) = (host(A, 1, now, &["fd00::1/64"]), host(B, 2, now, &[]));
+    run(&mut a, &mut b, &mut now, Duration::from_secs(20), true);
+    let away: SocketAddr = "[2001:db8::1]:80".parse().unwrap();
+    let try_it = |a: &mut Host, now| a.stack.tcp_connect(now, &mut (), None, away, &TcpConfig::default()).is_ok();
+    assert!(!try_it(&mut a, now), "no route");
+    let all: Ipv6Addr = "ff02::1".parse().unwrap();
+    let advert =
+        |lifetime_s| Message::RouterAdvert { hop_limit: 64, lifetime_s, mac: Some(B), mtu: None, prefix: None };
+    let link_local: Ipv6Addr = "fe80::2".parse().unwrap();
+    a.get(now, &icmpv6(link_local, all, 254, &advert(1800)));
+    a.get(now, &icmpv6("2001:db8::2".parse().unwrap(), all, 255, &advert(1800)));
+    assert!(!try_it(&mut a, now), "from beyond a router, or not from a link-local address");
+    a.get(now, &icmpv6(link_local, all, 255, &advert(1800)));
+    assert!(try_it(&mut a, now));
+    a.get(now, &icmpv6(link_local, all, 255, &advert(0)));
+    assert!(!try_it(&mut a, now), "it says that it is a router no more");
+}
+
+#[test]
+fn arp_for_our_address_is_answered_and_nobody_else_may_claim_it() {
+    let now = start();
+    let mut a = host(A, 1, now, &["192.0.2.1/24"]);
+    let request = |spa: [u8; 4]| {
+        let mut b = vec![0; 14 + arp::LEN];
+        ethernet::Header { dst: Mac::BROADCAST, src: B, ethertype: ethertype::ARP }.emit(&mut b).unwrap();
+        let p = arp::Packet {
+            operation: arp::Operation::Request,
+            sha: B,
+            spa: spa.into(),
+            tha: Mac::default(),
+            tpa: [192, 0, 2, 1].into(),
+        };
+        p.emit(&mut b[14..]).unwrap();
+        b
+    };
+    let replies = |a: &mut Host, b: &[u8]| {
+        a.get(now, b);
+        a.out(now).iter().filter(|f| f[12..14] == [8, 6]).count()
+    };
+    assert_eq!(replies(&mut a, &request([192, 0, 2, 2])), 1);
+    assert_eq!(replies(&mut a, &request([0; 4])), 1, "a probe (RFC 5227)");
+    assert_eq!(replies(&mut a, &request([192, 0, 2, 1])), 0, "somebody claims our address");
+    for n in 0..14 + arp::LEN {
+        a.get(now, &request([192, 0, 2, 2])[..n]); // runts
+    }
+    assert!(a.stack.has_address(IpAddr::from([192, 0, 2, 1])));
+}
