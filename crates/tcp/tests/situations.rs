@@ -544,7 +544,7 @@ fn neither_side_makes_silly_windows() {
     let mut got = 0;
     for _ in 0..20_000 {
         if let Some(c) = p.b.conn.as_ref().and_then(|c| c.tcb())
-            && c.rcv.queue.len() == 0
+            && c.rcv.queue.is_empty()
             && got == 100_000
         {
             break;

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use synfin::{PacketLog, Sniffed};
-use synfin_tcp::{Event, Instant, Observer, State};
+use synfin_tcp::{Event, Instant, Observer, Rule, State, Verdict};
 use synfin_trace::infer::{Endpoint, Narrator};
 use synfin_trace::render::line::{Lines, label};
 use synfin_trace::{Entry, Report, Step};
@@ -233,10 +233,13 @@ impl Recording {
     }
 
     /// The stack says what state our end is in after the last segment.
-    fn observed(&mut self, state: State) {
+    fn observed(&mut self, state: State, said: Option<String>) {
         let Some((i, left, key)) = self.pending.take() else { return };
         let (number, both) = match &mut self.report.entries[i].step {
-            Step::Segment { states, rightwards, .. } => {
+            Step::Segment { states, rightwards, words, .. } => {
+                if let Some(said) = &said {
+                    words.clone_from(said);
+                }
                 *(if left { &mut states.0 } else { &mut states.1 }) = state;
                 (*rightwards == left, *states)
             }
@@ -244,6 +247,9 @@ impl Recording {
         };
         if let Some(o) = self.json.last_mut() {
             o[if number { "src_state" } else { "dst_state" }] = json!(state.name());
+            if let Some(said) = &said {
+                o["note"] = json!(said);
+            }
         }
         if let Some((_, _, Some(c))) = self.packets.last_mut() {
             let rest = c.split_once("; ").map(|(_, r)| r.to_string()).unwrap_or_default();
@@ -271,7 +277,13 @@ impl PacketLog for Recorder {
 impl Observer for Recorder {
     fn event(&mut self, _: Instant, _: u64, e: &Event) {
         match e {
-            Event::Sent { state, .. } | Event::Arrived { state, .. } => self.lock().observed(*state),
+            Event::Arrived { state, verdict: Verdict::Dropped(rule @ Rule::QueueFull), .. } => {
+                self.lock().observed(
+                    *state,
+                    Some(format!("dropped without a word: {rule}; to the client the server is busy")),
+                );
+            }
+            Event::Sent { state, .. } | Event::Arrived { state, .. } => self.lock().observed(*state, None),
             Event::Moved { .. } => {}
         }
     }

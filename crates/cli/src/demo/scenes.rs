@@ -556,8 +556,7 @@ fn dead_peer(rig: &mut Rig) -> io::Result<()> {
     let (cut, wait) = std::sync::mpsc::channel::<()>();
     let server = serve(&rec, &other, at(THEIRS, 7000), move |s, _| {
         let _ = wait.recv();
-        drop(s);
-        Ok(())
+        s.abort() // nothing of this scene is to be sent again in the next
     })?;
     let mut s = connect(&rec, &Side::Ours(host.clone()), at(THEIRS, 7000))?;
     s.set_read_timeout(Duration::from_secs(10))?;
