@@ -222,9 +222,8 @@ impl Stack {
             probe.event(now, || Event::Sent { hdr, len: 0, why, state: State::SynReceived });
         }
         let Some(h) = self.tcp.half.at_mut(i) else { return Sent::Nothing };
-        h.syn.sent(&tcp_cx!(self, cfg, now, probe));
-        if h.timer.is_none() {
-            h.timer = Some(self.wheel.insert(h.syn.deadline(), Slot::Half(i).token()));
+        if let Some(deadline) = h.syn.sent(&tcp_cx!(self, cfg, now, probe)) {
+            h.timer = self.wheel.insert(deadline, Slot::Half(i).token());
         }
         if h.syn.due || h.syn.challenge {
             h.ready = true;

@@ -8,7 +8,7 @@ use crate::ip::{Cidr, Route};
 use crate::link::{Address, Link, LinkConfig, LinkId, Medium};
 use crate::mib::StackMib;
 use crate::rate::Bucket;
-use crate::tcp::{ConnId, ListenerId, Occupancy, Slot, Tables, TimeWaitTable};
+use crate::tcp::{ConnId, HalfOpen, ListenerId, Occupancy, Slot, Tables, TimeWaitTable};
 use crate::timer_wheel::TimerWheel;
 use crate::udp::{UdpId, UdpSockets};
 use alloc::collections::{BTreeMap, VecDeque};
@@ -204,21 +204,19 @@ impl Stack {
         }
     }
 
-    /// Octets that a half-open, an idle established and a TIME-WAIT connection occupy, entries in the
-    /// demultiplexer (5 octets at a load of 7/8) and timers included.
-    pub fn footprint() -> (usize, usize, usize) {
+    /// Octets of a half-open, an idle established and a TIME-WAIT connection: of the record alone, and with its place in
+    /// the slab, its entry in the demultiplexer (5 octets at a load of 7/8), and its timer or place in the queue of expiry.
+    pub fn footprint() -> [(usize, usize); 3] {
+        const GENERATION: usize = 4;
         const INDEX: usize = 6;
         const TIMER: usize = 24;
-        const GENERATION: usize = 8;
-        (
-            size_of::<crate::tcp::HalfOpen>() + INDEX + TIMER,
-            size_of::<crate::tcp::Entry>() - size_of::<synfin_tcp::Connection>()
-                + synfin_tcp::Connection::footprint()
-                + INDEX
-                + TIMER
-                + GENERATION,
-            TimeWaitTable::RECORD + INDEX,
-        )
+        const EXPIRY: usize = 12;
+        let half = size_of::<HalfOpen>();
+        let idle =
+            size_of::<crate::tcp::Entry>() - size_of::<synfin_tcp::Connection>() + synfin_tcp::Connection::footprint();
+        let wait = TimeWaitTable::RECORD;
+        let around = GENERATION + INDEX;
+        [(half, half + around + TIMER), (idle, idle + around + TIMER), (wait, wait + around + EXPIRY)]
     }
 
     /// What has happened to a socket.
@@ -281,14 +279,13 @@ impl Stack {
 
     fn half_open_deadline<P: Probe>(&mut self, now: Instant, probe: &mut P, i: u32) {
         let Some(h) = self.tcp.half.at_mut(i) else { return };
-        h.timer = None;
+        h.timer = HalfOpen::NO_TIMER;
         probe.focus(u64::from(Slot::Half(i).token()));
-        let alive = h.syn.on_deadline(&mut tcp_cx!(self, h.cfg, now, probe));
-        if !alive {
+        let Some(next) = h.syn.on_deadline(&mut tcp_cx!(self, h.cfg, now, probe)) else {
             self.drop_half_open(i);
             return;
-        }
-        h.timer = Some(self.wheel.insert(h.syn.deadline(), Slot::Half(i).token()));
+        };
+        h.timer = self.wheel.insert(next, Slot::Half(i).token());
         if h.syn.due && !h.ready {
             h.ready = true;
             self.tcp.half_due.push_back(i);

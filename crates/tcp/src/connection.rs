@@ -32,6 +32,8 @@ pub struct Connection {
     pub(crate) abort_on_close: bool,
     /// What came in order before an orderly end, and the user has not taken.
     pub(crate) unread: ReceiveQueue,
+    /// When the SYN+ACK of a simultaneous open is sent again.
+    pub(crate) handshake_deadline: Instant,
 }
 
 /// Phases are types, states are values: only the synchronized states share a block.
@@ -68,6 +70,7 @@ impl Connection {
             events: Events::default(),
             abort_on_close: false,
             unread: ReceiveQueue::default(),
+            handshake_deadline: Instant::NEVER,
         }
     }
 
@@ -94,7 +97,7 @@ impl Connection {
     pub fn next_deadline(&self) -> Instant {
         match &self.phase {
             Phase::SynSent(s) => s.deadline(),
-            Phase::SynReceived(s) => s.deadline(),
+            Phase::SynReceived(_) => self.handshake_deadline,
             Phase::Synchronized(t) => t.timers.next(),
             Phase::Closed => Instant::NEVER,
         }

@@ -160,7 +160,8 @@ impl Stack {
             self.tcp.waits.restart(i, now + length);
         }
         if matches!(o.verdict, Verdict::Acked(_)) && (o.restart || self.reset_bucket.take(now)) {
-            let (hdr, opts) = tw.ack(now);
+            let offset = isn::timestamp_offset(&self.secret, key.hosts());
+            let (hdr, opts) = tw.ack(now, offset);
             self.send_bare(now, key.tuple(), hdr, &opts);
             probe.event(now, || Event::Sent {
                 hdr,
@@ -253,7 +254,7 @@ impl Stack {
         // The number first, so that the observer knows whose events follow.
         let mut cx = tcp_cx!(self, cfg, now, &mut ());
         let syn = SynReceived::passive(&mut cx, seg, &open);
-        let half = HalfOpen { syn, key, listener, timer: None, cfg, link: at.link, ready: false };
+        let half = HalfOpen { syn, key, listener, timer: HalfOpen::NO_TIMER, cfg, link: at.link, ready: false };
         let (i, _) = self.tcp.half.insert(half);
         self.tcp.link_in(&key, Slot::Half(i));
         probe.focus(u64::from(Slot::Half(i).token()));
@@ -281,8 +282,8 @@ impl Stack {
             self.tcp.half_due.retain(|d| *d != i);
             self.tcp.half_blocked.retain(|d| *d != i);
         }
-        if let Some(t) = h.timer {
-            self.wheel.remove(t);
+        if h.timer != HalfOpen::NO_TIMER {
+            self.wheel.remove(h.timer);
         }
         if let Some(l) = self.tcp.listeners.at_mut(h.listener) {
             l.half_open -= 1;

@@ -11,8 +11,14 @@ pub(crate) struct HalfOpen {
     pub syn: SynReceived,
     pub key: Key,
     pub listener: u32,
-    pub timer: Option<TimerId>,
+    /// Its entry in the wheel, or [`HalfOpen::NO_TIMER`].
+    pub timer: TimerId,
     pub cfg: u16,
     pub link: LinkId,
     pub ready: bool,
+}
+
+impl HalfOpen {
+    /// No timer is set: the SYN+ACK was not sent yet.
+    pub(crate) const NO_TIMER: TimerId = TimerId::MAX;
 }

@@ -111,14 +111,7 @@ mod tests {
 
     fn wait(i: u8) -> (Key, TimeWait) {
         let a = std::net::SocketAddr::from(([192, 0, 2, i], 80));
-        let tw = TimeWait {
-            snd_nxt: SeqNum(0),
-            rcv_nxt: SeqNum(0),
-            ts_recent: 0,
-            ts_offset: 0,
-            window: 0,
-            timestamps: false,
-        };
+        let tw = TimeWait { snd_nxt: SeqNum(0), rcv_nxt: SeqNum(0), ts_recent: 0, window: 0, timestamps: false };
         (Key::new(a, a), tw)
     }
 

@@ -13,7 +13,7 @@ use crate::rule::{Rule, SendReason, Verdict};
 use crate::segment::Segment;
 use crate::state::{State, Trigger};
 use crate::tcb::{Handshake, Tcb};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::transmit;
 use alloc::boxed::Box;
 use synfin_wire::SeqNum;
@@ -44,12 +44,17 @@ pub struct SynReceived {
     pub passive: bool,
     /// An ACK is owed instead of the SYN+ACK: a challenge.
     pub challenge: bool,
-    /// When the SYN+ACK was first sent.
-    pub first_sent: Instant,
-    /// When it is sent again, or given up.
-    pub retransmission: Instant,
-    /// When the last challenge was sent.
-    last_challenge: Instant,
+    /// When the SYN+ACK was first sent: low 32 bits of microseconds, or `NEVER`.
+    first_sent: u32,
+    /// When the last challenge was sent: low 32 bits of milliseconds, or `NEVER`.
+    last_challenge: u32,
+}
+
+/// No time at all.
+const NEVER: u32 = u32::MAX;
+
+fn micros(t: Instant) -> u32 {
+    (t.as_nanos() / 1_000) as u32
 }
 
 /// What a segment means for a handshake.
@@ -82,9 +87,8 @@ impl SynReceived {
             due: true,
             passive: true,
             challenge: false,
-            first_sent: Instant::NEVER,
-            retransmission: Instant::NEVER,
-            last_challenge: Instant::NEVER,
+            first_sent: NEVER,
+            last_challenge: NEVER,
         }
     }
 
@@ -102,15 +106,9 @@ impl SynReceived {
             due: true,
             passive: false,
             challenge: false,
-            first_sent: Instant::NEVER,
-            retransmission: Instant::NEVER,
-            last_challenge: Instant::NEVER,
+            first_sent: NEVER,
+            last_challenge: NEVER,
         }
-    }
-
-    /// When the SYN+ACK is sent again.
-    pub fn deadline(&self) -> Instant {
-        self.retransmission
     }
 
     fn edge(&self) -> SeqNum {
@@ -126,7 +124,9 @@ impl SynReceived {
             wl,
             edge: self.edge(),
             syn_lost: self.syn_lost,
-            rtt: (!self.ambiguous && self.first_sent != Instant::NEVER).then(|| now.since(self.first_sent)),
+            // The waits before a handshake is given up are far below the 71 minutes after which this wraps.
+            rtt: (!self.ambiguous && self.first_sent != NEVER)
+                .then(|| Duration::from_micros(u64::from(micros(now).wrapping_sub(self.first_sent)))),
         }
     }
 
@@ -138,7 +138,7 @@ impl SynReceived {
         if syn_again && (self.passive || !seg.has(Flags::ACK)) {
             // The peer did not get our SYN+ACK. Sent again as it was, with its timer running on: a flood of SYNs
             // makes no more answers than there are SYNs.
-            self.ambiguous |= self.first_sent != Instant::NEVER;
+            self.ambiguous |= self.first_sent != NEVER;
             self.due = true;
             return Outcome::Stays(Verdict::Acked(Rule::SynAgain));
         }
@@ -202,27 +202,26 @@ impl SynReceived {
 
     fn challenged<P: Probe>(&mut self, cx: &mut Cx<'_, P>, rule: Rule) -> Outcome {
         let now = cx.now;
-        if self.last_challenge != Instant::NEVER && now.since(self.last_challenge) < cx.cfg.challenge_interval {
+        let now_ms = now.as_millis() as u32;
+        let passed = Duration::from_millis(u64::from(now_ms.wrapping_sub(self.last_challenge)));
+        if self.last_challenge != NEVER && passed < cx.cfg.challenge_interval {
             cx.mib.ack_skipped += 1;
         } else {
-            self.last_challenge = now;
+            self.last_challenge = now_ms.min(NEVER - 1);
             self.challenge = true;
             cx.mib.challenge_ack += 1;
         }
         Outcome::Stays(Verdict::Acked(rule))
     }
 
-    /// The retransmission timer expired; false if it is given up.
+    /// The retransmission timer expired: when it will again, or none if the handshake is given up.
     //= RFC 9293 3.8.3 MUST-23
-    pub fn on_deadline<P: Probe>(&mut self, cx: &mut Cx<'_, P>) -> bool {
-        if cx.now < self.retransmission {
-            return true;
-        }
+    pub fn on_deadline<P: Probe>(&mut self, cx: &mut Cx<'_, P>) -> Option<Instant> {
         if self.retries >= cx.cfg.synack_retries {
             cx.mib.attempt_fails += 1;
             let mut state = State::SynReceived;
             cx.transition(&mut state, Trigger::Timeout);
-            return false;
+            return None;
         }
         self.retries += 1;
         self.ambiguous = true;
@@ -230,8 +229,7 @@ impl SynReceived {
         cx.mib.retrans_segs += 1;
         cx.mib.timeouts += 1;
         self.due = true;
-        self.retransmission = cx.now + transmit::syn_backoff(cx.cfg, self.retries);
-        true
+        Some(cx.now + transmit::syn_backoff(cx.cfg, self.retries))
     }
 
     /// The segment to be sent, if one is: ports are zero, for the stack to fill in.
@@ -258,18 +256,15 @@ impl SynReceived {
         Some((transmit::header(seq, self.irs + 1, flags, self.window), opts, why))
     }
 
-    /// The segment of [`SynReceived::frame`] was sent.
-    pub fn sent<P: Probe>(&mut self, cx: &Cx<'_, P>) {
-        if !self.due {
-            self.challenge = false;
-            return;
-        }
-        self.due = false;
+    /// The segment of [`SynReceived::frame`] was sent. If that started the retransmission timer: when it expires. The
+    /// deadline is kept by whoever keeps the record, which has a timer for it anyway.
+    pub fn sent<P: Probe>(&mut self, cx: &Cx<'_, P>) -> Option<Instant> {
         self.challenge = false;
-        if self.first_sent == Instant::NEVER {
-            self.first_sent = cx.now;
-            self.retransmission = cx.now + transmit::syn_backoff(cx.cfg, 0);
+        if !core::mem::take(&mut self.due) || self.first_sent != NEVER {
+            return None;
         }
+        self.first_sent = micros(cx.now).min(NEVER - 1);
+        Some(cx.now + transmit::syn_backoff(cx.cfg, 0))
     }
 
     pub(crate) fn farewell<P: Probe>(&self, cx: &Cx<'_, P>, why: SendReason) -> Farewell {
@@ -287,7 +282,7 @@ impl SynReceived {
         let mut tcb = Box::new(Tcb::new(h, state, cx));
         tcb.snd.una = self.iss;
         // If the SYN+ACK has not gone out at all it still goes first.
-        tcb.snd.cursor = if self.first_sent == Instant::NEVER { self.iss } else { self.iss + 1 };
+        tcb.snd.cursor = if self.first_sent == NEVER { self.iss } else { self.iss + 1 };
         tcb
     }
 }

@@ -19,8 +19,6 @@ pub struct TimeWait {
     pub rcv_nxt: SeqNum,
     /// TS.Recent, if timestamps are in use.
     pub ts_recent: u32,
-    /// The offset of our timestamps.
-    pub ts_offset: u32,
     /// The window field of the last acknowledgment.
     pub window: u16,
     /// Whether timestamps are in use.
@@ -45,7 +43,6 @@ impl TimeWait {
             snd_nxt: t.snd.nxt,
             rcv_nxt: t.rcv.nxt,
             ts_recent: t.rcv.ts_recent.val,
-            ts_offset: t.negotiated.ts_offset,
             window: t.rcv.offer().0,
             timestamps: t.negotiated.timestamps,
         }
@@ -103,10 +100,12 @@ impl TimeWait {
     }
 
     /// The acknowledgment that an `Acked` verdict asks for; ports are zero, for the stack to fill in.
-    pub fn ack(&self, now: Instant) -> (Header, OptionsBuf) {
+    ///
+    /// The offset of our timestamps is not kept: it is a keyed hash of both addresses ([`crate::isn::timestamp_offset`]).
+    pub fn ack(&self, now: Instant, ts_offset: u32) -> (Header, OptionsBuf) {
         let ts = self
             .timestamps
-            .then(|| Timestamps { val: (now.as_millis() as u32).wrapping_add(self.ts_offset), ecr: self.ts_recent });
+            .then(|| Timestamps { val: (now.as_millis() as u32).wrapping_add(ts_offset), ecr: self.ts_recent });
         (transmit::header(self.snd_nxt, self.rcv_nxt, Flags::ACK, self.window), OptionsBuf::data(ts, &[]))
     }
 }

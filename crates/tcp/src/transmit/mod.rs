@@ -191,7 +191,11 @@ impl Frame<'_> {
         match (&mut conn.phase, plan.kind) {
             (_, Kind::Farewell) => conn.farewell = None,
             (Phase::SynSent(s), _) => control::syn_sent(s, cx),
-            (Phase::SynReceived(s), _) => s.sent(cx),
+            (Phase::SynReceived(s), _) => {
+                if let Some(deadline) = s.sent(cx) {
+                    conn.handshake_deadline = deadline;
+                }
+            }
             (Phase::Synchronized(t), kind) => {
                 if kind == Kind::SynAck {
                     t.snd.cursor = t.snd.cursor.max(plan.seq + 1);

@@ -45,6 +45,7 @@ pub struct Host {
     pub log: Log,
     pub listening: bool,
     pub half: Option<SynReceived>,
+    pub half_deadline: Instant,
     pub conn: Option<Connection>,
     pub time_wait: Option<(TimeWait, Instant)>,
     pub iss: SeqNum,
@@ -72,6 +73,7 @@ impl Host {
             log: Log::default(),
             listening: false,
             half: None,
+            half_deadline: Instant::NEVER,
             conn: None,
             time_wait: None,
             iss: SeqNum(iss),
@@ -160,8 +162,8 @@ impl Host {
         if let Some(c) = &self.conn {
             d = d.min(c.next_deadline());
         }
-        if let Some(h) = &self.half {
-            d = d.min(h.deadline());
+        if self.half.is_some() {
+            d = d.min(self.half_deadline);
         }
         if let Some((_, at)) = self.time_wait {
             d = d.min(at);
@@ -174,9 +176,12 @@ impl Host {
             cx!(self, now, cx, c.on_deadline(&mut cx));
         }
         if let Some(h) = &mut self.half
-            && !cx!(self, now, cx, h.on_deadline(&mut cx))
+            && now >= self.half_deadline
         {
-            self.half = None;
+            match cx!(self, now, cx, h.on_deadline(&mut cx)) {
+                Some(next) => self.half_deadline = next,
+                None => self.half = None,
+            }
         }
         if let Some((_, at)) = self.time_wait
             && now >= at
@@ -205,7 +210,9 @@ impl Host {
         if let Some(h) = &mut self.half {
             cx!(self, now, cx, {
                 while let Some((hdr, opts, why)) = h.frame(&cx) {
-                    h.sent(&cx);
+                    if let Some(d) = h.sent(&cx) {
+                        self.half_deadline = d;
+                    }
                     out.push(segment(hdr, opts.as_slice(), &[]));
                     let _ = why;
                 }
@@ -235,7 +242,7 @@ impl Host {
             let o = cx!(self, now, cx, tw.on_segment(&mut cx, seg, self.listening));
             self.log.verdicts.push(o.verdict);
             if matches!(o.verdict, Verdict::Acked(_)) {
-                let (h, opts) = tw.ack(now);
+                let (h, opts) = tw.ack(now, 100);
                 out.push(segment(h, opts.as_slice(), &[]));
             }
             if o.restart {
