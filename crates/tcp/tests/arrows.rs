@@ -171,6 +171,76 @@ fn send_on_a_listening_socket_opens_actively() {
     assert_eq!(path(&p.a.log.moves), [State::Listen, State::SynSent, State::Established]);
 }
 
+/// Each state from SYN-SENT on, reached by `a`; nothing passes the wire any more.
+const STATES: [fn() -> Pair; 8] = [
+    || {
+        let mut p = Pair::new(); // SYN-SENT: nobody answers
+        p.pass = Box::new(|_, _, _| false);
+        let now = p.now;
+        p.a.connect(now);
+        p.drain();
+        p
+    },
+    || {
+        let mut p = Pair::new(); // SYN-RECEIVED, active
+        p.pass = Box::new(|_, s, _| !s.has(Flags::ACK));
+        let now = p.now;
+        p.a.connect(now);
+        p.b.connect(now);
+        p.run(Duration::from_millis(25));
+        p
+    },
+    handshake, // ESTABLISHED
+    || {
+        let mut p = handshake(); // FIN-WAIT-1: the FIN is lost
+        p.pass = Box::new(|_, _, _| false);
+        let now = p.now;
+        p.a.shutdown(now);
+        p.drain();
+        p
+    },
+    || {
+        let mut p = handshake(); // FIN-WAIT-2 and CLOSE-WAIT
+        let now = p.now;
+        p.a.shutdown(now);
+        p.settle();
+        p.pass = Box::new(|_, _, _| false);
+        p
+    },
+    || {
+        let mut p = handshake(); // CLOSE-WAIT on a
+        let now = p.now;
+        p.b.shutdown(now);
+        p.settle();
+        p.pass = Box::new(|_, _, _| false);
+        p
+    },
+    || {
+        let mut p = handshake(); // CLOSING: the acknowledgments of both FINs are lost
+        let now = p.now;
+        p.pass = Box::new(|_, s, _| s.has(Flags::FIN));
+        p.a.shutdown(now);
+        p.b.shutdown(now);
+        p.run(Duration::from_millis(15));
+        p.pass = Box::new(|_, _, _| false);
+        p
+    },
+    || {
+        let mut p = handshake(); // LAST-ACK on a
+        let now = p.now;
+        p.b.shutdown(now);
+        p.settle();
+        p.pass = Box::new(|_, _, _| false);
+        let now = p.now;
+        p.a.shutdown(now);
+        p.drain();
+        p
+    },
+];
+
+const NAMES: [&str; 8] =
+    ["SYN-SENT", "SYN-RECEIVED", "ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2", "CLOSE-WAIT", "CLOSING", "LAST-ACK"];
+
 /// All arrows of the table, each by a scenario; what no scenario takes is printed.
 #[test]
 fn every_arrow_of_the_table_is_taken() {
@@ -180,73 +250,7 @@ fn every_arrow_of_the_table_is_taken() {
     seen.insert((State::Listen, Trigger::Close, State::Closed));
     let mut take = |p: &Pair| seen.extend(moves(p));
 
-    let states: [fn() -> Pair; 8] = [
-        || {
-            let mut p = Pair::new(); // SYN-SENT: nobody answers
-            p.pass = Box::new(|_, _, _| false);
-            let now = p.now;
-            p.a.connect(now);
-            p.drain();
-            p
-        },
-        || {
-            let mut p = Pair::new(); // SYN-RECEIVED, active
-            p.pass = Box::new(|_, s, _| !s.has(Flags::ACK));
-            let now = p.now;
-            p.a.connect(now);
-            p.b.connect(now);
-            p.run(Duration::from_millis(25));
-            p
-        },
-        handshake, // ESTABLISHED
-        || {
-            let mut p = handshake(); // FIN-WAIT-1: the FIN is lost
-            p.pass = Box::new(|_, _, _| false);
-            let now = p.now;
-            p.a.shutdown(now);
-            p.drain();
-            p
-        },
-        || {
-            let mut p = handshake(); // FIN-WAIT-2 and CLOSE-WAIT
-            let now = p.now;
-            p.a.shutdown(now);
-            p.settle();
-            p.pass = Box::new(|_, _, _| false);
-            p
-        },
-        || {
-            let mut p = handshake(); // CLOSE-WAIT on a
-            let now = p.now;
-            p.b.shutdown(now);
-            p.settle();
-            p.pass = Box::new(|_, _, _| false);
-            p
-        },
-        || {
-            let mut p = handshake(); // CLOSING: the acknowledgments of both FINs are lost
-            let now = p.now;
-            p.pass = Box::new(|_, s, _| s.has(Flags::FIN));
-            p.a.shutdown(now);
-            p.b.shutdown(now);
-            p.run(Duration::from_millis(15));
-            p.pass = Box::new(|_, _, _| false);
-            p
-        },
-        || {
-            let mut p = handshake(); // LAST-ACK on a
-            let now = p.now;
-            p.b.shutdown(now);
-            p.settle();
-            p.pass = Box::new(|_, _, _| false);
-            let now = p.now;
-            p.a.shutdown(now);
-            p.drain();
-            p
-        },
-    ];
-    let names =
-        ["SYN-SENT", "SYN-RECEIVED", "ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2", "CLOSE-WAIT", "CLOSING", "LAST-ACK"];
+    let (states, names) = (STATES, NAMES);
     for (make, name) in states.into_iter().zip(names) {
         // by RST
         let mut p = make();
@@ -368,4 +372,34 @@ fn the_last_acknowledgment_is_lost_and_the_wait_starts_afresh() {
     assert!(p.a.time_wait.map(|t| t.1) > first);
     assert!(p.b.log.sent.iter().any(|s| s.2 == SendReason::Timeout && s.0.flags.has(Flags::FIN)));
     assert!(p.a.log.verdicts.iter().any(|v| v.rule() == Rule::TimeWaitFin));
+}
+
+#[test]
+fn a_syn_a_fin_and_nonsense_in_every_state() {
+    for (make, name) in STATES.into_iter().zip(NAMES) {
+        let (rcv, snd) = match make().a.conn.as_ref().and_then(|c| c.tcb()) {
+            Some(t) => (t.rcv.nxt.0, t.snd.nxt.0),
+            None => (5001, 1001),
+        };
+        let synchronized = !["SYN-SENT", "SYN-RECEIVED"].contains(&name);
+        for flags in (0..64u16).map(Flags) {
+            for (seq, ack) in [(0, 0), (-1, 0), (0, -1), (1, 0), (0, 1), (1 << 20, 1 << 20), (-(1 << 30), -(1 << 30))] {
+                for len in [0usize, 1, 1460] {
+                    let mut p = make();
+                    let mut s = bare(rcv.wrapping_add(seq as u32), snd.wrapping_add(ack as u32), flags);
+                    s.payload = synfin_tcp::Chunk::copy_of(&vec![0; len]);
+                    s.opts.timestamps = Some(synfin_wire::tcp::Timestamps { val: 1_000_000_000, ecr: 0 });
+                    p.inject(false, s.clone());
+                    p.inject(false, s);
+                    let now = p.a.state().name();
+                    if synchronized && flags.has(Flags::SYN) && !flags.has(Flags::RST) {
+                        assert_eq!(now, name, "a SYN moves nothing in a synchronized state");
+                    }
+                    if synchronized && flags.has(Flags::RST) && seq != 0 {
+                        assert_eq!(now, name, "only a RST exactly at RCV.NXT resets");
+                    }
+                }
+            }
+        }
+    }
 }

@@ -123,7 +123,7 @@ fn out_of_order<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seq: synfin_wire::Seq
             cx.mib.dsack_old_sent += 1;
         }
     }
-    t.rcv.ack.now(SendReason::OutOfOrderAck);
+    t.rcv.ack.out_of_order();
     if got.dropped > 0 {
         cx.mib.ofo_drop += 1;
         return Rule::NoRoom;

@@ -28,6 +28,8 @@ pub struct AckPolicy {
     pub acked: SeqNum,
     /// Segments still to be acknowledged at once.
     pub quick: u8,
+    /// Acknowledgments to be sent once more as they are, for further segments out of order.
+    pub repeat: u8,
     /// When the last challenge ACK or answer to an unacceptable empty segment was owed.
     pub last_challenge: Instant,
 }
@@ -35,7 +37,7 @@ pub struct AckPolicy {
 impl AckPolicy {
     /// At the beginning of a connection, `quick` segments are acknowledged at once.
     pub fn new(nxt: SeqNum, quick: u8) -> AckPolicy {
-        AckPolicy { owed: Owed::Nothing, acked: nxt, quick, last_challenge: Instant::NEVER }
+        AckPolicy { owed: Owed::Nothing, acked: nxt, quick, repeat: 0, last_challenge: Instant::NEVER }
     }
 
     /// Owes an acknowledgment now; the first reason stands.
@@ -67,10 +69,26 @@ impl AckPolicy {
         }
     }
 
-    /// An acknowledgment up to `nxt` has gone out, alone or with something else.
-    pub fn sent(&mut self, nxt: SeqNum) {
-        self.owed = Owed::Nothing;
+    /// A segment arrived out of order. Each is answered, even if several come before anything can be sent: a sender
+    /// without SACK counts the duplicates, though none beyond the third.
+    //= RFC 5681 4.2
+    pub fn out_of_order(&mut self) {
+        if matches!(self.owed, Owed::Now(_)) {
+            self.repeat = (self.repeat + 1).min(MOST_REPEATS);
+        }
+        self.now(SendReason::OutOfOrderAck);
+    }
+
+    /// An acknowledgment up to `nxt` has gone out, alone (`pure`) or with something else.
+    pub fn sent(&mut self, nxt: SeqNum, pure: bool) {
         self.acked = nxt;
+        if pure && self.repeat > 0 {
+            self.repeat -= 1;
+            self.owed = Owed::Now(SendReason::OutOfOrderAck);
+        } else {
+            self.repeat = 0;
+            self.owed = Owed::Nothing;
+        }
     }
 
     /// Whether a challenge ACK may be owed: per connection and interval one (RFC 5961 7), so that neither an
@@ -85,6 +103,9 @@ impl AckPolicy {
     }
 }
 
+/// With the acknowledgment itself these make the duplicates that fast retransmit waits for, and one that is none.
+const MOST_REPEATS: u8 = 3;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,7 +118,7 @@ mod tests {
         assert_eq!(a.owed, Owed::Soon);
         a.text_in_order(a.acked + 2000, 1000);
         assert_eq!(a.owed, Owed::Now(SendReason::Ack));
-        a.sent(SeqNum(1500));
+        a.sent(SeqNum(1500), true);
         assert_eq!(a.owed, Owed::Nothing);
     }
 
@@ -107,7 +128,22 @@ mod tests {
         for want in [Owed::Now(SendReason::Ack), Owed::Now(SendReason::Ack), Owed::Soon] {
             a.text_in_order(a.acked + 1, 1000);
             assert_eq!(a.owed, want);
-            a.sent(a.acked + 1);
+            a.sent(a.acked + 1, true);
+        }
+    }
+
+    #[test]
+    //= RFC 5681 4.2
+    fn several_out_of_order_at_once_are_several_duplicates_though_not_without_end() {
+        for (segments, want) in [(1, 1), (2, 2), (3, 3), (50, 4)] {
+            let mut a = AckPolicy::new(SeqNum(0), 0);
+            (0..segments).for_each(|_| a.out_of_order());
+            let mut sent = 0;
+            while matches!(a.owed, Owed::Now(_)) {
+                sent += 1;
+                a.sent(SeqNum(0), true);
+            }
+            assert_eq!(sent, want, "{segments}");
         }
     }
 

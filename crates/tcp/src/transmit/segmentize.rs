@@ -127,6 +127,6 @@ pub(super) fn sent<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, plan: &Plan, edge:
     t.rcv.edge = t.rcv.edge.max(edge);
     t.rcv.last_ack_sent = t.rcv.nxt;
     let nxt = t.rcv.nxt;
-    t.rcv.ack.sent(nxt);
+    t.rcv.ack.sent(nxt, plan.kind == Kind::Ack);
     t.sack.sent();
 }
