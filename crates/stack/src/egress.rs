@@ -78,8 +78,10 @@ impl Stack {
         sink: &mut dyn FnMut(&TxFrame<'_>) -> bool,
     ) -> bool {
         let sent = self.poll_once(now, probe, link, sink);
-        // Asking for a neighbor makes a packet of its own: it must not wait for the next input.
-        let asks = |s: &Stack| s.links.get(usize::from(link.0)).is_some_and(|l| !l.control.is_empty());
+        // Asking for a neighbor makes a packet of its own, or wakes who waited: neither must wait for the next input.
+        let asks = |s: &Stack| {
+            !s.tcp.ready.is_empty() || s.links.get(usize::from(link.0)).is_some_and(|l| !l.control.is_empty())
+        };
         match sent {
             Sent::Taken => true,
             Sent::Nothing | Sent::Blocked => asks(self) && self.poll_once(now, probe, link, sink) == Sent::Taken,
@@ -328,14 +330,20 @@ impl Stack {
             return Hop::Ready(Some(mac));
         }
         let limit = self.cfg.max_neighbors;
-        let Some(l) = self.links.get_mut(usize::from(link.0)) else { return Hop::Failed };
-        match l.neighbors.resolve(hop, now, limit) {
+        let resolve = |s: &mut Stack| match s.links.get_mut(usize::from(link.0)) {
+            Some(l) => l.neighbors.resolve(hop, now, limit),
+            None => Resolution::Failed,
+        };
+        let mut r = resolve(self);
+        if r == Resolution::Waits {
+            // Asking may be what finds out that it does not answer; then nobody would wake who waits from now on.
+            self.solicit_neighbors(now);
+            r = resolve(self);
+        }
+        match r {
             Resolution::Known(mac) => Hop::Ready(Some(mac)),
             Resolution::Failed => Hop::Failed,
-            Resolution::Waits => {
-                self.solicit_neighbors(now);
-                Hop::Waits
-            }
+            Resolution::Waits => Hop::Waits,
         }
     }
 }

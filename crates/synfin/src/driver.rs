@@ -336,7 +336,10 @@ impl Shared {
                 // Timers still end what has timers; the driver thread turns them.
                 let left = until.map_or(LOOK * 50, |u| u.since(now)).min(LOOK * 50);
                 s = condvar.wait_timeout(s, left).unwrap_or_else(PoisonError::into_inner).0;
-                if s.broken.is_some() && matches!(socket, SocketEvent::Listener(_) | SocketEvent::Udp(_)) {
+                let now = s.now();
+                let nothing_ends_it =
+                    !matches!(socket, SocketEvent::Tcp(_)) || s.stack.next_deadline(now) == Instant::NEVER;
+                if s.broken.is_some() && nothing_ends_it {
                     break None;
                 }
                 continue;
@@ -411,8 +414,11 @@ pub(crate) fn run(shared: &Shared) {
     let mut s = shared.lock();
     while !s.stopping {
         if s.broken.is_some() {
-            // Nothing comes and nothing goes; timers still run their course, so that every call comes to its end.
+            // Nothing comes and nothing goes; timers still run their course, and who waits looks again.
             s.pump();
+            for c in s.waiters.values() {
+                c.notify_all();
+            }
             s = shared.driver.wait_timeout(s, Duration::from_millis(50)).unwrap_or_else(PoisonError::into_inner).0;
             continue;
         }

@@ -126,3 +126,20 @@ fn a_host_that_is_dropped_stops_and_its_calls_end() -> io::Result<()> {
     assert_eq!(s.read(&mut [0; 1])?, 0, "the FIN went out before the host stopped");
     Ok(())
 }
+
+#[test]
+fn a_link_that_is_gone_ends_the_calls_that_wait_on_it() -> io::Result<()> {
+    let (x, y) = std::os::unix::net::UnixStream::pair()?;
+    let a = host(Device::Datagram(DatagramDevice::inherited(x.into_raw_fd(), 1500)?), 1, TcpConfig::default())?;
+    let l = TcpListener::bind(&a, "192.0.2.1:7")?;
+    let u = UdpSocket::bind(&a, "192.0.2.1:9")?;
+    std::thread::scope(|s| {
+        let accept = s.spawn(|| l.accept().map(|_| ()));
+        let receive = s.spawn(|| u.recv(&mut [0; 8]).map(|_| ()));
+        drop(y);
+        for t in [accept, receive] {
+            assert!(t.join().expect("no panic").is_err());
+        }
+    });
+    Ok(())
+}

@@ -86,6 +86,11 @@ impl Fragments {
                 return Outcome::Failed; // the old ones are older: whoever comes first is served
             }
         }
+        // Datagrams that are complete leave their entries behind: never many more of them than datagrams.
+        if self.order.len() > 2 * self.datagrams.len() + 64 {
+            let datagrams = &self.datagrams;
+            self.order.retain(|(at, k)| datagrams.get(k).is_some_and(|d| d.expires == *at));
+        }
         let d = self.datagrams.entry(key).or_insert_with(|| Datagram {
             pieces: BTreeMap::new(),
             len: None,

@@ -129,7 +129,7 @@ impl Neighbors {
     fn evict(&mut self, now: Instant) {
         let age = |e: &Entry| match e.state {
             State::Failed { .. } => Instant::ZERO,
-            // What nobody waits for goes before what is known: a flood of made-up neighbors pushes out only itself.
+            // What was only asked for goes before what is known: a flood of made-up neighbors does not push those out.
             State::Incomplete { ref queue } if queue.is_empty() => Instant::from_nanos(1),
             State::Known { fresh_until, .. } => fresh_until,
             State::Incomplete { .. } => now + FRESH + FRESH,

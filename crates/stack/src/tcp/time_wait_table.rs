@@ -91,7 +91,8 @@ impl TimeWaitTable {
         None
     }
 
-    /// When to look again: not after the first record is over.
+    /// When to look again. (A record whose wait was restarted may stay until those that were before it are over: later
+    /// than its time, never earlier.)
     pub(crate) fn next_deadline(&self, now: Instant) -> Instant {
         let Some((at, _)) = self.order.front() else { return Instant::NEVER };
         let now_ms = (now.as_nanos() / 1_000_000) as u32;

@@ -27,6 +27,14 @@ fn gone() -> io::Error {
     io::Error::new(io::ErrorKind::NotConnected, "the host has stopped")
 }
 
+/// Why a call ended without a result: the link is gone, or its time was up.
+fn unfinished(host: &Host, words: &'static str) -> io::Error {
+    match host.shared().lock().broken {
+        Some(kind) => io::Error::new(kind, "the link is gone"),
+        None => io::Error::new(io::ErrorKind::WouldBlock, words),
+    }
+}
+
 /// A connection.
 #[derive(Debug)]
 pub struct TcpStream {
@@ -188,7 +196,7 @@ impl TcpStream {
                 Err(ReceiveError::Closed(r)) => Some(Err(reason(r))),
             }
         });
-        done.unwrap_or_else(|| Err(io::Error::new(io::ErrorKind::WouldBlock, "read timed out")))
+        done.unwrap_or_else(|| Err(unfinished(&self.host, "read timed out")))
     }
 
     fn send(&self, data: &[u8]) -> io::Result<usize> {
@@ -212,7 +220,7 @@ impl TcpStream {
                 Err(SendError::Closed(r)) => Some(Err(reason(r))),
             }
         });
-        done.unwrap_or_else(|| Err(io::Error::new(io::ErrorKind::WouldBlock, "write timed out")))
+        done.unwrap_or_else(|| Err(unfinished(&self.host, "write timed out")))
     }
 }
 
