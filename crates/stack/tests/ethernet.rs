@@ -197,3 +197,30 @@ fn arp_for_our_address_is_answered_and_nobody_else_may_claim_it() {
     }
     assert!(a.stack.has_address(IpAddr::from([192, 0, 2, 1])));
 }
+
+#[test]
+//= RFC 3810 6.2
+fn a_router_that_asks_who_listens_is_told() {
+    let mut now = start();
+    let (mut a, mut b) = (host(A, 1, now, &["fd00::1/64"]), host(B, 2, now, &[]));
+    run(&mut a, &mut b, &mut now, Duration::from_secs(20), true);
+    let query = |src: &str, hop_limit: u8| {
+        let (from, to): (Ipv6Addr, Ipv6Addr) = (src.parse().unwrap(), "ff02::1".parse().unwrap());
+        let mut b = icmpv6(from, to, hop_limit, &Message::RouterSolicit(None));
+        b.truncate(54);
+        let mut q = vec![130, 0, 0, 0, 0, 0, 0, 0];
+        q.resize(28, 0);
+        let sum = pseudo_v6(from, to, 58, 28).add(&q).finish();
+        q[2..4].copy_from_slice(&sum.to_be_bytes());
+        b.extend_from_slice(&q);
+        b[18..20].copy_from_slice(&28u16.to_be_bytes());
+        b
+    };
+    let reports = |a: &mut Host, q: &[u8]| {
+        a.get(now, q);
+        a.out(now).iter().filter(|f| f[20] == 58 && f[54] == 143).count()
+    };
+    assert_eq!(reports(&mut a, &query("fe80::2", 1)), 1);
+    assert_eq!(reports(&mut a, &query("fe80::2", 64)), 0, "it has crossed a router");
+    assert_eq!(reports(&mut a, &query("2001:db8::2", 1)), 0, "it is not of this link");
+}

@@ -600,3 +600,77 @@ fn three_duplicates_bring_the_lost_segment_back_without_a_timeout() {
     assert_eq!(p.b.read(now).len(), 14_480);
     assert_eq!((p.a.mib.fast_retrans, p.a.mib.timeouts), (1, 0));
 }
+
+#[test]
+//= RFC 5681 3.2
+fn forged_duplicates_do_not_inflate_the_window_without_end() {
+    let mut p = Pair::open();
+    let now = p.now;
+    p.pass = Box::new(|to_b, _, _| to_b);
+    p.a.send(now, &[9; 14_480]);
+    p.drain();
+    let t = p.a.conn.as_ref().and_then(|c| c.tcb()).expect("a block");
+    let (una, nxt, ts, wnd, flight) = (t.snd.una, t.rcv.nxt, t.rcv.ts_recent.val, t.snd.wnd, t.snd.flight());
+    for _ in 0..10_000 {
+        let mut s = bare(nxt.0, una.0, Flags::ACK);
+        s.hdr.window = (wnd >> 7) as u16;
+        s.opts.timestamps = Some(Timestamps { val: ts, ecr: 0 });
+        p.inject(false, s);
+    }
+    let t = p.a.conn.as_ref().and_then(|c| c.tcb()).expect("a block");
+    assert!(t.snd.window.cwnd <= t.snd.window.ssthresh + flight + 3 * u32::from(t.snd.mss), "{:?}", t.snd.window);
+}
+
+#[test]
+fn options_that_do_not_belong_change_nothing() {
+    let mut p = quiet();
+    let before = p.b.conn.as_ref().map(|c| c.status());
+    for (left, right) in [(10u32, 5u32), (0, u32::MAX), (1 << 31, 5), (u32::MAX - 3, 9)] {
+        let mut s = from_a(&p, 0, Flags::ACK, b"");
+        s.opts.window_scale = Some(14);
+        s.opts.mss = Some(1);
+        s.opts.sack_permitted = true;
+        s.opts.sack.push(SeqNum(left), SeqNum(right));
+        p.inject(true, s);
+    }
+    let after = p.b.conn.as_ref().map(|c| c.status());
+    let (before, after) = (before.expect("a status"), after.expect("a status"));
+    assert_eq!(
+        (before.mss, before.wscale, before.seq, before.unacked),
+        (after.mss, after.wscale, after.seq, after.unacked)
+    );
+}
+
+#[test]
+//= RFC 9293 3.10.8
+fn the_user_timeout_ends_a_connection_whose_data_nobody_acknowledges() {
+    let mut p = Pair::new();
+    p.a.cfg.user_timeout = Duration::from_secs(20);
+    p.establish();
+    p.pass = Box::new(|_, _, _| false);
+    let start = p.now;
+    p.a.send(start, b"into the void");
+    while p.a.state() == State::Established && p.step(start + Duration::from_secs(1_000)) {}
+    assert_eq!(p.now.since(start), Duration::from_secs(20));
+    assert_eq!(p.a.conn.as_ref().and_then(|c| c.reason()), Some(CloseReason::TimedOut));
+}
+
+#[test]
+fn a_push_and_a_fin_with_data_that_finds_no_room_are_not_lost() {
+    let mut p = Pair::new();
+    p.b.cfg.rcv_buf_initial = 4_096;
+    p.b.cfg.rcv_buf_max = 4_096;
+    p.establish();
+    let now = p.now;
+    p.a.send(now, &[1; 10_000]);
+    p.a.shutdown(now);
+    p.run(Duration::from_secs(5));
+    assert_eq!(p.b.state(), State::Established, "the window is shut before the FIN");
+    let mut got = 0;
+    for _ in 0..200 {
+        let now = p.now;
+        got += p.b.read(now).len();
+        p.run(Duration::from_millis(200));
+    }
+    assert_eq!((got, p.b.state()), (10_000, State::CloseWait));
+}

@@ -124,14 +124,44 @@ impl Stack {
     //= RFC 4862 5.4.2
     pub(crate) fn begin_dad(&mut self, now: Instant, link: LinkId, a: Ipv6Addr) -> Instant {
         let group = solicited_node(a);
-        let mut b = [0u8; 64];
         let from = Ipv6Addr::UNSPECIFIED;
+        self.join(now, link, from, group);
+        self.send_ndp(now, link, from, group, &Message::NeighborSolicit(a, None));
+        now + DAD_WAIT
+    }
+
+    /// Says that a group is listened to.
+    //= RFC 3810 6.1
+    fn join(&mut self, now: Instant, link: LinkId, from: Ipv6Addr, group: Ipv6Addr) {
+        let mut b = [0u8; 64];
         let sum = |n| -> Sum { pseudo(from.into(), mld::ALL_ROUTERS.into(), Protocol::ICMPV6, n) };
         if let Ok(n) = mld::emit_join(group, sum, &mut b) {
             self.send_icmpv6_on(now, link, from, mld::ALL_ROUTERS, 1, &b[..n]);
         }
-        self.send_ndp(now, link, from, group, &Message::NeighborSolicit(a, None));
-        now + DAD_WAIT
+    }
+
+    /// A router asks who listens: answered at once for the groups of our addresses (a host has few; the delay that the RFC
+    /// spreads answers over is for crowds), as far as the rate of ICMP allows.
+    //= RFC 3810 6.2
+    pub(crate) fn mld_query(&mut self, now: Instant, at: &Arrival, b: &[u8]) -> Result<(), Error> {
+        let q = mld::parse_query(b)?;
+        let from_link = matches!(at.src, IpAddr::V6(a) if (a.segments()[0] & 0xffc0) == 0xfe80);
+        let Some(l) = self.links.get(usize::from(at.link.0)).filter(|l| l.mac().is_some()) else { return Ok(()) };
+        // RFC 3810 5.1.14: from a link-local address, with a hop limit of one.
+        if !from_link || at.hop_limit != 1 {
+            return Err(Error::BadValue);
+        }
+        let addrs: alloc::vec::Vec<IpAddr> = l.addrs.iter().map(|a| a.cidr.addr).collect();
+        for a in addrs {
+            let IpAddr::V6(a) = a else { continue };
+            let group = solicited_node(a);
+            if (q.group.is_unspecified() || q.group == group) && self.icmp_bucket.take(now) {
+                let from = self.source_on(at.link, IpAddr::V6(mld::ALL_ROUTERS), now);
+                let from = if let Some(IpAddr::V6(f)) = from { f } else { Ipv6Addr::UNSPECIFIED };
+                self.join(now, at.link, from, group);
+            }
+        }
+        Ok(())
     }
 
     /// Router solicitations that are due.

@@ -63,9 +63,8 @@ fn is_duplicate(t: &Tcb, seg: &Segment) -> bool {
 
 fn duplicate<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>) {
     let s = &mut t.snd;
-    let smss = u32::from(s.mss);
-    if s.recovery.on_duplicate(s.una, &mut s.window, smss) == Step::Enter {
-        let flight = s.flight();
+    let (smss, flight) = (u32::from(s.mss), s.flight());
+    if s.recovery.on_duplicate(s.una, flight, &mut s.window, smss) == Step::Enter {
         s.congestion.get().on_loss(&mut s.window, flight, smss);
         s.recovery.enter(s.nxt, &mut s.window, smss);
         t.again = SendReason::FastRetransmit;

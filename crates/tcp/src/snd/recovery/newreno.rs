@@ -41,13 +41,15 @@ impl NewReno {
         NewReno { dupacks: 0, active: false, recover: iss, again: false, first_partial: false, after_timeout: false }
     }
 
-    /// A duplicate acknowledgment for `una`, with `nxt` the next to be sent.
+    /// A duplicate acknowledgment for `una`, while `flight` octets are out.
     //= RFC 5681 3.2 RFC 6582 3.2 (step 2)
-    pub fn on_duplicate(&mut self, una: SeqNum, window: &mut Window, smss: u32) -> Step {
+    pub fn on_duplicate(&mut self, una: SeqNum, flight: u32, window: &mut Window, smss: u32) -> Step {
         self.dupacks = self.dupacks.saturating_add(1);
         if self.active {
             // Step 4 of RFC 5681 3.2: each further duplicate says that a segment has left the network.
-            window.cwnd = window.cwnd.saturating_add(smss);
+            // But no more segments can have left than are out (the same section): duplicates can be forged.
+            let most = window.ssthresh.saturating_add(flight);
+            window.cwnd = window.cwnd.saturating_add(smss).min(most.max(window.cwnd));
             return Step::Stay;
         }
         // RFC 6582 4.1: not again for what was already recovered, or sent before the timeout.
@@ -115,13 +117,13 @@ mod tests {
         let mut w = Window { cwnd: 10 * SMSS, ssthresh: 5 * SMSS };
         let mut r = NewReno::new(SeqNum(0));
         let una = SeqNum(1);
-        assert_eq!(r.on_duplicate(una, &mut w, SMSS), Step::Stay);
+        assert_eq!(r.on_duplicate(una, 10 * SMSS, &mut w, SMSS), Step::Stay);
         assert_eq!(r.limited_transmit(SMSS), SMSS);
-        assert_eq!(r.on_duplicate(una, &mut w, SMSS), Step::Stay);
-        assert_eq!(r.on_duplicate(una, &mut w, SMSS), Step::Enter);
+        assert_eq!(r.on_duplicate(una, 10 * SMSS, &mut w, SMSS), Step::Stay);
+        assert_eq!(r.on_duplicate(una, 10 * SMSS, &mut w, SMSS), Step::Enter);
         r.enter(una + 10 * SMSS, &mut w, SMSS);
         assert_eq!((w.cwnd, r.again), (8 * SMSS, true));
-        assert_eq!(r.on_duplicate(una, &mut w, SMSS), Step::Stay);
+        assert_eq!(r.on_duplicate(una, 10 * SMSS, &mut w, SMSS), Step::Stay);
         assert_eq!(w.cwnd, 9 * SMSS);
         r.again = false;
         assert_eq!(r.on_ack(una + 3 * SMSS, 3 * SMSS, 7 * SMSS, &mut w, SMSS), Step::Partial(true));
@@ -138,7 +140,7 @@ mod tests {
         let mut r = NewReno::new(SeqNum(0));
         r.on_timeout(SeqNum(5000));
         for _ in 0..5 {
-            assert_eq!(r.on_duplicate(SeqNum(1000), &mut w, SMSS), Step::Stay);
+            assert_eq!(r.on_duplicate(SeqNum(1000), 10 * SMSS, &mut w, SMSS), Step::Stay);
         }
     }
 }
