@@ -37,8 +37,22 @@ fn rig(offload: bool, v6: bool, tcp: TcpConfig) -> io::Result<Rig> {
     };
     let prefix = if v6 { 64 } else { 24 };
     add_address(&name, kernel, prefix)?;
+    wait_for(kernel)?;
     let host = Host::builder().address(&format!("{ours}/{prefix}"))?.tcp(tcp).start(Device::Tun(tun))?;
     Ok(Rig { host, kernel, ours, name })
+}
+
+/// Waits until the kernel lets its own new address be used: an IPv6 one is tentative for a moment.
+fn wait_for(address: IpAddr) -> io::Result<()> {
+    let mut last = Ok(());
+    for _ in 0..200 {
+        last = std::net::UdpSocket::bind((address, 0)).map(drop);
+        if last.is_ok() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(25));
+    }
+    last
 }
 
 /// `n` octets that differ everywhere, and their digest.

@@ -132,24 +132,40 @@ impl Recorder {
         all
     }
 
-    /// Holds what the kernel says of its end (`/proc/net/tcp`) against what is shown, for every conversation, and remarks it.
-    pub fn check_kernel(&self) {
+    /// The kernel's end of every conversation: where it is, what is shown, what the kernel says.
+    fn compare(&self) -> Vec<(SocketAddr, State, State)> {
         let table = kernel_table();
-        let mut r = self.lock();
-        let mut said = Vec::new();
-        for (key, c) in &r.conversations {
-            let (i, theirs) = if r.ours.contains(&c.client.ip()) { (1, other(key, c.client)) } else { (0, c.client) };
-            let mine = other(key, theirs);
-            let shown = c.ends[i].state;
-            let kernel = table.get(&(theirs, mine)).copied().unwrap_or(State::Closed);
-            said.push((theirs, shown, kernel));
-        }
+        let r = self.lock();
+        let mut said: Vec<_> = r
+            .conversations
+            .iter()
+            .map(|(key, c)| {
+                let (i, theirs) =
+                    if r.ours.contains(&c.client.ip()) { (1, other(key, c.client)) } else { (0, c.client) };
+                let kernel = table.get(&(theirs, other(key, theirs))).copied().unwrap_or(State::Closed);
+                (theirs, c.ends[i].state, kernel)
+            })
+            .collect();
         said.sort_by_key(|s| s.0);
+        said
+    }
+
+    /// Holds what the kernel says of its end (`/proc/net/tcp`) against what is shown, for every conversation, and remarks it.
+    /// Segments may still be on their way: only what does not come to agree within a second is a disagreement.
+    pub fn check_kernel(&self) {
+        let mut said = self.compare();
+        for _ in 0..40 {
+            if said.iter().all(|(_, shown, kernel)| agrees(*shown, *kernel)) {
+                break;
+            }
+            #[allow(clippy::disallowed_methods)] // the kernel lives in real time
+            std::thread::sleep(Duration::from_millis(25));
+            said = self.compare();
+        }
+        let mut r = self.lock();
         for (end, shown, kernel) in said {
-            // A listener is no connection: the kernel has no row for it under the four-tuple.
-            let agrees = shown == kernel || (shown == State::Listen && kernel == State::Closed);
             let at = r.elapsed();
-            let words = if agrees {
+            let words = if agrees(shown, kernel) {
                 format!("the kernel says of its end {end}: {kernel}, as shown")
             } else {
                 r.disagreements += 1;
@@ -158,6 +174,12 @@ impl Recorder {
             r.report.entries.push(Entry { at, step: Step::Remark(words) });
         }
     }
+}
+
+/// Whether the kernel's state is the one that is shown. A listener is no connection: the kernel has no row for it under the
+/// four-tuple.
+fn agrees(shown: State, kernel: State) -> bool {
+    shown == kernel || (shown == State::Listen && kernel == State::Closed)
 }
 
 fn other(key: &[SocketAddr; 2], a: SocketAddr) -> SocketAddr {
