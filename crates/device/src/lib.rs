@@ -20,7 +20,7 @@ pub use config::{Interface, add_address, interface_index, set_link, set_up};
 pub use memory::{MemoryDevice, memory_pair};
 pub use netlink::{add_veth, move_to_namespace};
 pub use packet::PacketSocket;
-pub use sys::{EventFd, Wait, set_linger_zero, wait};
+pub use sys::{EventFd, Wait, set_linger_zero, tcp_info_state, wait};
 pub use tun::{Layer, Tun, TunOptions};
 pub use unix::DatagramDevice;
 pub use virtio::VirtioNetHdr;

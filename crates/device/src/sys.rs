@@ -79,6 +79,17 @@ pub fn set_linger_zero(fd: RawFd) -> io::Result<()> {
     Ok(())
 }
 
+/// The state of the kernel's TCP socket `fd`, by its number (`TCP_INFO`, tcp(7)).
+pub fn tcp_info_state(fd: RawFd) -> io::Result<u8> {
+    let mut info = [0u8; 256];
+    let mut len = info.len() as libc::socklen_t;
+    // SAFETY: the buffer and its length belong together and live through the call; the kernel writes at most that much.
+    check(unsafe {
+        libc::getsockopt(fd, libc::IPPROTO_TCP, libc::TCP_INFO, info.as_mut_ptr().cast(), std::ptr::from_mut(&mut len))
+    })?;
+    Ok(info[0]) // tcpi_state is its first field
+}
+
 /// A counter that wakes whoever waits on it.
 #[derive(Debug)]
 pub struct EventFd(OwnedFd);

@@ -150,6 +150,32 @@ impl Recorder {
         said
     }
 
+    /// Holds what the kernel says of a socket (`TCP_INFO`) against what is shown, and remarks it.
+    pub fn check_socket(&self, says: impl Fn() -> Option<(SocketAddr, SocketAddr, u8)>) {
+        for attempt in 0..=40 {
+            let Some((end, peer, number)) = says() else { return };
+            let Some(kernel) = state_of_number(number) else { return };
+            let mut r = self.lock();
+            let mut key = [end, peer];
+            key.sort();
+            let Some(shown) = r.conversations.get(&key).map(|c| c.ends[usize::from(end != c.client)].state) else {
+                return;
+            };
+            if agrees(shown, kernel) || attempt == 40 {
+                let at = r.elapsed();
+                let verdict =
+                    if agrees(shown, kernel) { "as shown".to_string() } else { format!("but {shown} is shown") };
+                r.disagreements += usize::from(!agrees(shown, kernel));
+                let step = Step::Remark(format!("TCP_INFO of {end}: {kernel}, {verdict}"));
+                r.report.entries.push(Entry { at, step });
+                return;
+            }
+            drop(r);
+            #[allow(clippy::disallowed_methods)] // the kernel lives in real time
+            std::thread::sleep(Duration::from_millis(25));
+        }
+    }
+
     /// Holds what the kernel says of its end (`/proc/net/tcp`) against what is shown, for every conversation, and remarks it.
     /// Segments may still be on their way: only what does not come to agree within a second is a disagreement.
     pub fn check_kernel(&self) {
@@ -344,9 +370,13 @@ fn proc_address(s: &str, v6: bool) -> Option<SocketAddr> {
     Some(SocketAddr::new(ip, port))
 }
 
-/// The kernel's numbers of the states (`include/net/tcp_states.h`).
 fn proc_state(s: &str) -> Option<State> {
-    Some(match u8::from_str_radix(s, 16).ok()? {
+    state_of_number(u8::from_str_radix(s, 16).ok()?)
+}
+
+/// The kernel's numbers of the states (`include/net/tcp_states.h`).
+fn state_of_number(n: u8) -> Option<State> {
+    Some(match n {
         1 => State::Established,
         2 => State::SynSent,
         3 | 12 => State::SynReceived,

@@ -92,6 +92,7 @@ fn serve<T: Send + 'static>(
     Ok(thread::spawn(move || {
         let s = listener.accept()?;
         rec.program(false, "accept");
+        rec.check_socket(|| s.kernel_says());
         f(s, &rec)
     }))
 }
@@ -337,6 +338,7 @@ fn late_server(mut s: Stream, rec: &Recorder) -> io::Result<()> {
     let mut buf = [0; 256];
     while s.read(&mut buf)? > 0 {}
     rec.program(false, "read 0: the client has closed; still busy");
+    rec.check_socket(|| s.kernel_says());
     pause(200);
     rec.program(false, "close");
     Ok(())

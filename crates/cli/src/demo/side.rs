@@ -69,6 +69,13 @@ impl Stream {
         }
     }
 
+    /// What the kernel says of its own socket (`TCP_INFO`): where it is, who its peer is, the number of its state. None for
+    /// a socket of ours.
+    pub fn kernel_says(&self) -> Option<(SocketAddr, SocketAddr, u8)> {
+        let Stream::Kernel(s) = self else { return None };
+        Some((s.local_addr().ok()?, s.peer_addr().ok()?, synfin::device::tcp_info_state(s.as_raw_fd()).ok()?))
+    }
+
     pub fn set_read_timeout(&self, t: Duration) -> io::Result<()> {
         match self {
             Stream::Kernel(s) => s.set_read_timeout(Some(t)),
