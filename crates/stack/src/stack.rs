@@ -205,18 +205,16 @@ impl Stack {
     }
 
     /// Octets of a half-open, an idle established and a TIME-WAIT connection: of the record alone, and with its place in
-    /// the slab, its entry in the demultiplexer (5 octets at a load of 7/8), and its timer or place in the queue of expiry.
+    /// its table, its entry in the demultiplexer (5 octets at a load of 7/8) and, but in TIME-WAIT, its timer.
     pub fn footprint() -> [(usize, usize); 3] {
         const GENERATION: usize = 4;
         const INDEX: usize = 6;
         const TIMER: usize = 24;
-        const EXPIRY: usize = 12;
         let half = size_of::<HalfOpen>();
         let idle =
             size_of::<crate::tcp::Entry>() - size_of::<synfin_tcp::Connection>() + synfin_tcp::Connection::footprint();
-        let wait = TimeWaitTable::RECORD;
-        let around = GENERATION + INDEX;
-        [(half, half + around + TIMER), (idle, idle + around + TIMER), (wait, wait + around + EXPIRY)]
+        let (wait, wait_in_page) = TimeWaitTable::RECORD;
+        [(half, half + INDEX + TIMER), (idle, idle + GENERATION + INDEX + TIMER), (wait, wait_in_page + INDEX)]
     }
 
     /// What has happened to a socket.

@@ -148,6 +148,14 @@ impl Index {
             e.remove();
         }
     }
+
+    /// The record of `key` has moved.
+    pub(crate) fn renumber(&mut self, key: &Key, old: Slot, new: Slot) {
+        let hash = Self::hash(&self.secret, key);
+        if let Some(t) = self.table.find_mut(hash, |t| *t == old.token()) {
+            *t = new.token();
+        }
+    }
 }
 
 #[cfg(test)]

@@ -157,7 +157,7 @@ impl Stack {
         let length = cx.cfg.time_wait;
         report(now, probe, seg, o.verdict, State::TimeWait);
         if o.restart {
-            self.tcp.waits.restart(i, now + length);
+            self.tcp.restart_wait(&key, i, now + length);
         }
         if matches!(o.verdict, Verdict::Acked(_)) && (o.restart || self.reset_bucket.take(now)) {
             let offset = isn::timestamp_offset(&self.secret, key.hosts());
@@ -255,7 +255,7 @@ impl Stack {
         let mut cx = tcp_cx!(self, cfg, now, &mut ());
         let syn = SynReceived::passive(&mut cx, seg, &open);
         let half = HalfOpen { syn, key, listener, timer: HalfOpen::NO_TIMER, cfg, link: at.link, ready: false };
-        let (i, _) = self.tcp.half.insert(half);
+        let i = self.tcp.half.insert(half);
         self.tcp.link_in(&key, Slot::Half(i));
         probe.focus(u64::from(Slot::Half(i).token()));
         probe.event(now, || Event::Moved { from: State::Listen, trigger: Trigger::RcvSyn, to: State::SynReceived });
@@ -361,8 +361,9 @@ impl Stack {
 
     /// A TIME-WAIT record goes.
     pub(crate) fn end_time_wait<P: Probe>(&mut self, now: Instant, probe: &mut P, i: u32, trigger: Trigger) {
-        let Some(w) = self.tcp.waits.remove(i) else { return };
-        self.tcp.link_out(&w.key, Slot::Wait(i));
+        if self.tcp.remove_wait(i).is_none() {
+            return;
+        }
         probe.focus(u64::from(Slot::Wait(i).token()));
         let mut state = State::TimeWait;
         tcp_cx!(self, 0u16, now, probe).transition(&mut state, trigger);

@@ -19,10 +19,10 @@ pub(crate) use syn_cache::HalfOpen;
 pub(crate) use time_wait_table::TimeWaitTable;
 
 use crate::link::LinkId;
-use crate::slab::Slab;
+use crate::slab::{Numbered, Slab};
 use crate::timer_wheel::TimerId;
 use alloc::collections::{BTreeMap, VecDeque};
-use synfin_tcp::{Connection, Events};
+use synfin_tcp::{Connection, Events, Instant};
 
 /// The number of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -97,10 +97,10 @@ pub(crate) struct Entry {
 /// All tables of TCP.
 #[derive(Debug, Default)]
 pub(crate) struct Tables {
-    pub conns: Slab<Entry>,
+    pub conns: Numbered<Entry>,
     pub half: Slab<HalfOpen>,
     pub waits: TimeWaitTable,
-    pub listeners: Slab<Listener>,
+    pub listeners: Numbered<Listener>,
     /// Listeners by port.
     pub ports: BTreeMap<u16, alloc::vec::Vec<u32>>,
     pub index: Index,
@@ -154,6 +154,34 @@ impl Tables {
     pub(crate) fn link_out(&mut self, key: &Key, slot: Slot) {
         self.last.set(None);
         self.index.remove(key, slot);
+    }
+
+    /// The wait of record `i` of TIME-WAIT begins again; it gets another number.
+    pub(crate) fn restart_wait(&mut self, key: &Key, i: u32, until: Instant) {
+        let Some(new) = self.waits.restart(i, until) else { return };
+        self.renumber_wait(key, i, new);
+        self.compact_waits();
+    }
+
+    pub(crate) fn remove_wait(&mut self, i: u32) -> Option<Key> {
+        let w = self.waits.remove(i)?;
+        self.link_out(&w.key, Slot::Wait(i));
+        self.compact_waits();
+        Some(w.key)
+    }
+
+    fn renumber_wait(&mut self, key: &Key, old: u32, new: u32) {
+        self.last.set(None);
+        self.index.renumber(key, Slot::Wait(old), Slot::Wait(new));
+    }
+
+    /// Records that were taken over or restarted leave empty places behind: never more of them than records.
+    fn compact_waits(&mut self) {
+        if self.waits.is_sparse() {
+            self.last.set(None);
+            let index = &mut self.index;
+            self.waits.compact(|key, old, new| index.renumber(key, Slot::Wait(old), Slot::Wait(new)));
+        }
     }
 
     /// Puts a connection into the queue of those that may have something to send.

@@ -1,10 +1,16 @@
-//! TIME-WAIT: compact records in a bounded table. All wait equally long, so their expiry is a queue, not a wheel.
+//! TIME-WAIT: compact records in a bounded table. All wait equally long, so the table is the queue of their expiry: a
+//! record lies where its turn is, and needs neither a timer nor an entry beside it.
 
 use super::Key;
-use crate::slab::Slab;
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use synfin_tcp::Instant;
 use synfin_tcp::arrives::time_wait::TimeWait;
+
+const PAGE: usize = 64;
+
+/// A record's number has thirty bits (see [`super::Slot`]).
+const NUMBERS: u32 = (1 << 30) - 1;
 
 /// A record.
 #[derive(Debug, Clone, Copy)]
@@ -15,13 +21,18 @@ pub(crate) struct Wait {
     expires_ms: u32,
 }
 
-/// The table.
+/// The table, oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct TimeWaitTable {
-    records: Slab<Wait>,
-    /// Expiry, number and generation, oldest first. A record that is gone is passed over, one whose wait was restarted
-    /// is put back, when its entry is due.
-    order: VecDeque<(u32, (u32, u32))>,
+    /// What is gone leaves its place empty until its page is gone too. All pages but the last are full.
+    pages: VecDeque<Vec<Option<Wait>>>,
+    /// The number of the first place of the first page.
+    base: u32,
+    /// Places before this one, counted from `base`, are empty.
+    head: u32,
+    /// Places in use or empty, counted from `base`.
+    end: u32,
+    len: usize,
 }
 
 fn millis(at: Instant) -> u32 {
@@ -31,100 +42,156 @@ fn millis(at: Instant) -> u32 {
 
 impl TimeWaitTable {
     pub(crate) fn len(&self) -> usize {
-        self.records.len()
+        self.len
+    }
+
+    fn number(&self, place: u32) -> u32 {
+        self.base.wrapping_add(place) & NUMBERS
+    }
+
+    fn place(&self, i: u32) -> u32 {
+        i.wrapping_sub(self.base) & NUMBERS
+    }
+
+    fn get(&self, place: u32) -> Option<&Wait> {
+        self.pages.get(place as usize / PAGE)?.get(place as usize % PAGE)?.as_ref()
+    }
+
+    fn slot(&mut self, place: u32) -> Option<&mut Option<Wait>> {
+        self.pages.get_mut(place as usize / PAGE)?.get_mut(place as usize % PAGE)
     }
 
     pub(crate) fn at(&self, i: u32) -> Option<&Wait> {
-        self.records.at(i)
+        self.get(self.place(i))
     }
 
     pub(crate) fn at_mut(&mut self, i: u32) -> Option<&mut Wait> {
-        self.records.at_mut(i)
+        let place = self.place(i);
+        self.slot(place)?.as_mut()
     }
 
+    /// Stores a record, and returns its number. Waits are of one length: `until` is not before that of any other.
     pub(crate) fn insert(&mut self, key: Key, tw: TimeWait, until: Instant) -> u32 {
-        let expires_ms = millis(until);
-        let id = self.records.insert(Wait { key, tw, expires_ms });
-        // Records that were taken over leave their entries behind: never more of them than records.
-        if self.order.len() > 2 * self.records.len() + 64 {
-            let records = &self.records;
-            self.order.retain(|(_, id)| records.get(*id).is_some());
-        }
-        self.order.push_back((expires_ms, id));
-        id.0
+        self.push(Wait { key, tw, expires_ms: millis(until) })
     }
 
-    pub(crate) fn restart(&mut self, i: u32, until: Instant) {
-        if let Some(w) = self.records.at_mut(i) {
-            w.expires_ms = millis(until);
+    fn push(&mut self, w: Wait) -> u32 {
+        if (self.end as usize).is_multiple_of(PAGE) {
+            self.pages.push_back(Vec::with_capacity(PAGE));
         }
+        if let Some(p) = self.pages.back_mut() {
+            p.push(Some(w));
+        }
+        self.end += 1;
+        self.len += 1;
+        self.number(self.end - 1)
+    }
+
+    /// The wait of record `i` begins again: it goes to the end, where it has another number.
+    pub(crate) fn restart(&mut self, i: u32, until: Instant) -> Option<u32> {
+        let w = self.remove(i)?;
+        Some(self.insert(w.key, w.tw, until))
     }
 
     pub(crate) fn remove(&mut self, i: u32) -> Option<Wait> {
-        self.records.remove(i)
+        let place = self.place(i);
+        let w = self.slot(place)?.take()?;
+        self.len -= 1;
+        self.trim();
+        Some(w)
+    }
+
+    /// Gives back the pages at the front that nothing is left in.
+    fn trim(&mut self) {
+        while self.head < self.end && self.get(self.head).is_none() {
+            self.head += 1;
+        }
+        while self.head as usize >= PAGE {
+            self.pages.pop_front();
+            self.base = self.number(PAGE as u32);
+            self.head -= PAGE as u32;
+            self.end -= PAGE as u32;
+        }
+    }
+
+    /// Whether more places are empty than used: [`TimeWaitTable::compact`] is worth its while.
+    pub(crate) fn is_sparse(&self) -> bool {
+        (self.end - self.head) as usize > 2 * self.len + PAGE
+    }
+
+    /// Moves the records together, and tells of each that gets another number: its key, the old one and the new.
+    pub(crate) fn compact(&mut self, mut moved: impl FnMut(&Key, u32, u32)) {
+        let (from, to) = (self.head, self.end);
+        self.end = from;
+        for place in from..to {
+            let Some(w) = self.slot(place).and_then(Option::take) else { continue };
+            let (old, new) = (self.number(place), self.number(self.end));
+            if let Some(s) = self.slot(self.end) {
+                *s = Some(w);
+            }
+            self.end += 1;
+            if old != new {
+                moved(&w.key, old, new);
+            }
+        }
+        self.pages.truncate((self.end as usize).div_ceil(PAGE));
+        if let Some(p) = self.pages.back_mut() {
+            p.truncate((self.end as usize - 1) % PAGE + 1);
+        }
     }
 
     /// The oldest record whatever its age, to make room.
-    pub(crate) fn oldest(&mut self) -> Option<u32> {
-        while let Some((_, id)) = self.order.pop_front() {
-            if self.records.get(id).is_some() {
-                return Some(id.0);
-            }
-        }
-        None
+    pub(crate) fn oldest(&self) -> Option<u32> {
+        (self.len > 0).then(|| self.number(self.head))
+    }
+
+    fn left_ms(&self, now: Instant) -> Option<i32> {
+        let w = self.get(self.head)?;
+        Some(w.expires_ms.wrapping_sub((now.as_nanos() / 1_000_000) as u32) as i32)
     }
 
     /// A record whose wait is over.
-    pub(crate) fn expired(&mut self, now: Instant) -> Option<u32> {
-        let now_ms = (now.as_nanos() / 1_000_000) as u32;
-        while let Some(&(at, id)) = self.order.front() {
-            if (at.wrapping_sub(now_ms) as i32) > 0 {
-                return None;
-            }
-            self.order.pop_front();
-            let Some(w) = self.records.get(id) else { continue };
-            if (w.expires_ms.wrapping_sub(now_ms) as i32) <= 0 {
-                return Some(id.0);
-            }
-            self.order.push_back((w.expires_ms, id));
-        }
-        None
+    pub(crate) fn expired(&self, now: Instant) -> Option<u32> {
+        self.left_ms(now).filter(|left| *left <= 0).and_then(|_| self.oldest())
     }
 
-    /// When to look again. (A record whose wait was restarted may stay until those that were before it are over: later
-    /// than its time, never earlier.)
+    /// When the first wait is over.
     pub(crate) fn next_deadline(&self, now: Instant) -> Instant {
-        let Some((at, _)) = self.order.front() else { return Instant::NEVER };
-        let now_ms = (now.as_nanos() / 1_000_000) as u32;
-        let left = (at.wrapping_sub(now_ms) as i32).max(0) as u64;
-        Instant::from_nanos((now.as_nanos() / 1_000_000 + left) * 1_000_000)
+        let Some(left) = self.left_ms(now) else { return Instant::NEVER };
+        Instant::from_nanos((now.as_nanos() / 1_000_000 + left.max(0) as u64) * 1_000_000)
     }
 
-    /// Octets of a record.
-    pub(crate) const RECORD: usize = size_of::<Wait>();
+    /// Octets of a record, and of a record with its part of a page.
+    pub(crate) const RECORD: (usize, usize) =
+        (size_of::<Wait>(), size_of::<Option<Wait>>() + size_of::<Vec<Wait>>().div_ceil(PAGE));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use core::time::Duration;
+    use std::collections::BTreeMap;
     use synfin_wire::SeqNum;
 
-    fn wait(i: u8) -> (Key, TimeWait) {
-        let a = std::net::SocketAddr::from(([192, 0, 2, i], 80));
+    fn wait(i: u16) -> (Key, TimeWait) {
+        let a = std::net::SocketAddr::from(([192, 0, 2, 1], i));
         let tw = TimeWait { snd_nxt: SeqNum(0), rcv_nxt: SeqNum(0), ts_recent: 0, window: 0, timestamps: false };
         (Key::new(a, a), tw)
+    }
+
+    fn at(s: u64) -> Instant {
+        Instant::ZERO + Duration::from_secs(s)
     }
 
     #[test]
     fn in_order_and_a_restarted_wait_goes_to_the_back() {
         let mut t = TimeWaitTable::default();
-        let at = |s: u64| Instant::ZERO + Duration::from_secs(s);
         let ids: [u32; 3] = [0, 1, 2].map(|i| {
             let (k, w) = wait(i);
             t.insert(k, w, at(60 + u64::from(i)))
         });
-        t.restart(ids[0], at(100));
+        let again = t.restart(ids[0], at(100)).unwrap();
+        assert!(t.at(ids[0]).is_none() && t.at(again).is_some());
         assert_eq!(t.expired(at(60)), None);
         assert_eq!(t.expired(at(61)), Some(ids[1]));
         t.remove(ids[1]);
@@ -132,6 +199,50 @@ mod tests {
         t.remove(ids[2]);
         assert_eq!(t.expired(at(99)), None);
         assert_eq!(t.next_deadline(at(99)), at(100));
-        assert_eq!(t.expired(at(100)), Some(ids[0]));
+        assert_eq!(t.expired(at(100)), Some(again));
+        t.remove(again);
+        assert_eq!((t.len(), t.next_deadline(at(99))), (0, Instant::NEVER));
+    }
+
+    #[test]
+    fn against_a_map_across_the_end_of_the_numbers() {
+        let mut t = TimeWaitTable { base: NUMBERS - 700, ..TimeWaitTable::default() };
+        let mut naive: BTreeMap<u64, (u32, u16)> = BTreeMap::new(); // by turn: number and port
+        let (mut turn, mut seed, mut moves) = (0, 7u32, 0);
+        for step in 0..20_000u64 {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let nth = naive.keys().nth(seed as usize >> 8 & 0xff).copied();
+            turn += 1;
+            match (seed >> 28, nth) {
+                (0..8, _) if naive.len() < 300 => {
+                    let (k, w) = wait(step as u16);
+                    naive.insert(turn, (t.insert(k, w, at(step)), step as u16));
+                }
+                (8..12, Some(n)) => {
+                    let (i, port) = naive.remove(&n).unwrap();
+                    naive.insert(turn, (t.restart(i, at(step)).unwrap(), port));
+                }
+                (_, Some(n)) => {
+                    let (i, port) = naive.remove(&n).unwrap();
+                    assert_eq!(t.remove(i).unwrap().key, wait(port).0);
+                }
+                _ => {}
+            }
+            if t.is_sparse() {
+                t.compact(|key, old, new| {
+                    let of = naive.values_mut().find(|v| v.0 == old).unwrap();
+                    assert_eq!(*key, wait(of.1).0);
+                    of.0 = new;
+                    moves += 1;
+                });
+                assert!(!t.is_sparse());
+            }
+            assert_eq!(t.len(), naive.len());
+            assert_eq!(t.oldest(), naive.first_key_value().map(|(_, v)| v.0));
+            for (i, port) in naive.values() {
+                assert_eq!(t.at(*i).unwrap().key, wait(*port).0);
+            }
+        }
+        assert!(moves > 1_000, "{moves}");
     }
 }

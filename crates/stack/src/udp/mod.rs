@@ -3,7 +3,7 @@
 
 use crate::ip::input::Arrival;
 use crate::ip::output::pseudo;
-use crate::slab::Slab;
+use crate::slab::Numbered;
 use crate::stack::{RxChecksum, SocketEvent, Stack};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec;
@@ -65,7 +65,7 @@ struct Socket {
 /// The sockets, and who has which port.
 #[derive(Debug, Default)]
 pub(crate) struct UdpSockets {
-    sockets: Slab<Socket>,
+    sockets: Numbered<Socket>,
     ports: BTreeMap<u16, Vec<u32>>,
 }
 
