@@ -179,6 +179,24 @@ fn every_combination_of_flags_leaves_a_sound_host() {
 }
 
 #[test]
+//= RFC 9293 3.1 (reserved bits: zero in what is sent, ignored in what is received)
+fn the_reserved_bits_are_ignored_and_never_sent() {
+    let mut lab = Lab::new(StackConfig::default());
+    let reserved = |mut b: Vec<u8>| {
+        b[32] |= 0x0e;
+        b[36..38].copy_from_slice(&[0, 0]);
+        let sum = checksum::pseudo_v4(PEER, OURS, 6, (b.len() - 20) as u32).add(&b[20..]).finish();
+        b[36..38].copy_from_slice(&sum.to_be_bytes());
+        b
+    };
+    let out = lab.packet(&reserved(tcp(1000, Flags::SYN, 1000, 0, b"")));
+    assert_eq!((head(&out[0]).flags, out[0][32] & 0x0f), (Flags::SYN | Flags::ACK, 0));
+    let ack = head(&out[0]).seq.0.wrapping_add(1);
+    lab.packet(&reserved(tcp(1000, Flags::ACK, 1001, ack, b"")));
+    assert!(lab.stack.tcp_accept(lab.listener).is_some());
+}
+
+#[test]
 fn syn_with_ece_and_cwr_is_a_syn() {
     let mut lab = Lab::new(StackConfig::default());
     let out = lab.packet(&tcp(1000, Flags::SYN | Flags::ECE | Flags::CWR, 1, 0, b""));
@@ -203,6 +221,35 @@ fn addresses_that_no_connection_can_have_are_dropped_and_counted() {
     let (mib, _) = lab.stack.counters();
     assert_eq!(mib.tcp_martian + mib.ip_in_addr_errors, 11);
     assert_eq!(lab.stack.occupancy().half_open, 0);
+}
+
+#[test]
+//= RFC 9293 3.9.2.3 MUST-57 MUST-63
+fn ipv6_addresses_that_no_connection_can_have_are_dropped_and_counted() {
+    let mut lab = Lab::new(StackConfig::default());
+    let syn = |src: &str, dst: &str, ports: (u16, u16)| {
+        let (src, dst): (Ipv6Addr, Ipv6Addr) = (src.parse().unwrap(), dst.parse().unwrap());
+        let mut b = vec![0; 60];
+        let (dscp, ecn, flow_label, next_header) = (0, Ecn::NotEct, 0, Protocol::TCP);
+        ipv6::Header { dscp, ecn, flow_label, payload_len: 20, next_header, hop_limit: 64, src, dst }
+            .emit(&mut b)
+            .unwrap();
+        b[40..].copy_from_slice(&segment(PEER, OURS, ports, Flags::SYN, 1, 0, b"")[20..]);
+        b[56..58].copy_from_slice(&[0, 0]);
+        let sum = checksum::pseudo_v6(src, dst, 6, 20).add(&b[40..]).finish();
+        b[56..58].copy_from_slice(&sum.to_be_bytes());
+        b
+    };
+    let ours = "fd00:2::2";
+    let bad = [("::", ours), ("::1", ours), ("ff02::1", ours), ("::ffff:192.0.2.1", ours), ("fd00:2::1", "ff02::1")];
+    for (src, dst) in bad {
+        assert!(lab.packet(&syn(src, dst, (1000, 80))).is_empty(), "{src} > {dst}");
+    }
+    assert!(lab.packet(&syn(ours, ours, (80, 80))).is_empty(), "LAND");
+    let (mib, _) = lab.stack.counters();
+    assert_eq!(mib.tcp_martian + mib.ip_in_addr_errors, 6);
+    let out = lab.packet(&syn("fd00:2::1", ours, (1000, 80)));
+    assert_eq!(head(&out[0]).flags, Flags::RST | Flags::ACK, "a good one is answered: nobody listens on this address");
 }
 
 #[test]

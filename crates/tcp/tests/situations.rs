@@ -97,6 +97,82 @@ fn acknowledgments_of_unsent_and_of_very_old_data_are_challenged() {
 }
 
 #[test]
+//= RFC 9293 3.10.7.4 (first: the four cases)
+fn text_before_the_window_at_its_right_edge_and_beyond() {
+    for (offset, len, want) in [
+        (-1, 1, Verdict::Acked(Rule::OldDuplicate)),
+        (-1, 2, Verdict::Accepted(Rule::InOrder)),
+        (0, 0, Verdict::Accepted(Rule::PureAck)),
+    ] {
+        let mut p = quiet();
+        let s = from_a(&p, offset, Flags::ACK, &b"xyz"[..len]);
+        p.inject(true, s);
+        assert_eq!(last(&p), want, "{offset} {len}");
+        let now = p.now;
+        assert_eq!(p.b.read(now), if len == 2 { &b"y"[..] } else { b"" }, "only what is new");
+    }
+    for (beyond, want) in [
+        (-1, Verdict::Accepted(Rule::OutOfOrder)),
+        (0, Verdict::Acked(Rule::OutsideWindow)),
+        (1, Verdict::Acked(Rule::OutsideWindow)),
+    ] {
+        let mut p = quiet();
+        let edge = wnd(&p);
+        let s = from_a(&p, edge + beyond, Flags::ACK, b"xyz");
+        p.inject(true, s);
+        assert_eq!(last(&p), want, "{beyond} from the right edge");
+        let t = p.b.conn.as_ref().and_then(|c| c.tcb()).expect("a block");
+        let kept = t.rcv.holes.as_ref().map_or(0, |h| h.end() - h.start());
+        assert_eq!(kept, u64::from(beyond == -1), "nothing beyond the edge is kept");
+    }
+}
+
+#[test]
+fn a_fin_on_the_last_sequence_number_and_on_the_first() {
+    for before in [1u32, 0] {
+        // ISS + 1 + 10 octets of text, then the FIN at 2^32 - 1 or at 0.
+        let iss = u32::MAX - 10 - before;
+        let mut p = Pair::with_iss(iss, 5000);
+        p.establish();
+        let now = p.now;
+        p.a.send(now, b"0123456789");
+        p.a.shutdown(now);
+        p.settle();
+        let fin = p.a.log.sent.iter().find(|s| s.0.flags.has(Flags::FIN)).expect("a FIN");
+        assert_eq!(fin.0.seq.0.wrapping_add(fin.1), if before == 1 { u32::MAX } else { 0 });
+        assert_eq!((p.a.state(), p.b.state()), (State::FinWait2, State::CloseWait));
+        let now = p.now;
+        assert_eq!(p.b.read(now), b"0123456789");
+    }
+}
+
+#[test]
+fn a_peer_with_a_tiny_mss_that_sacks_single_octets_costs_nothing_more() {
+    let mut p = Pair::new();
+    p.b.mss = 1;
+    p.establish();
+    let now = p.now;
+    p.pass = Box::new(|to_b, _, _| to_b);
+    p.a.send(now, &[9; 60_000]);
+    p.drain();
+    let t = p.a.conn.as_ref().and_then(|c| c.tcb()).expect("a block");
+    let (una, nxt, ts, mss) = (t.snd.una, t.rcv.nxt, t.rcv.ts_recent.val, u32::from(t.snd.mss));
+    assert_eq!(mss, u32::from(TcpConfig::default().mss_min) - 12, "without the octets of the timestamps");
+    let before = p.a.log.sent.len();
+    for i in 0..1_000u32 {
+        let mut s = bare(nxt.0, una.0, Flags::ACK);
+        s.opts.timestamps = Some(Timestamps { val: ts, ecr: 0 });
+        for k in 0..3 {
+            let left = una + 1 + (i * 6 + k * 2);
+            s.opts.sack.push(left, left + 1);
+        }
+        p.inject(false, s);
+    }
+    let answers = p.a.log.sent.len() - before;
+    assert!(answers <= 20, "{answers} segments for a thousand acknowledgments that acknowledge nothing");
+}
+
+#[test]
 fn a_segment_without_ack_is_dropped() {
     for flags in [Flags::NONE, Flags::PSH, Flags::FIN, Flags::URG] {
         let mut p = quiet();

@@ -18,6 +18,8 @@ pub struct Inserted {
     pub differing: u32,
     /// Octets dropped for want of room.
     pub dropped: u32,
+    /// Look-ups in the trees, each O(log n): the work that the segment made.
+    pub lookups: u32,
 }
 
 /// The pieces beyond the first hole.
@@ -73,6 +75,7 @@ impl Reassembly {
         let mut out = Inserted::default();
         let mut at = start;
         while at < end {
+            out.lookups += 1;
             if let Some((from, there)) = self.pieces.range(..=at).next_back() {
                 let there_end = from + there.len() as u64;
                 if there_end > at {
@@ -91,9 +94,10 @@ impl Reassembly {
                 out.dropped += (to - at) as u32;
                 break;
             }
-            self.join(at, to);
+            out.lookups += 2 + self.join(at, to);
             at = to;
         }
+        out.lookups += 1;
         out.run = self.run_at(start).unwrap_or((start, start));
         out
     }
@@ -140,8 +144,9 @@ impl Reassembly {
         true
     }
 
-    /// Records that `from..to` is there now.
-    fn join(&mut self, mut from: u64, mut to: u64) {
+    /// Records that `from..to` is there now; returns how many look-ups that took.
+    fn join(&mut self, mut from: u64, mut to: u64) -> u32 {
+        let mut lookups = 2;
         if let Some((&s, &e)) = self.runs.range(..=from).next_back()
             && e >= from
         {
@@ -154,8 +159,10 @@ impl Reassembly {
             }
             to = to.max(e);
             self.runs.remove(&s);
+            lookups += 2;
         }
         self.runs.insert(from, to);
+        lookups
     }
 
     /// Takes the piece that begins at or before `nxt` and reaches beyond it, without what lies before `nxt`.
@@ -249,6 +256,23 @@ mod tests {
         assert_eq!(dropped, 10_000 - 512);
         assert!(r.pinned() <= 1 << 20);
         r.check_invariants();
+    }
+
+    #[test]
+    fn the_work_of_a_segment_does_not_grow_with_what_is_kept() {
+        let mut pool = Pool::default();
+        let mut r = Reassembly::default();
+        let x = Chunk::copy_of(b"x");
+        let mut most = 0;
+        // Holes from behind, which is the worst order for a list; then each octet once more; then the holes are filled.
+        let (holes, again) = ((0..20_000).rev().map(|i| i * 2), (0..20_000).map(|i| i * 2));
+        for at in holes.chain(again).chain((0..20_000).map(|i| i * 2 + 1)) {
+            most = most.max(r.insert(at, &x, NO_LIMIT.0, NO_LIMIT.1, &mut pool).lookups);
+        }
+        assert!(most <= 10, "{most} look-ups for one octet");
+        assert_eq!(r.run_at(0), Some((0, 40_000)));
+        let over = r.insert(0, &Chunk::copy_of(&[b'x'; 1460]), NO_LIMIT.0, NO_LIMIT.1, &mut pool);
+        assert!(over.lookups <= 1460 + 1, "{over:?}");
     }
 
     proptest! {
