@@ -91,3 +91,45 @@ fn every_path_that_architecture_md_names_exists() {
     }
     assert!(n > 20, "only {n} paths are named");
 }
+
+/// All Rust sources of the workspace.
+fn sources(dir: &Path, all: &mut Vec<PathBuf>) {
+    for e in fs::read_dir(dir).unwrap() {
+        let path = e.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() && name != "target" && name != "corpus" && !name.starts_with('.') {
+            sources(&path, all);
+        } else if name.ends_with(".rs") {
+            all.push(path);
+        }
+    }
+}
+
+#[test]
+fn every_test_that_hostile_input_md_names_exists() {
+    let mut files = Vec::new();
+    sources(&root(), &mut files);
+    let mut tests = std::collections::BTreeSet::new();
+    for f in files {
+        let text = fs::read_to_string(f).unwrap();
+        for part in text.split("#[test]").skip(1) {
+            let name = part.split_once("fn ").and_then(|(_, rest)| rest.split('(').next());
+            tests.extend(name.map(str::to_string));
+        }
+        for block in text.split("proptest! {").skip(1) {
+            let names = block.split("fn ").skip(1).filter_map(|rest| rest.split('(').next());
+            tests.extend(names.map(str::to_string));
+        }
+    }
+    let doc = fs::read_to_string(root().join("docs/hostile-input.md")).unwrap();
+    let mut n = 0;
+    for line in doc.lines().filter(|l| l.starts_with("| ") && !l.starts_with("| What ")) {
+        let named: Vec<&str> = line.split('`').skip(1).step_by(2).collect();
+        assert!(!named.is_empty(), "no test: {line}");
+        for name in named {
+            n += 1;
+            assert!(tests.contains(name), "docs/hostile-input.md names {name}, which is no test");
+        }
+    }
+    assert!(n > 40, "only {n} tests are named");
+}

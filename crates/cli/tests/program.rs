@@ -52,6 +52,23 @@ fn the_scenes_play_between_two_hosts_in_memory() {
     }
 }
 
+/// A user namespace in which no other may be made: what a hardened machine looks like to the program.
+#[test]
+fn where_namespaces_are_forbidden_it_says_so_and_plays_in_memory() {
+    let forbid = "echo 0 > /proc/sys/user/max_user_namespaces && echo 0 > /proc/sys/user/max_net_namespaces";
+    let play = format!("{} demo --scene telnet-quit", env!("CARGO_BIN_EXE_synfin"));
+    let unshare = |script: &str| Command::new("unshare").args(["-Ur", "sh", "-c", script]).output();
+    let o = match unshare(forbid) {
+        Ok(o) if o.status.success() => unshare(&format!("{forbid} && {play}")).unwrap(),
+        _ => synfin(&["demo", "--scene", "telnet-quit"]), // the machine itself forbids them
+    };
+    let err = String::from_utf8_lossy(&o.stderr);
+    assert!(o.status.success(), "{err}");
+    assert!(err.contains("no network namespace") && err.contains("sysctl"), "{err}");
+    assert!(err.contains("the scenes are played between two hosts of synfin, in memory"), "{err}");
+    assert!(stdout(&o).contains("close 3/3"));
+}
+
 #[test]
 fn json_has_one_object_per_segment() {
     let o = synfin(&["demo", "--backend", "memory", "--scene", "no-answer", "--json"]);
