@@ -199,10 +199,7 @@ impl Network {
 
 /// A frame as it crosses the link: one piece, its checksum complete.
 fn materialize(f: &TxFrame<'_>) -> (Vec<u8>, u16) {
-    let mut b = f.header.to_vec();
-    for s in f.payload.clone() {
-        b.extend_from_slice(s);
-    }
+    let mut b = f.to_vec();
     if let Checksum::Partial { start, offset } = f.checksum {
         let (start, at) = (usize::from(start), usize::from(start) + usize::from(offset));
         let sum = synfin_stack::wire::checksum::Sum::ZERO.add(&b[start..]).finish();

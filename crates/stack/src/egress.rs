@@ -9,6 +9,7 @@ use crate::link::neighbor::Resolution;
 use crate::link::{LinkId, Medium};
 use crate::stack::Stack;
 use crate::tcp::{Slot, Tuple};
+use alloc::vec::Vec;
 use core::net::IpAddr;
 use synfin_tcp::{Event, Frame, Instant, Limits, Probe, Slices, State};
 use synfin_wire::checksum::Sum;
@@ -52,6 +53,30 @@ pub struct TxFrame<'a> {
     pub gso: Option<Gso>,
     /// What to do about the checksum.
     pub checksum: Checksum,
+}
+
+impl TxFrame<'_> {
+    /// The frame in one piece, its checksum as it stands.
+    pub fn to_vec(&self) -> Vec<u8> {
+        let mut b = Vec::with_capacity(self.header.len() + self.payload.len());
+        b.extend_from_slice(self.header);
+        self.payload.clone().for_each(|p| b.extend_from_slice(p));
+        b
+    }
+
+    /// Writes the frame to the front of `out`, its checksum as it stands; returns its length.
+    ///
+    /// # Panics
+    /// If `out` is shorter than the frame.
+    pub fn copy_to(&self, out: &mut [u8]) -> usize {
+        out[..self.header.len()].copy_from_slice(self.header);
+        let mut len = self.header.len();
+        for p in self.payload.clone() {
+            out[len..len + p.len()].copy_from_slice(p);
+            len += p.len();
+        }
+        len
+    }
 }
 
 /// What became of an attempt to send.

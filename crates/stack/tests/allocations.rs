@@ -29,13 +29,7 @@ fn carry(from: &mut End, to: &mut End, now: Instant) -> u64 {
         let End { stack, link } = to;
         let mut sink = |f: &TxFrame<'_>| {
             let mut buf = stack.take_buffer(65_000);
-            let out = buf.as_mut_slice();
-            out[..f.header.len()].copy_from_slice(f.header);
-            let mut len = f.header.len();
-            for p in f.payload.clone() {
-                out[len..len + p.len()].copy_from_slice(p);
-                len += p.len();
-            }
+            let len = f.copy_to(buf.as_mut_slice());
             let gso_size = f.gso.map_or(0, |g| g.size);
             let bytes = buf.freeze(0, len);
             stack.on_frame(now, &mut (), *link, RxFrame { bytes, checksum: RxChecksum::Trusted, gso_size });

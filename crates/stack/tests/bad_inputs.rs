@@ -47,9 +47,7 @@ impl Lab {
     fn out(&mut self) -> Vec<Vec<u8>> {
         let mut all = Vec::new();
         let mut sink = |f: &TxFrame<'_>| {
-            let mut b = f.header.to_vec();
-            f.payload.clone().for_each(|p| b.extend_from_slice(p));
-            all.push(b);
+            all.push(f.to_vec());
             true
         };
         while self.stack.poll_frame(self.now, &mut (), self.link, &mut sink) {}

@@ -33,9 +33,7 @@ impl Host {
     fn out(&mut self, now: Instant) -> Vec<Vec<u8>> {
         let mut all = Vec::new();
         let mut sink = |f: &TxFrame<'_>| {
-            let mut b = f.header.to_vec();
-            f.payload.clone().for_each(|p| b.extend_from_slice(p));
-            all.push(b);
+            all.push(f.to_vec());
             true
         };
         while self.stack.poll_frame(now, &mut (), self.link, &mut sink) {}

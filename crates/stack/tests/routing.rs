@@ -10,9 +10,7 @@ use synfin_stack::{Cidr, ConnectError, LinkConfig, LinkId, Route, Stack, StackCo
 fn out(s: &mut Stack, link: LinkId) -> Vec<Vec<u8>> {
     let mut all = Vec::new();
     let mut sink = |f: &TxFrame<'_>| {
-        let mut b = f.header.to_vec();
-        f.payload.clone().for_each(|p| b.extend_from_slice(p));
-        all.push(b);
+        all.push(f.to_vec());
         true
     };
     while s.poll_frame(Instant::from_nanos(5), &mut (), link, &mut sink) {}

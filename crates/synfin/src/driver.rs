@@ -140,7 +140,7 @@ impl Shard {
             let mut full = false;
             let mut sink = |f: &TxFrame<'_>| {
                 if let Some(log) = log.as_deref_mut()
-                    && !log.packet(Sniffed { at: now, out: true, bytes: &flatten(f) })
+                    && !log.packet(Sniffed { at: now, out: true, bytes: &f.to_vec() })
                 {
                     return true;
                 }
@@ -235,15 +235,6 @@ fn now_of_the_machine() -> std::time::Instant {
     std::time::Instant::now()
 }
 
-/// The whole frame in one piece, its checksum as it stands.
-fn flatten(f: &TxFrame<'_>) -> Vec<u8> {
-    let mut b = f.header.to_vec();
-    for p in f.payload.clone() {
-        b.extend_from_slice(p);
-    }
-    b
-}
-
 fn transmit(device: &mut Device, f: &TxFrame<'_>) -> io::Result<bool> {
     let mut pieces = [IoSlice::new(&[]); 64];
     pieces[0] = IoSlice::new(f.header);
@@ -267,7 +258,7 @@ fn transmit(device: &mut Device, f: &TxFrame<'_>) -> io::Result<bool> {
         return device.send(&Transmit { pieces: &pieces[..n], offload });
     }
     // More pieces than one call gathers: the text of very small writes. It is copied together.
-    let whole = flatten(f);
+    let whole = f.to_vec();
     device.send(&Transmit { pieces: &[IoSlice::new(&whole)], offload })
 }
 
