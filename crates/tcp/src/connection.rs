@@ -158,6 +158,13 @@ impl Connection {
         }
     }
 
+    /// The next `count` segments of text are acknowledged at once (0: acknowledgments wait as the policy allows).
+    pub fn set_quick_ack(&mut self, count: u8) {
+        if let Phase::Synchronized(t) = &mut self.phase {
+            t.rcv.ack.quick = count;
+        }
+    }
+
     /// With `on`, CLOSE becomes ABORT (linger time zero).
     pub fn set_abort_on_close(&mut self, on: bool) {
         self.abort_on_close = on;

@@ -360,6 +360,18 @@ impl Stack {
         self.tcp.conns.get((id.0, id.1)).and_then(|e| self.configs.get(usize::from(e.cfg)))
     }
 
+    /// The next `count` segments of text are acknowledged at once; with 0, acknowledgments wait from now on as the
+    /// policy of RFC 9293 3.8.6.3 allows.
+    pub fn tcp_quick_ack<P: Probe>(&mut self, now: Instant, probe: &mut P, id: ConnId, count: u8) {
+        self.with(now, probe, id, |c, _| c.set_quick_ack(count));
+    }
+
+    /// Free room in the send buffer, in octets.
+    pub fn tcp_send_room(&self, id: ConnId) -> usize {
+        let Some(e) = self.tcp.conns.get((id.0, id.1)) else { return 0 };
+        self.configs.get(usize::from(e.cfg)).map_or(0, |cfg| e.conn.send_room(cfg))
+    }
+
     /// What has happened to the connection since the last call.
     pub fn tcp_events(&mut self, id: ConnId) -> Events {
         match self.tcp.conns.get_mut((id.0, id.1)) {

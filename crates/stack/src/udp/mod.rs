@@ -132,6 +132,11 @@ impl Stack {
         self.udp.sockets.get((id.0, id.1)).map(|s| s.local)
     }
 
+    /// Whether a datagram, or an error, waits for its user.
+    pub fn udp_is_readable(&self, id: UdpId) -> bool {
+        self.udp.sockets.get((id.0, id.1)).is_some_and(|s| s.refused || !s.queue.is_empty())
+    }
+
     /// Datagrams that did not fit.
     pub fn udp_drops(&self, id: UdpId) -> u64 {
         self.udp.sockets.get((id.0, id.1)).map_or(0, |s| s.drops)

@@ -1,6 +1,7 @@
 //! SEND (RFC 9293 3.10.2).
 
 use crate::buf::Chunk;
+use crate::config::TcpConfig;
 use crate::connection::{Connection, Phase};
 use crate::cx::Cx;
 use crate::event::CloseReason;
@@ -56,10 +57,10 @@ impl Connection {
     }
 
     /// The free room of the send buffer; none outside of the states in which text is taken.
-    pub fn send_room<P: Probe>(&self, cx: &Cx<'_, P>) -> usize {
+    pub fn send_room(&self, cfg: &TcpConfig) -> usize {
         match &self.phase {
             Phase::Synchronized(t) if matches!(t.state, State::Established | State::CloseWait) => {
-                t.send_room(cx.cfg) as usize
+                t.send_room(cfg) as usize
             }
             _ => 0,
         }

@@ -1,0 +1,182 @@
+//! A host of synfin in virtual time: its packets, its clock, and what its engine says of itself.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::time::Duration;
+use synfin_stack::engine::probe::Watch;
+use synfin_stack::engine::{Chunk, Event, Instant, Observer, Rng, TcpConfig};
+use synfin_stack::{Cidr, LinkConfig, LinkId, Route, RxChecksum, RxFrame, Stack, StackConfig, TxFrame};
+
+/// How many of the engine's latest words are kept.
+const WORDS: usize = 64;
+
+/// A packet that left.
+#[derive(Debug, Clone)]
+pub struct Sent {
+    /// When.
+    pub at: Instant,
+    /// From the IP header on.
+    pub bytes: Vec<u8>,
+}
+
+/// A packet that crossed the link, in either direction: for the diagram and the capture file.
+#[derive(Debug, Clone)]
+pub struct Crossed {
+    /// When.
+    pub at: Instant,
+    /// Whether it arrived.
+    pub inbound: bool,
+    /// From the IP header on.
+    pub bytes: Vec<u8>,
+}
+
+/// Writes down what the engine does, the latest of it.
+#[derive(Debug, Default)]
+struct Journal(VecDeque<String>);
+
+impl Observer for Journal {
+    fn event(&mut self, now: Instant, _: u64, e: &Event) {
+        let what = match *e {
+            Event::Arrived { verdict, .. } => format!("arrived: {verdict}"),
+            Event::Sent { why, .. } => format!("sent: {why}"),
+            Event::Moved { from, trigger, to } => format!("{from} -> {to}: {trigger}"),
+        };
+        if self.0.len() == WORDS {
+            self.0.pop_front();
+        }
+        self.0.push_back(format!("{} {what}", stamp(now)));
+    }
+}
+
+/// Seconds and microseconds since the host's clock began.
+fn stamp(at: Instant) -> String {
+    let us = at.as_nanos().saturating_sub(START.as_nanos()) / 1_000;
+    format!("{}.{:06}", us / 1_000_000, us % 1_000_000)
+}
+
+/// When the clock begins: zero is for nothing to have happened yet.
+pub const START: Instant = Instant::from_nanos(1_000_000_000);
+
+/// A host, its link, and its clock.
+#[derive(Debug)]
+pub struct Host {
+    pub(crate) stack: Stack,
+    /// The settings of sockets that are made from now on.
+    pub tcp: TcpConfig,
+    link: LinkId,
+    now: Instant,
+    out: VecDeque<Sent>,
+    journal: Journal,
+    /// Everything that crossed the link, in order.
+    pub crossed: Vec<Crossed>,
+}
+
+impl Host {
+    /// A host with `addresses` on a link of `mtu` octets, which leads everywhere.
+    pub fn new(addresses: &[Cidr], mtu: u32, tcp: TcpConfig) -> Host {
+        let mut stack = Stack::new(StackConfig::default(), tcp.clone(), Rng::from_number(1));
+        let link = stack.add_link(START, LinkConfig::ip(mtu));
+        for a in addresses {
+            stack.add_address(START, link, *a);
+            let addr: IpAddr = if a.addr.is_ipv4() { [0, 0, 0, 0].into() } else { [0u16; 8].into() };
+            stack.add_route(Route { network: Cidr { addr, prefix: 0 }, link, gateway: None });
+        }
+        let mut h = Host {
+            stack,
+            tcp,
+            link,
+            now: START,
+            out: VecDeque::new(),
+            journal: Journal::default(),
+            crossed: Vec::new(),
+        };
+        h.drain();
+        h.out.clear();
+        h.crossed.clear();
+        h
+    }
+
+    /// The time.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// Runs `f` on the stack, watched, and collects what leaves.
+    pub(crate) fn with<R>(&mut self, f: impl FnOnce(&mut Stack, Instant, &mut Watch<'_>) -> R) -> R {
+        let r = f(&mut self.stack, self.now, &mut Watch::new(&mut self.journal));
+        self.drain();
+        r
+    }
+
+    fn drain(&mut self) {
+        let (now, link) = (self.now, self.link);
+        let mut watch = Watch::new(&mut self.journal);
+        loop {
+            let (out, crossed) = (&mut self.out, &mut self.crossed);
+            let mut sink = |f: &TxFrame<'_>| {
+                let bytes = f.to_vec();
+                crossed.push(Crossed { at: now, inbound: false, bytes: bytes.clone() });
+                out.push_back(Sent { at: now, bytes });
+                true
+            };
+            if !self.stack.poll_frame(now, &mut watch, link, &mut sink) {
+                return;
+            }
+        }
+    }
+
+    /// A packet arrives.
+    pub fn deliver(&mut self, packet: &[u8]) {
+        self.crossed.push(Crossed { at: self.now, inbound: true, bytes: packet.to_vec() });
+        let frame = RxFrame { bytes: Chunk::copy_of(packet), checksum: RxChecksum::Unverified, gso_size: 0 };
+        let link = self.link;
+        self.with(|s, now, w| s.on_frame(now, w, link, frame));
+    }
+
+    /// The next packet that left and was not taken.
+    pub fn take_sent(&mut self) -> Option<Sent> {
+        self.out.pop_front()
+    }
+
+    /// What left and was not taken.
+    pub fn sent(&self) -> impl Iterator<Item = &Sent> {
+        self.out.iter()
+    }
+
+    /// Puts back what [`Host::take_sent`] gave.
+    pub fn put_back(&mut self, s: Sent) {
+        self.out.push_front(s);
+    }
+
+    /// When the next timer is due.
+    pub fn next_deadline(&self) -> Instant {
+        self.stack.next_deadline(self.now)
+    }
+
+    /// The clock moves to `to`, or to the first timer before it, which then runs. True if it is `to` now.
+    pub fn step(&mut self, to: Instant) -> bool {
+        let next = self.next_deadline();
+        if next > to {
+            self.now = self.now.max(to);
+            return true;
+        }
+        self.now = self.now.max(next);
+        self.with(|s, now, w| s.on_deadline(now, w));
+        false
+    }
+
+    /// The clock moves to `to`; everything due before runs in order.
+    pub fn advance(&mut self, to: Instant) {
+        while !self.step(to) {}
+    }
+
+    /// The clock moves by `d`.
+    pub fn sleep(&mut self, d: Duration) {
+        self.advance(self.now + d);
+    }
+
+    /// The latest that the engine did, each in a line that begins with the time.
+    pub fn journal(&self) -> impl Iterator<Item = &str> {
+        self.journal.0.iter().map(String::as_str)
+    }
+}

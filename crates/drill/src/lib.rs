@@ -1,0 +1,9 @@
+//! Packetdrill scripts against synfin in virtual time, and synfin as a library that packetdrill itself can drive.
+//!
+//! [`script`] reads the language, [`host`] is a host of ours with a clock that only moves when it is told to,
+//! [`sockets`] gives it the system calls of sockets, and [`run`] plays a script on them and compares.
+#![deny(unsafe_code)]
+
+pub mod host;
+pub mod script;
+pub mod sockets;

@@ -1,0 +1,139 @@
+//! The packetdrill script language: what a script says, and how it is read.
+
+mod expression;
+mod lexer;
+mod packet;
+mod parser;
+
+pub use expression::{Expr, Field};
+pub use lexer::Cursor;
+pub use packet::{Ecn, Icmp, IcmpQuote, Opt, Options, Packet, TcpSpec, Transport};
+
+use std::fmt;
+use std::sync::Arc;
+
+/// A place in a script: line and column, both from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Place {
+    /// Line.
+    pub line: u32,
+    /// Column, in characters.
+    pub column: u32,
+}
+
+/// A script that cannot be read: the place, and what was expected there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SyntaxError {
+    /// The file as it was named.
+    pub file: Arc<str>,
+    /// Where.
+    pub at: Place,
+    /// What is wrong, and what was expected.
+    pub message: String,
+    /// The text of the line.
+    pub line: String,
+}
+
+impl fmt::Display for SyntaxError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}:{}: {}", self.file, self.at.line, self.message)?;
+        writeln!(f, "    {}", self.line.replace('\t', " "))?;
+        write!(f, "    {:>1$}", '^', self.at.column as usize)
+    }
+}
+
+impl std::error::Error for SyntaxError {}
+
+/// When an event is due. Microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Time {
+    /// Since the first event.
+    Absolute(i64),
+    /// Since the event before.
+    Relative(i64),
+    /// Whenever (packets that leave only).
+    Any,
+    /// Between two times since the first event.
+    AbsoluteRange(i64, i64),
+    /// Between two times since the event before.
+    RelativeRange(i64, i64),
+}
+
+/// A system call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    /// Its name.
+    pub name: String,
+    /// Its arguments.
+    pub args: Vec<Expr>,
+    /// What it returns; `None` for `?`.
+    pub result: Option<Expr>,
+    /// The name of the error, if it fails.
+    pub errno: Option<String>,
+    /// When it returns, if it blocks: microseconds from the origin of its time.
+    pub end: Option<i64>,
+}
+
+/// What happens.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// A packet arrives, or is expected to leave.
+    Packet(Box<Packet>),
+    /// The program calls.
+    Call(Call),
+    /// Assertions on `tcp_info`, in Python's syntax.
+    Code(String),
+    /// A shell command.
+    Command(String),
+}
+
+/// An event of a script.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// Where it stands.
+    pub at: Place,
+    /// When.
+    pub time: Time,
+    /// What.
+    pub action: Action,
+}
+
+/// An option line, as `--mtu=1500`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OptionLine {
+    /// Where it stands.
+    pub at: Place,
+    /// Without the dashes.
+    pub name: String,
+    /// What follows the `=`.
+    pub value: Option<String>,
+}
+
+/// A script.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Script {
+    /// The file as it was named.
+    pub file: Arc<str>,
+    /// The text, by lines.
+    pub lines: Vec<String>,
+    /// Its options.
+    pub options: Vec<OptionLine>,
+    /// The command before the first event.
+    pub init: Option<(Place, String)>,
+    /// The events.
+    pub events: Vec<Event>,
+    /// The command after the last.
+    pub cleanup: Option<(Place, String)>,
+}
+
+impl Script {
+    /// Reads a script. `defines` replace bare words (`-D NAME=VALUE`).
+    pub fn parse(file: &str, text: &str, defines: &[(String, String)]) -> Result<Script, SyntaxError> {
+        parser::parse(file, text, defines)
+    }
+
+    /// The text of a line.
+    pub fn line(&self, at: Place) -> &str {
+        self.lines.get(at.line as usize - 1).map_or("", |l| l.trim())
+    }
+}

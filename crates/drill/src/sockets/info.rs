@@ -1,0 +1,146 @@
+//! `TCP_INFO`: what a connection tells of itself, as Linux lays it out (include/uapi/linux/tcp.h is the interface).
+
+use synfin_stack::engine::{State, Status, TcpConfig};
+
+/// Linux's number of a state.
+fn state_number(s: State) -> u8 {
+    match s {
+        State::Established => 1,
+        State::SynSent => 2,
+        State::SynReceived => 3,
+        State::FinWait1 => 4,
+        State::FinWait2 => 5,
+        State::TimeWait => 6,
+        State::Closed => 7,
+        State::CloseWait => 8,
+        State::LastAck => 9,
+        State::Listen => 10,
+        State::Closing => 11,
+    }
+}
+
+fn segments(octets: u32, mss: u16) -> u32 {
+    octets.div_ceil(u32::from(mss).max(1))
+}
+
+/// The fields by the names of the interface. Those that nothing here knows are zero.
+pub fn info_fields(s: &Status, cfg: &TcpConfig) -> Vec<(&'static str, u64)> {
+    let options = u64::from(s.options.0) | u64::from(s.options.1) << 1 | u64::from(s.wscale != (0, 0)) << 2;
+    let cwnd = if s.mss == 0 { u32::from(cfg.initial_window) } else { s.cwnd / u32::from(s.mss).max(1) };
+    let ssthresh = if s.ssthresh >= 1 << 30 { 0x7fff_ffff } else { s.ssthresh / u32::from(s.mss).max(1) };
+    vec![
+        ("tcpi_state", u64::from(state_number(s.state))),
+        ("tcpi_ca_state", 0),
+        ("tcpi_retransmits", u64::from(s.retries)),
+        ("tcpi_probes", 0),
+        ("tcpi_backoff", u64::from(s.backoff)),
+        ("tcpi_options", options),
+        ("tcpi_snd_wscale", u64::from(s.wscale.0)),
+        ("tcpi_rcv_wscale", u64::from(s.wscale.1)),
+        ("tcpi_rto", u64::from(s.rto_us)),
+        ("tcpi_ato", cfg.delayed_ack.as_micros() as u64),
+        ("tcpi_snd_mss", u64::from(s.mss)),
+        ("tcpi_rcv_mss", u64::from(s.rcvmss.min(536))),
+        ("tcpi_unacked", u64::from(segments(s.unacked, s.mss))),
+        ("tcpi_sacked", 0),
+        ("tcpi_lost", 0),
+        ("tcpi_retrans", 0),
+        ("tcpi_fackets", 0),
+        ("tcpi_pmtu", 0),
+        ("tcpi_rcv_ssthresh", u64::from(s.rcv_wnd)),
+        ("tcpi_rtt", u64::from(s.rtt_us)),
+        ("tcpi_rttvar", u64::from(s.rttvar_us)),
+        ("tcpi_snd_ssthresh", u64::from(ssthresh)),
+        ("tcpi_snd_cwnd", u64::from(cwnd)),
+        ("tcpi_advmss", u64::from(s.rcvmss)),
+        ("tcpi_reordering", 3),
+        ("tcpi_rcv_rtt", 0),
+        ("tcpi_rcv_space", u64::from(cfg.rcv_buf_initial)),
+        ("tcpi_total_retrans", s.counters.retrans),
+        ("tcpi_bytes_acked", s.counters.bytes_acked),
+        ("tcpi_bytes_received", s.counters.bytes_received),
+        ("tcpi_segs_out", s.counters.segs_out),
+        ("tcpi_segs_in", s.counters.segs_in),
+        ("tcpi_notsent_bytes", u64::from(s.notsent)),
+        ("tcpi_min_rtt", u64::from(s.minrtt_us)),
+        ("tcpi_bytes_sent", s.counters.bytes_sent),
+        ("tcpi_bytes_retrans", s.counters.bytes_retrans),
+        ("tcpi_snd_wnd", u64::from(s.snd_wnd)),
+        ("tcpi_rcv_wnd", u64::from(s.rcv_wnd)),
+    ]
+}
+
+/// Where each field lies: offset, and octets. `tcpi_snd_wscale` and `tcpi_rcv_wscale` share the octet at 6.
+const LAYOUT: &[(&str, usize, usize)] = &[
+    ("tcpi_state", 0, 1),
+    ("tcpi_ca_state", 1, 1),
+    ("tcpi_retransmits", 2, 1),
+    ("tcpi_probes", 3, 1),
+    ("tcpi_backoff", 4, 1),
+    ("tcpi_options", 5, 1),
+    ("tcpi_rto", 8, 4),
+    ("tcpi_ato", 12, 4),
+    ("tcpi_snd_mss", 16, 4),
+    ("tcpi_rcv_mss", 20, 4),
+    ("tcpi_unacked", 24, 4),
+    ("tcpi_sacked", 28, 4),
+    ("tcpi_lost", 32, 4),
+    ("tcpi_retrans", 36, 4),
+    ("tcpi_fackets", 40, 4),
+    ("tcpi_pmtu", 60, 4),
+    ("tcpi_rcv_ssthresh", 64, 4),
+    ("tcpi_rtt", 68, 4),
+    ("tcpi_rttvar", 72, 4),
+    ("tcpi_snd_ssthresh", 76, 4),
+    ("tcpi_snd_cwnd", 80, 4),
+    ("tcpi_advmss", 84, 4),
+    ("tcpi_reordering", 88, 4),
+    ("tcpi_rcv_rtt", 92, 4),
+    ("tcpi_rcv_space", 96, 4),
+    ("tcpi_total_retrans", 100, 4),
+    ("tcpi_bytes_acked", 120, 8),
+    ("tcpi_bytes_received", 128, 8),
+    ("tcpi_segs_out", 136, 4),
+    ("tcpi_segs_in", 140, 4),
+    ("tcpi_notsent_bytes", 144, 4),
+    ("tcpi_min_rtt", 148, 4),
+    ("tcpi_bytes_sent", 200, 8),
+    ("tcpi_bytes_retrans", 208, 8),
+    ("tcpi_snd_wnd", 228, 4),
+    ("tcpi_rcv_wnd", 232, 4),
+];
+
+/// `struct tcp_info`, up to its last field that is filled in.
+pub fn info_bytes(s: &Status, cfg: &TcpConfig) -> Vec<u8> {
+    let mut b = vec![0; 280];
+    let fields = info_fields(s, cfg);
+    for (name, at, len) in LAYOUT {
+        let value = fields.iter().find(|(n, _)| n == name).map_or(0, |(_, v)| *v);
+        b[*at..at + len].copy_from_slice(&value.to_ne_bytes()[..*len]);
+    }
+    b[6] = s.wscale.0 | s.wscale.1 << 4;
+    b
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_layout_is_the_kernels() {
+        // What libc declares ends with tcpi_total_retrans; its offsets are the compiler's.
+        for (name, at) in [
+            ("tcpi_rto", std::mem::offset_of!(libc::tcp_info, tcpi_rto)),
+            ("tcpi_unacked", std::mem::offset_of!(libc::tcp_info, tcpi_unacked)),
+            ("tcpi_pmtu", std::mem::offset_of!(libc::tcp_info, tcpi_pmtu)),
+            ("tcpi_snd_cwnd", std::mem::offset_of!(libc::tcp_info, tcpi_snd_cwnd)),
+            ("tcpi_total_retrans", std::mem::offset_of!(libc::tcp_info, tcpi_total_retrans)),
+        ] {
+            assert_eq!(LAYOUT.iter().find(|l| l.0 == name).map(|l| l.1), Some(at), "{name}");
+        }
+        let fields = info_fields(&Status::default(), &TcpConfig::default());
+        for (name, at, len) in LAYOUT {
+            assert!(fields.iter().any(|f| f.0 == *name) && at + len <= 280, "{name}");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Reading and writing.
+
+use super::{File, Phase, Result, Sockets, errno_of, udp_errno, unsupported};
+use crate::host::Host;
+use std::net::SocketAddr;
+use synfin_stack::engine::State;
+use synfin_stack::engine::call::{ReceiveError, SendError};
+
+/// What a read gave.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Received {
+    /// The octets.
+    pub data: Vec<u8>,
+    /// Who sent them, if each message has a sender.
+    pub from: Option<SocketAddr>,
+    /// `MSG_TRUNC`, if the datagram was longer.
+    pub flags: i32,
+}
+
+const RECEIVE_FLAGS: i32 =
+    libc::MSG_PEEK | libc::MSG_DONTWAIT | libc::MSG_TRUNC | libc::MSG_WAITALL | libc::MSG_NOSIGNAL;
+const SEND_FLAGS: i32 =
+    libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL | libc::MSG_EOR | libc::MSG_OOB | libc::MSG_ZEROCOPY | libc::MSG_DONTROUTE;
+
+impl Sockets {
+    /// `recv` and its kin: at most `len` octets.
+    pub fn receive(&mut self, h: &mut Host, fd: i32, len: usize, flags: i32) -> Result<Received> {
+        if flags & !RECEIVE_FLAGS != 0 {
+            return unsupported(format!("receive flags {:#x}", flags & !RECEIVE_FLAGS));
+        }
+        if let Some(File::Udp(_)) = self.files.get(&fd) {
+            return self.receive_datagram(h, fd, len, flags);
+        }
+        let t = self.tcp(fd)?;
+        let id = match t.phase {
+            Phase::Open(id) => id,
+            Phase::Gone => return Ok(Received::default()),
+            Phase::Idle | Phase::Listening(_) => return Err(libc::ENOTCONN.into()),
+        };
+        let mut data = vec![0; len.min(1 << 24)];
+        let got = if flags & libc::MSG_PEEK != 0 {
+            h.stack.tcp_peek(id, &mut data)
+        } else {
+            h.with(|s, now, w| s.tcp_receive(now, w, id, &mut data))
+        };
+        match got {
+            Ok(n) => {
+                data.truncate(n);
+                if n == 0
+                    && let Some(errno) = t.take_error(h)
+                {
+                    return Err(errno.into());
+                }
+                Ok(Received { data, ..Received::default() })
+            }
+            Err(ReceiveError::WouldBlock) if t.read_shut => Ok(Received::default()),
+            Err(ReceiveError::WouldBlock) => Err(libc::EAGAIN.into()),
+            Err(ReceiveError::Closed(reason)) => {
+                let told = std::mem::replace(&mut t.error_told, true);
+                match errno_of(reason) {
+                    Some(errno) if !told => Err(errno.into()),
+                    _ => Ok(Received::default()),
+                }
+            }
+        }
+    }
+
+    fn receive_datagram(&mut self, h: &mut Host, fd: i32, len: usize, flags: i32) -> Result<Received> {
+        if flags & libc::MSG_PEEK != 0 {
+            return unsupported("MSG_PEEK of a datagram");
+        }
+        let id = self.udp(h, fd)?;
+        let mut d = h.stack.udp_receive(id).map_err(udp_errno)?;
+        let truncated = d.data.len() > len;
+        d.data.truncate(len);
+        let flags = if truncated { libc::MSG_TRUNC } else { 0 };
+        Ok(Received { data: d.data, from: Some(d.from), flags })
+    }
+
+    /// `send` and its kin: how many octets were taken.
+    pub fn send(&mut self, h: &mut Host, fd: i32, data: &[u8], flags: i32, to: Option<SocketAddr>) -> Result<usize> {
+        if flags & !SEND_FLAGS != 0 {
+            return unsupported(format!("send flags {:#x}", flags & !SEND_FLAGS));
+        }
+        if let Some(File::Udp(_)) = self.files.get(&fd) {
+            let id = self.udp(h, fd)?;
+            return h
+                .with(|s, now, _| s.udp_send(now, id, to, data))
+                .map(|()| data.len())
+                .map_err(|e| udp_errno(e).into());
+        }
+        let t = self.tcp(fd)?;
+        let Phase::Open(id) = t.phase else { return Err(libc::EPIPE.into()) };
+        if let Some(errno) = t.take_error(h) {
+            return Err(errno.into());
+        }
+        if t.write_shut {
+            return Err(libc::EPIPE.into());
+        }
+        if data.is_empty() {
+            return Ok(0);
+        }
+        let urgent = flags & libc::MSG_OOB != 0;
+        let taken = h.with(|s, now, w| match urgent {
+            true => s.tcp_send_urgent(now, w, id, data),
+            false => s.tcp_send(now, w, id, data),
+        });
+        match taken {
+            Ok(n) => Ok(n),
+            Err(SendError::WouldBlock) => Err(libc::EAGAIN.into()),
+            Err(SendError::Closing | SendError::Closed(_)) => Err(libc::EPIPE.into()),
+        }
+    }
+
+    /// Whether a connection is still being opened: a blocking write waits for it.
+    pub fn is_opening(&self, h: &Host, fd: i32) -> bool {
+        self.status(h, fd).is_some_and(|s| matches!(s.state, State::SynSent | State::SynReceived))
+    }
+}
