@@ -3,6 +3,7 @@
 #![allow(unreachable_pub)] // a program has no outside
 
 mod demo;
+mod drill;
 mod settings;
 mod sim;
 mod states;
@@ -22,6 +23,8 @@ struct Cli {
 enum Command {
     /// Play the experiments of TCP on this machine: the Linux kernel at one end, synfin at the other
     Demo(demo::Args),
+    /// Play packetdrill scripts against the engine, in virtual time
+    Drill(drill::Args),
     /// Print the transition table of the connection states
     States(states::Args),
     /// Run simulations by seed, in virtual time
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
         Command::Demo(a) => demo::run(&a),
+        Command::Drill(a) => drill::run(&a),
         Command::States(a) => states::run(&a),
         Command::Sim(a) => sim::run(&a),
         Command::Settings => settings::run(),

@@ -21,8 +21,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("capture", &["wire"]),
     ("synfin", &["stack", "device", "capture"]),
     ("sim", &["stack", "capture"]),
+    ("drill", &["stack", "capture"]),
     ("trace", &["wire", "tcp", "capture", "device"]),
-    ("cli", &["wire", "tcp", "stack", "device", "capture", "synfin", "sim", "trace"]),
+    ("cli", &["wire", "tcp", "stack", "device", "capture", "synfin", "sim", "trace", "drill"]),
 ];
 
 fn dependencies(manifest: &str) -> Vec<String> {

@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Duration;
 use synfin_stack::engine::probe::Watch;
-use synfin_stack::engine::{Chunk, Event, Instant, Observer, Rng, TcpConfig};
-use synfin_stack::{Cidr, LinkConfig, LinkId, Route, RxChecksum, RxFrame, Stack, StackConfig, TxFrame};
+use synfin_stack::engine::{Chunk, Event, Instant, Observer, Rng, State, TcpConfig};
+use synfin_stack::wire::frame::TcpPacket;
+use synfin_stack::{Cidr, LinkConfig, LinkId, Route, RxChecksum, RxFrame, Stack, StackConfig, Tuple, TxFrame};
 
 /// How many of the engine's latest words are kept.
 const WORDS: usize = 64;
@@ -28,6 +29,8 @@ pub struct Crossed {
     pub inbound: bool,
     /// From the IP header on.
     pub bytes: Vec<u8>,
+    /// The state of our end after it; CLOSED if it belongs to no connection.
+    pub state: State,
 }
 
 /// Writes down what the engine does, the latest of it.
@@ -69,6 +72,15 @@ pub struct Host {
     journal: Journal,
     /// Everything that crossed the link, in order.
     pub crossed: Vec<Crossed>,
+    /// Of how many of them the state is known.
+    out_before: usize,
+}
+
+/// The state of the connection that a packet belongs to.
+fn state_of(stack: &Stack, c: &Crossed) -> State {
+    let Ok(Some(p)) = TcpPacket::parse(&c.bytes) else { return State::Closed };
+    let (local, remote) = if c.inbound { (p.dst(), p.src()) } else { (p.src(), p.dst()) };
+    stack.tcp_state_of(Tuple { local, remote })
 }
 
 impl Host {
@@ -89,10 +101,12 @@ impl Host {
             out: VecDeque::new(),
             journal: Journal::default(),
             crossed: Vec::new(),
+            out_before: 0,
         };
         h.drain();
         h.out.clear();
         h.crossed.clear();
+        h.out_before = 0;
         h
     }
 
@@ -115,11 +129,17 @@ impl Host {
             let (out, crossed) = (&mut self.out, &mut self.crossed);
             let mut sink = |f: &TxFrame<'_>| {
                 let bytes = f.to_vec();
-                crossed.push(Crossed { at: now, inbound: false, bytes: bytes.clone() });
+                crossed.push(Crossed { at: now, inbound: false, bytes: bytes.clone(), state: State::Closed });
                 out.push_back(Sent { at: now, bytes });
                 true
             };
-            if !self.stack.poll_frame(now, &mut watch, link, &mut sink) {
+            let more = self.stack.poll_frame(now, &mut watch, link, &mut sink);
+            let new = self.crossed.len() - self.out_before;
+            for c in self.crossed.iter_mut().rev().take(new) {
+                c.state = state_of(&self.stack, c);
+            }
+            self.out_before = self.crossed.len();
+            if !more {
                 return;
             }
         }
@@ -127,10 +147,14 @@ impl Host {
 
     /// A packet arrives.
     pub fn deliver(&mut self, packet: &[u8]) {
-        self.crossed.push(Crossed { at: self.now, inbound: true, bytes: packet.to_vec() });
+        let mut c = Crossed { at: self.now, inbound: true, bytes: packet.to_vec(), state: State::Closed };
         let frame = RxFrame { bytes: Chunk::copy_of(packet), checksum: RxChecksum::Unverified, gso_size: 0 };
-        let link = self.link;
-        self.with(|s, now, w| s.on_frame(now, w, link, frame));
+        let (link, now) = (self.link, self.now);
+        self.stack.on_frame(now, &mut Watch::new(&mut self.journal), link, frame);
+        c.state = state_of(&self.stack, &c);
+        self.crossed.push(c);
+        self.out_before = self.crossed.len();
+        self.drain();
     }
 
     /// The next packet that left and was not taken.

@@ -5,5 +5,6 @@
 #![deny(unsafe_code)]
 
 pub mod host;
+pub mod run;
 pub mod script;
 pub mod sockets;

@@ -27,6 +27,8 @@ pub(super) enum Value {
 #[derive(Debug, Clone)]
 pub(super) struct Waiting {
     pub event: usize,
+    /// From when its times count.
+    pub origin: Instant,
     /// When it gives up waiting of itself.
     pub until: Instant,
     /// Octets taken so far.
@@ -380,7 +382,11 @@ pub(super) fn judge(call: &Call, got: Result<Value, i32>) -> Result<(), String> 
                 }
                 _ => format!("{b:02x?}"),
             };
-            if came == wanted { Ok(()) } else { Err(format!("expected the value {}, came {}", text(&wanted), text(&came))) }
+            if came == wanted {
+                Ok(())
+            } else {
+                Err(format!("expected the value {}, came {}", text(&wanted), text(&came)))
+            }
         }
         Value::Poll(came) => {
             let n = came.iter().filter(|r| **r != 0).count() as i64;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 /// Why a block was not accepted.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Trouble {
+pub(super) enum Trouble {
     /// An assertion does not hold: its text, and the values of the names in it.
     Failed(String),
     /// It uses what is not here.
@@ -20,8 +20,8 @@ enum Token {
 }
 
 const OPERATORS: [&str; 25] = [
-    "==", "!=", "<=", ">=", "<<", ">>", "//", "**", "<", ">", "+", "-", "*", "/", "%", "&", "|", "^", "~", "(", ")", ",", "=",
-    "[", "]",
+    "==", "!=", "<=", ">=", "<<", ">>", "//", "**", "<", ">", "+", "-", "*", "/", "%", "&", "|", "^", "~", "(", ")",
+    ",", "=", "[", "]",
 ];
 
 fn tokens(text: &str) -> Result<Vec<Token>, Trouble> {
@@ -58,7 +58,7 @@ fn tokens(text: &str) -> Result<Vec<Token>, Trouble> {
 
 /// What the names stand for.
 #[derive(Debug, Default)]
-pub struct Names {
+pub(super) struct Names {
     values: HashMap<String, f64>,
 }
 
@@ -91,17 +91,17 @@ const CONSTANTS: &[(&str, u32)] = &[
 
 impl Names {
     /// With the constants.
-    pub fn new() -> Names {
+    pub(super) fn new() -> Names {
         Names { values: CONSTANTS.iter().map(|(n, v)| ((*n).to_string(), f64::from(*v))).collect() }
     }
 
     /// Gives names their values.
-    pub fn set(&mut self, fields: &[(&'static str, u64)]) {
+    pub(super) fn set(&mut self, fields: &[(&'static str, u64)]) {
         self.values.extend(fields.iter().map(|(n, v)| ((*n).to_string(), *v as f64)));
     }
 
     /// Runs a block.
-    pub fn run(&mut self, code: &str) -> Result<(), Trouble> {
+    pub(super) fn run(&mut self, code: &str) -> Result<(), Trouble> {
         for line in code.lines() {
             for statement in line.split('#').next().unwrap_or("").split(';') {
                 self.statement(statement.trim())?;
@@ -334,7 +334,8 @@ mod tests {
             n.run("assert tcpi_snd_cwnd == 11, tcpi_snd_cwnd"),
             Err(Trouble::Failed("assert tcpi_snd_cwnd == 11, tcpi_snd_cwnd   (tcpi_snd_cwnd = 10)".into()))
         );
-        for odd in ["import os", "assert tcpi_nonsense == 1", "assert foo(1)", "for x in y:", "assert (1", "assert 1 2"] {
+        for odd in ["import os", "assert tcpi_nonsense == 1", "assert foo(1)", "for x in y:", "assert (1", "assert 1 2"]
+        {
             assert!(matches!(n.run(odd), Err(Trouble::Unsupported(_))), "{odd}");
         }
     }

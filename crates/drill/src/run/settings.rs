@@ -162,7 +162,7 @@ pub enum Refused {
 }
 
 /// Obeys a shell command of a script as far as it concerns the stack: sysctls, and what needs nothing to be done.
-pub fn command(tcp: &mut TcpConfig, text: &str) -> Result<Duration, Refused> {
+pub(super) fn command(tcp: &mut TcpConfig, text: &str) -> Result<Duration, Refused> {
     let text = text.replace("\\\n", " ");
     let mut slept = Duration::ZERO;
     for line in text.split(['\n', ';']).flat_map(|l| l.split("&&")) {
@@ -275,10 +275,22 @@ pub fn sysctl(tcp: &mut TcpConfig, key: &str, value: &str) -> Result<(), Refused
         "tcp_fastopen" if value == "0" => return Ok(()),
         "tcp_mtu_probing" | "tcp_shrink_window" | "tcp_migrate_req" | "tcp_fack" if value == "0" => return Ok(()),
         // How the kernel cuts and paces its super-segments, and what is logged: nothing of it is seen on the wire here.
-        "tcp_tso_win_divisor" | "tcp_min_tso_segs" | "tcp_tso_rtt_log" | "tcp_limit_output_bytes"
-        | "tcp_pacing_ss_ratio" | "tcp_pacing_ca_ratio" | "tcp_no_metrics_save" | "tcp_autocorking"
-        | "tcp_moderate_rcvbuf" | "tcp_syncookies" | "tcp_abort_on_overflow" | "tcp_reordering" | "tcp_max_reordering"
-        | "tcp_challenge_ack_limit" | "tcp_fastopen_key" | "tcp_fastopen_blackhole_timeout_sec" => return Ok(()),
+        "tcp_tso_win_divisor"
+        | "tcp_min_tso_segs"
+        | "tcp_tso_rtt_log"
+        | "tcp_limit_output_bytes"
+        | "tcp_pacing_ss_ratio"
+        | "tcp_pacing_ca_ratio"
+        | "tcp_no_metrics_save"
+        | "tcp_autocorking"
+        | "tcp_moderate_rcvbuf"
+        | "tcp_syncookies"
+        | "tcp_abort_on_overflow"
+        | "tcp_reordering"
+        | "tcp_max_reordering"
+        | "tcp_challenge_ack_limit"
+        | "tcp_fastopen_key"
+        | "tcp_fastopen_blackhole_timeout_sec" => return Ok(()),
         _ => return unsupported(""),
     };
     tcp.set(setting, &value_of).map_err(Refused::Failed)
@@ -294,7 +306,10 @@ mod tests {
         let text = "./defaults.sh\n../x/set_sysctls.py /proc/sys/net/ipv4/tcp_sack=0 \\\n  /proc/sys/net/ipv4/tcp_rto_min_us=300000 # why\nsysctl -q net.ipv4.tcp_rmem=\"4096 20000 40000\"";
         assert_eq!(command(&mut t, text), Ok(Duration::ZERO));
         assert_eq!((t.sack, t.rto_min, t.rcv_buf_max), (false, Duration::from_millis(300), 40_000));
-        assert_eq!(command(&mut t, "sysctl -w net.ipv4.tcp_ecn=3"), Err(Refused::Unsupported("net.ipv4.tcp_ecn=3".into())));
+        assert_eq!(
+            command(&mut t, "sysctl -w net.ipv4.tcp_ecn=3"),
+            Err(Refused::Unsupported("net.ipv4.tcp_ecn=3".into()))
+        );
         assert!(matches!(command(&mut t, "iptables -F"), Err(Refused::Unsupported(_))));
         assert!(matches!(command(&mut t, "sysctl net.ipv4.tcp_syn_retries=999"), Err(Refused::Failed(_))));
         assert!(command(&mut t, "false").is_err());

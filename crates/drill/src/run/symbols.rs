@@ -43,18 +43,18 @@ const OTHERS: &[(&str, i64)] = &[
 ];
 
 /// The value of a constant.
-pub fn constant(name: &str) -> Option<i64> {
+pub(super) fn constant(name: &str) -> Option<i64> {
     LIBC.iter().chain(OTHERS).find(|(n, _)| *n == name).map(|(_, v)| *v)
 }
 
 /// The name of an error.
-pub fn errno_name(errno: i32) -> String {
+pub(super) fn errno_name(errno: i32) -> String {
     let name = LIBC.iter().find(|(n, v)| n.starts_with('E') && !n.starts_with("EPOLL") && *v == i64::from(errno));
     name.map_or_else(|| format!("errno {errno}"), |(n, _)| (*n).to_string())
 }
 
 /// The value of an expression that is a number; the error names what is not known.
-pub fn number(e: &Expr) -> Result<i64, String> {
+pub(super) fn number(e: &Expr) -> Result<i64, String> {
     match e {
         Expr::Int(n) => Ok(*n),
         Expr::Word(w) => constant(w).ok_or_else(|| format!("the constant {w}")),

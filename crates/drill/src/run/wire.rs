@@ -268,7 +268,8 @@ fn quote_packet(flow: &Flow, protocol: Protocol, head: &[u8], len: usize) -> Res
     let mut whole = head.to_vec();
     whole.resize(len.max(head.len()), 0);
     let f = IpFields { ttl: 64, ..IpFields::default() };
-    let mut b = ip_packet(flow.local.ip(), flow.remote.ip(), protocol, f, &whole).ok_or("this quotation is too long")?;
+    let mut b =
+        ip_packet(flow.local.ip(), flow.remote.ip(), protocol, f, &whole).ok_or("this quotation is too long")?;
     let header = if flow.local.is_ipv6() { 40 } else { 20 };
     b.truncate(header + head.len());
     Ok(b)

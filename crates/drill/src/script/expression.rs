@@ -166,7 +166,9 @@ fn string(c: &mut Cursor<'_>) -> Result<Vec<u8>, SyntaxError> {
                             return start.fail("expected two hexadecimal digits after \"\\x\"");
                         };
                         out.push(b);
-                        (0..hex.len()).for_each(|_| drop(chars.next()));
+                        for _ in 0..hex.len() {
+                            chars.next();
+                        }
                     }
                     Some((_, other)) => out.extend(other.to_string().bytes()),
                     None => return start.fail("this string has no end: expected '\"'"),
