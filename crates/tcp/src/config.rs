@@ -64,24 +64,61 @@ impl Value for Duration {
     }
 }
 
-impl Value for Layout {
-    fn parse(s: &str) -> Option<Self> {
-        match s {
-            "linux" => Some(Layout::Linux),
-            "freebsd" => Some(Layout::FreeBsd),
-            _ => None,
-        }
-    }
-    fn show(self) -> String {
+/// How the first receive windows are measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ReceiveWindow {
+    /// As large as the buffer, as Linux has it.
+    #[default]
+    Linux,
+    /// As FreeBSD has it: 65,535 octets in a SYN, and after it whole segments, rounded up.
+    FreeBsd,
+}
+
+impl ReceiveWindow {
+    /// The window that holds once a SYN of ours with a window of `octets` has been sent.
+    pub(crate) fn after_syn(self, octets: u32, mss: u16) -> u32 {
         match self {
-            Layout::Linux => "linux",
-            Layout::FreeBsd => "freebsd",
+            ReceiveWindow::Linux => octets,
+            ReceiveWindow::FreeBsd => octets.next_multiple_of(u32::from(mss).max(1)),
         }
-        .to_string()
     }
-    fn in_range(self, _: u64, _: u64) -> bool {
-        true
-    }
+}
+
+/// What a probe of a shut window carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WindowProbe {
+    /// The next octet (RFC 9293 3.8.6.1).
+    #[default]
+    Octet,
+    /// Nothing: its sequence number, SND.UNA - 1, makes the peer answer. So does Linux.
+    Empty,
+}
+
+macro_rules! choice {
+    ($($t:ty: $($name:literal => $value:ident),+;)*) => {$(
+        impl Value for $t {
+            fn parse(s: &str) -> Option<Self> {
+                match s {
+                    $($name => Some(Self::$value),)+
+                    _ => None,
+                }
+            }
+            fn show(self) -> String {
+                match self {
+                    $(Self::$value => $name,)+
+                }
+                .to_string()
+            }
+            fn in_range(self, _: u64, _: u64) -> bool {
+                true
+            }
+        }
+    )*};
+}
+choice! {
+    Layout: "linux" => Linux, "freebsd" => FreeBsd;
+    ReceiveWindow: "linux" => Linux, "freebsd" => FreeBsd;
+    WindowProbe: "octet" => Octet, "empty" => Empty;
 }
 
 /// One setting, for `--tcp help`.
@@ -164,6 +201,8 @@ settings! {
     slow_start_limit: u8 = 8, "slow-start-limit", 1..=255, "-", "8 (RFC 9406 4.3), 2 (RFC 3465)";
     /// How long an acknowledgment may wait.
     delayed_ack: Duration = Duration::from_millis(40), "delayed-ack", 0..=499, "TCP_DELACK_MIN", "under 500 ms (RFC 9293 3.8.6.3, MUST-40)";
+    /// How long the acknowledgment of a FIN that comes after silence may wait for a FIN of ours to carry it.
+    fin_ack_delay: Duration = Duration::from_millis(2), "fin-ack-delay", 0..=499, "-", "-";
     /// Segments acknowledged at once when a connection begins.
     quick_acks: u8 = 16, "quick-acks", 0..=255, "TCP_QUICKACK", "-";
     /// Send small segments at once (Nagle's algorithm off).
@@ -184,12 +223,16 @@ settings! {
     dsack: bool = true, "dsack", 0..=1, "tcp_dsack", "on (RFC 2883)";
     /// How many pieces may wait out of order on one connection.
     reassembly_pieces: u16 = 1_024, "reassembly-pieces", 1..=65_535, "-", "-";
-    /// The MSS announced; 0 takes the link's MTU less the headers.
+    /// The MSS announced, and the most that we send; 0 takes the link's MTU less the headers.
     mss: u16 = 0, "mss", 0..=65_495, "TCP_MAXSEG", "MTU - headers (RFC 9293 3.7.1, MUST-67)";
     /// The least MSS that a peer or a router can talk us down to.
     mss_min: u16 = 88, "mss-min", 48..=1_460, "tcp_min_snd_mss", "536 unless path MTU discovery says less (RFC 9293 3.7.1)";
     /// In which order a SYN carries its options: `linux` or `freebsd`.
     layout: Layout = Layout::Linux, "layout", 0..=1, "-", "-";
+    /// How the first receive windows are measured: `linux` or `freebsd`.
+    rcv_window: ReceiveWindow = ReceiveWindow::Linux, "rcv-window", 0..=1, "-", "-";
+    /// What a probe of a shut window carries: `octet` or `empty`.
+    window_probe: WindowProbe = WindowProbe::Octet, "window-probe", 0..=1, "-", "one octet (RFC 9293 3.8.6.1)";
     /// Keepalive.
     keepalive: bool = false, "keepalive", 0..=1, "SO_KEEPALIVE", "off (RFC 9293 3.8.4, MUST-25)";
     /// Idle time before the first keepalive probe.

@@ -59,7 +59,7 @@ impl Offer {
         // An MSS of 0 is no announcement; a tiny one would make us send a storm of headers (CVE-2019-11479).
         let announced = peer.mss.filter(|m| *m != 0).unwrap_or(default_mss);
         Negotiated {
-            snd_mss: announced.max(cfg.mss_min).min(limit),
+            snd_mss: announced.max(cfg.mss_min).min(limit).min(if cfg.mss == 0 { u16::MAX } else { cfg.mss }),
             rcv_mss: self.mss,
             // RFC 7323 2.3: a shift above 14 is taken as 14.
             snd_shift: if window_scaling { peer.window_scale.unwrap_or(0).min(14) } else { 0 },

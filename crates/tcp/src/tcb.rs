@@ -141,7 +141,7 @@ impl Tcb {
                 last_ack_sent: nxt,
                 up: None,
                 fin: None,
-                buf: cx.cfg.rcv_buf_initial,
+                buf: cx.cfg.rcv_window.after_syn(cx.cfg.rcv_buf_initial, n.rcv_mss),
                 drained: 0,
                 round: nxt,
                 shift: n.rcv_shift,

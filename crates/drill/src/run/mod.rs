@@ -275,7 +275,7 @@ impl<'a> Runner<'a> {
         if i == 0 {
             self.zero = from;
         }
-        if from < self.before && e.time != Time::Any {
+        if from < self.before && matches!(e.time, Time::Absolute(_)) && i > 0 {
             return Err(self.failure(e.at, "the time of this event is before that of the last"));
         }
         if let Action::Packet(p) = &e.action

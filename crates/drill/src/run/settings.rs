@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 use synfin_stack::engine::TcpConfig;
+use synfin_stack::engine::config::WindowProbe;
 
 /// Which protocol carries the segments, and which sockets the program has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -228,6 +229,8 @@ fn defaults(tcp: &mut TcpConfig) {
     tcp.sack = true;
     tcp.dsack = true;
     tcp.window_scaling = true;
+    tcp.slow_start_limit = u8::MAX; // Linux counts all that is acknowledged
+    tcp.window_probe = WindowProbe::Empty;
 }
 
 /// Sets what a sysctl of Linux stands for.

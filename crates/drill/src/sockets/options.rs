@@ -71,6 +71,10 @@ impl Sockets {
             return Ok(());
         }
         let change = t.setting(level, name, n)?;
+        if let Phase::Listening(id) = t.phase {
+            let cfg = t.cfg.clone();
+            h.stack.tcp_configure_listener(id, |c| *c = cfg);
+        }
         if let Some(id) = open {
             let cfg = t.cfg.clone();
             h.with(|s, now, w| s.tcp_configure(now, w, id, |c| *c = cfg));

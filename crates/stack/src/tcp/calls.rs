@@ -355,6 +355,17 @@ impl Stack {
         self.with(now, probe, id, |c, cx| c.on_deadline(cx));
     }
 
+    /// Changes the settings of connections that a listener makes from now on.
+    pub fn tcp_configure_listener(&mut self, id: ListenerId, change: impl FnOnce(&mut TcpConfig)) {
+        let Some(l) = self.tcp.listeners.get((id.0, id.1)) else { return };
+        let mut cfg = self.configs[usize::from(l.cfg)].clone();
+        change(&mut cfg);
+        let n = self.intern(&cfg);
+        if let Some(l) = self.tcp.listeners.get_mut((id.0, id.1)) {
+            l.cfg = n;
+        }
+    }
+
     /// The settings of a connection.
     pub fn tcp_config(&self, id: ConnId) -> Option<&TcpConfig> {
         self.tcp.conns.get((id.0, id.1)).and_then(|e| self.configs.get(usize::from(e.cfg)))

@@ -141,6 +141,8 @@ fn update_window<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment) -> bo
     }
     let changed = wnd != s.wnd;
     if s.wnd == 0 && wnd > 0 {
+        t.restart_after_idle(cx);
+        let s = &mut t.snd;
         // The window opens: what was probed goes out with the rest, at once, and timers begin anew.
         s.cursor = s.una;
         s.rtt.backoff = 0;
@@ -149,6 +151,7 @@ fn update_window<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment) -> bo
         t.probe_due = None;
         t.again = SendReason::Data;
     }
+    let s = &mut t.snd;
     s.wnd = wnd;
     s.wl1 = seg.seq();
     s.wl2 = seg.hdr.ack;

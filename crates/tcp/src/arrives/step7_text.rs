@@ -4,6 +4,7 @@ use crate::buf::Chunk;
 use crate::cx::Cx;
 use crate::event::Events;
 use crate::probe::Probe;
+use crate::rcv::Inserted;
 use crate::rule::{Rule, SendReason, Verdict};
 use crate::segment::Segment;
 use crate::state::State;
@@ -33,6 +34,7 @@ pub(super) fn process<P: Probe>(
         }
         seg.trim(seq, fin);
     }
+    t.rcv.ack.last_text = cx.now;
     let chunk = core::mem::take(&mut seg.payload);
     if seg.seq() == t.rcv.nxt {
         ControlFlow::Continue(Some(in_order(t, cx, chunk, seg.gro)))
@@ -62,6 +64,7 @@ fn in_order<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, chunk: Chunk, gro: u16) -
             // and leaves again at once.
             let got = holes.insert(offset, &chunk, usize::MAX, usize::MAX, cx.pool);
             cx.mib.overlap_differs += u64::from(got.differing);
+            report_duplicate(t, cx, &got);
             cx.pool.give(chunk);
         } else {
             offset += chunk.len() as u64;
@@ -79,8 +82,8 @@ fn in_order<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, chunk: Chunk, gro: u16) -
     } else {
         deliver(t, cx, chunk);
     }
-    if rule == Rule::HoleFilled {
-        //= RFC 5681 4.2: a segment that fills in a gap is acknowledged at once
+    if rule == Rule::HoleFilled || t.sack.has_duplicate() {
+        //= RFC 5681 4.2: a segment that fills in a gap is acknowledged at once; so is one with octets that came before
         t.rcv.ack.now(SendReason::OutOfOrderAck);
     } else {
         let nxt = t.rcv.nxt;
@@ -118,17 +121,28 @@ fn out_of_order<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seq: synfin_wire::Seq
         if got.run.1 > got.run.0 {
             t.sack.arrived(to_seq(got.run.0.max(nxt)), to_seq(got.run.1));
         }
-        if got.duplicate == chunk.len() as u32 && cx.cfg.dsack {
-            t.sack.duplicate(seq, seq + chunk.len() as u32);
-            cx.mib.dsack_old_sent += 1;
-        }
     }
+    report_duplicate(t, cx, &got);
     t.rcv.ack.out_of_order();
     if got.dropped > 0 {
         cx.mib.ofo_drop += 1;
         return Rule::NoRoom;
     }
     Rule::OutOfOrder
+}
+
+/// The first run of octets that came twice is reported by the next acknowledgment.
+//= RFC 2883 4 4.1 4.2
+fn report_duplicate<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, got: &Inserted) {
+    if let Some((left, right)) = got.first_duplicate
+        && t.negotiated.sack
+        && cx.cfg.dsack
+    {
+        // Offsets count from the first octet of all.
+        let to_seq = |offset: u64| t.rcv.irs + 1 + offset as u32;
+        t.sack.duplicate(to_seq(left), to_seq(right));
+        cx.mib.dsack_old_sent += 1;
+    }
 }
 
 impl Tcb {

@@ -3,6 +3,7 @@
 use super::step1_sequence::acceptable;
 use super::syn_sent::SynSent;
 use crate::call::Open;
+use crate::config::TcpConfig;
 use crate::connection::{Connection, Farewell, Phase};
 use crate::cx::Cx;
 use crate::event::{CloseReason, Events};
@@ -111,18 +112,20 @@ impl SynReceived {
         }
     }
 
-    fn edge(&self) -> SeqNum {
-        self.irs + 1 + u32::from(self.window)
+    /// RCV.WND: what the SYN announced. Who has come from SYN-SENT knows both SYNs already.
+    fn rcv_wnd(&self, cfg: &TcpConfig) -> u32 {
+        let announced = u32::from(self.window);
+        if self.passive { announced } else { cfg.rcv_window.after_syn(announced, self.negotiated.rcv_mss) }
     }
 
-    fn handshake(&self, now: Instant, wnd: u32, wl: (SeqNum, SeqNum)) -> Handshake {
+    fn handshake(&self, cfg: &TcpConfig, now: Instant, wnd: u32, wl: (SeqNum, SeqNum)) -> Handshake {
         Handshake {
             iss: self.iss,
             irs: self.irs,
             negotiated: self.negotiated,
             wnd,
             wl,
-            edge: self.edge(),
+            edge: self.irs + 1 + cfg.rcv_window.after_syn(u32::from(self.window), self.negotiated.rcv_mss),
             syn_lost: self.syn_lost,
             // The waits before a handshake is given up are far below the 71 minutes after which this wraps.
             rtt: (!self.ambiguous && self.first_sent != NEVER)
@@ -149,7 +152,7 @@ impl SynReceived {
             return self.challenged(cx, Rule::Paws);
         }
         // First, the sequence number. In a simultaneous open the SYN comes a second time, with an ACK (figure 7).
-        if !syn_again && !acceptable(seg.seq(), seg.len(), nxt, u32::from(self.window)) {
+        if !syn_again && !acceptable(seg.seq(), seg.len(), nxt, self.rcv_wnd(cx.cfg)) {
             return if seg.has(Flags::RST) {
                 Outcome::Stays(Verdict::Dropped(Rule::ResetOutside))
             } else {
@@ -187,7 +190,7 @@ impl SynReceived {
         let wnd = u32::from(seg.hdr.window) << shift;
         let mut state = State::SynReceived;
         cx.transition(&mut state, Trigger::RcvAckOfSyn);
-        let mut tcb = Box::new(Tcb::new(self.handshake(cx.now, wnd, (seg.seq(), seg.hdr.ack)), state, cx));
+        let mut tcb = Box::new(Tcb::new(self.handshake(cx.cfg, cx.now, wnd, (seg.seq(), seg.hdr.ack)), state, cx));
         tcb.events |= Events::CONNECTED | Events::WRITABLE;
         if syn_again {
             tcb.rcv.ack.now(SendReason::HandshakeAck);
@@ -278,7 +281,7 @@ impl SynReceived {
         let mut state = State::SynReceived;
         cx.transition(&mut state, Trigger::Close);
         self.ambiguous = true; // nothing was acknowledged, nothing can be measured
-        let h = self.handshake(cx.now, u32::from(self.wnd), (self.irs, self.iss));
+        let h = self.handshake(cx.cfg, cx.now, u32::from(self.wnd), (self.irs, self.iss));
         let mut tcb = Box::new(Tcb::new(h, state, cx));
         tcb.snd.una = self.iss;
         // If the SYN+ACK has not gone out at all it still goes first.

@@ -56,14 +56,15 @@ impl SynSent {
     fn handshake<P: Probe>(&self, cx: &Cx<'_, P>, seg: &Segment) -> Handshake {
         let o = &self.open;
         let irs = seg.seq();
+        let negotiated = o.offer.accept(cx.cfg, &seg.opts, o.default_mss, o.mss_limit);
         Handshake {
             iss: o.iss,
             irs,
-            negotiated: o.offer.accept(cx.cfg, &seg.opts, o.default_mss, o.mss_limit),
+            negotiated,
             // The window of a segment with SYN is never scaled (RFC 7323 2.2).
             wnd: u32::from(seg.hdr.window),
             wl: (irs, seg.hdr.ack),
-            edge: irs + 1 + u32::from(self.window),
+            edge: irs + 1 + cx.cfg.rcv_window.after_syn(u32::from(self.window), negotiated.rcv_mss),
             syn_lost: self.retries > 0,
             //= RFC 6298 3: a SYN that was sent again is not measured
             rtt: (self.retries == 0 && self.first_sent != Instant::NEVER).then(|| cx.now.since(self.first_sent)),

@@ -86,11 +86,12 @@ impl Connection {
 }
 
 impl Tcb {
-    /// After an idle time of more than one RTO the congestion window tells nothing of the path any more.
+    /// Before something is sent again: after an idle time of more than one RTO the congestion window tells nothing of
+    /// the path any more.
     //= RFC 5681 4.1
-    fn restart_after_idle<P: Probe>(&mut self, cx: &Cx<'_, P>) {
+    pub(crate) fn restart_after_idle<P: Probe>(&mut self, cx: &Cx<'_, P>) {
         let s = &mut self.snd;
-        if s.flight() == 0 && !s.has_pending() && cx.now.since(s.last_sent) > s.rtt.rto(cx.cfg) {
+        if s.flight() == 0 && (!s.has_pending() || s.wnd == 0) && cx.now.since(s.last_sent) > s.rtt.rto(cx.cfg) {
             s.window.cwnd = s.window.cwnd.min(initial_window(cx.cfg.initial_window, u32::from(s.mss)));
         }
     }

@@ -30,6 +30,8 @@ pub struct AckPolicy {
     pub quick: u8,
     /// Acknowledgments to be sent once more as they are, for further segments out of order.
     pub repeat: u8,
+    /// When text came last.
+    pub last_text: Instant,
     /// When the last challenge ACK or answer to an unacceptable empty segment was owed.
     pub last_challenge: Instant,
 }
@@ -37,7 +39,14 @@ pub struct AckPolicy {
 impl AckPolicy {
     /// At the beginning of a connection, `quick` segments are acknowledged at once.
     pub fn new(nxt: SeqNum, quick: u8) -> AckPolicy {
-        AckPolicy { owed: Owed::Nothing, acked: nxt, quick, repeat: 0, last_challenge: Instant::NEVER }
+        AckPolicy {
+            owed: Owed::Nothing,
+            acked: nxt,
+            quick,
+            repeat: 0,
+            last_text: Instant::ZERO,
+            last_challenge: Instant::NEVER,
+        }
     }
 
     /// Owes an acknowledgment now; the first reason stands.
@@ -54,15 +63,15 @@ impl AckPolicy {
         }
     }
 
-    /// Text arrived in order, RCV.NXT is `nxt` now. The second full-sized segment is acknowledged at once, and so
-    /// is everything while the connection is young (the peer is in slow start).
+    /// Text arrived in order, RCV.NXT is `nxt` now. The second segment is acknowledged at once, full-sized or not, two
+    /// full-sized ones that came as one, and everything while the connection is young (the peer is in slow start).
     //= RFC 9293 3.8.6.3 SHLD-18 SHLD-19
     //= RFC 5681 4.2
     pub fn text_in_order(&mut self, nxt: SeqNum, full: u32) {
         if self.quick > 0 {
             self.quick -= 1;
             self.now(SendReason::Ack);
-        } else if nxt.since(self.acked) >= 2 * full {
+        } else if self.owed == Owed::Soon || nxt.since(self.acked) >= 2 * full {
             self.now(SendReason::Ack);
         } else {
             self.soon();

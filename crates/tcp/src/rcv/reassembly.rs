@@ -14,6 +14,8 @@ pub struct Inserted {
     pub run: (u64, u64),
     /// Octets that were there before.
     pub duplicate: u32,
+    /// The first run of them, from and to.
+    pub first_duplicate: Option<(u64, u64)>,
     /// Octets that were there before, with another value.
     pub differing: u32,
     /// Octets dropped for want of room.
@@ -83,6 +85,11 @@ impl Reassembly {
                     let old = &there.as_slice()[(at - from) as usize..(to - from) as usize];
                     let new = &text.as_slice()[(at - start) as usize..(to - start) as usize];
                     out.duplicate += (to - at) as u32;
+                    out.first_duplicate = match out.first_duplicate {
+                        Some((from, end)) if end == at => Some((from, to)),
+                        None => Some((at, to)),
+                        earlier => earlier,
+                    };
                     out.differing += old.iter().zip(new).filter(|(a, b)| a != b).count() as u32;
                     at = to;
                     continue;

@@ -28,10 +28,16 @@ impl SackList {
         self.len = n as u8;
     }
 
-    /// Text came twice: it is reported in the next acknowledgment, once, as its first block.
+    /// Text came twice: it is reported in the next acknowledgment, once, as its first block. Of several runs before
+    /// that the first is.
     //= RFC 2883 4
     pub fn duplicate(&mut self, left: SeqNum, right: SeqNum) {
-        self.dsack = Some((left, right));
+        self.dsack.get_or_insert((left, right));
+    }
+
+    /// Whether a duplicate is to be reported.
+    pub fn has_duplicate(&self) -> bool {
+        self.dsack.is_some()
     }
 
     /// RCV.NXT moved: what it covers is no longer reported.

@@ -42,9 +42,10 @@ impl Rtt {
             self.srtt_us = ((7 * srtt + u64::from(r)) / 8) as u32;
         }
         self.backoff = 0;
-        // K = 4; the clock is finer than a microsecond, so G does not show.
-        let rto = u64::from(self.srtt_us) + 4 * u64::from(self.rttvar_us);
-        self.rto_us = rto.max(u64::from(micros(cfg.rto_min))).min(u64::from(micros(cfg.rto_max))) as u32;
+        // K = 4. The least timeout stands for the variation that has not been seen yet, as that of the peer's delayed
+        // acknowledgments: it is added to SRTT, so that a long path does not use it up.
+        let variation = (4 * u64::from(self.rttvar_us)).max(u64::from(micros(cfg.rto_min)));
+        self.rto_us = (u64::from(self.srtt_us) + variation).min(u64::from(micros(cfg.rto_max))) as u32;
     }
 
     /// The timeout with its back-off.
@@ -116,7 +117,7 @@ mod tests {
         let cfg = TcpConfig::default();
         let mut r = Rtt::new(&cfg);
         r.sample(Duration::ZERO, &cfg);
-        assert_eq!(r.rto(&cfg), cfg.rto_min);
+        assert_eq!(r.rto(&cfg), cfg.rto_min + Duration::from_micros(1));
         r.sample(Duration::from_secs(1 << 40), &cfg);
         assert_eq!(r.rto(&cfg), cfg.rto_max);
     }

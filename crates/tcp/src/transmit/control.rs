@@ -2,7 +2,7 @@
 
 use super::{Kind, Plan};
 use crate::arrives::syn_sent::SynSent;
-use crate::config::TcpConfig;
+use crate::config::{TcpConfig, WindowProbe};
 use crate::cx::Cx;
 use crate::probe::Probe;
 use crate::rcv::Owed;
@@ -30,14 +30,15 @@ pub(super) fn syn_sent<P: Probe>(s: &mut SynSent, cx: &Cx<'_, P>) {
     }
 }
 
-/// A probe of a shut window carries the next octet (RFC 9293 3.8.6.1); of a silent peer, none: its sequence number,
-/// SND.NXT-1, makes the peer answer (RFC 9293 3.8.4).
-pub(super) fn probe(t: &Tcb) -> Option<Plan> {
+/// A probe of a shut window carries the next octet (RFC 9293 3.8.6.1), unless it is to be empty; of a silent peer, none:
+/// its sequence number, SND.NXT-1, makes the peer answer (RFC 9293 3.8.4).
+pub(super) fn probe(t: &Tcb, cfg: &TcpConfig) -> Option<Plan> {
     let why = t.probe_due?;
     let s = &t.snd;
-    if why == SendReason::Keepalive || !s.has_pending() {
-        let kind = Kind::Keepalive;
-        return Some(Plan { kind, seq: s.nxt - 1, len: 0, flags: Flags::ACK, why, gso: 0 });
+    let nothing = why == SendReason::Keepalive || !s.has_pending();
+    if nothing || cfg.window_probe == WindowProbe::Empty {
+        let seq = if nothing { s.nxt } else { s.una } - 1;
+        return Some(Plan { kind: Kind::Empty, seq, len: 0, flags: Flags::ACK, why, gso: 0 });
     }
     let text = s.cursor.lt(s.queue.end());
     let flags = if text { Flags::ACK } else { Flags::ACK | Flags::FIN };

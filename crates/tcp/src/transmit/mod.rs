@@ -51,7 +51,8 @@ pub(crate) enum Kind {
     AtUna,
     /// A window probe: one octet at the cursor, which stays.
     WindowProbe,
-    Keepalive,
+    /// A probe without text, of a silent peer or of a shut window.
+    Empty,
     Ack,
 }
 
@@ -83,7 +84,7 @@ pub(crate) fn plan<P: Probe>(c: &Connection, cx: &Cx<'_, P>, limits: &Limits) ->
         }
         Phase::Synchronized(t) => segmentize::again(t)
             .or_else(|| segmentize::at_cursor(t, cx, limits))
-            .or_else(|| control::probe(t))
+            .or_else(|| control::probe(t, cx.cfg))
             .or_else(|| control::ack(t)),
         Phase::Closed => None,
     }

@@ -44,7 +44,9 @@ pub(super) fn at_cursor<P: Probe>(t: &Tcb, cx: &Cx<'_, P>, limits: &Limits) -> O
         s.window.cwnd.saturating_add(s.recovery.limited_transmit(u32::from(s.mss))).saturating_sub(s.out());
     let usable = s.usable().min(congestion);
     let urg = urgent(t, s.cursor);
-    let cap = if urg == Flags::NONE { (limits.max_text / mss).max(1) * mss } else { mss };
+    // Super-segments of at most half the congestion window: one can be acknowledged while another is under way.
+    let most = limits.max_text.min(s.window.cwnd / 2);
+    let cap = if urg == Flags::NONE { (most / mss).max(1) * mss } else { mss };
     let mut len = available.min(usable).min(cap);
     if available > 0 {
         // Minshall's variant of Nagle's algorithm: at most one small segment is unacknowledged.
@@ -62,8 +64,9 @@ pub(super) fn at_cursor<P: Probe>(t: &Tcb, cx: &Cx<'_, P>, limits: &Limits) -> O
     }
     let last = len == available;
     let mut flags = Flags::ACK | urg;
-    if last && len > 0 {
-        //= RFC 9293 3.9.1.2 MUST-61: PSH on the last buffered segment
+    if (last && len > 0) || len > mss {
+        //= RFC 9293 3.9.1.2 MUST-61: PSH on the last buffered segment. At the end of a super-segment too: there a
+        // receiver that puts segments together need not wait for more.
         flags |= Flags::PSH;
     }
     // The FIN takes its place in the window, as any octet.
@@ -91,7 +94,7 @@ fn urgent(t: &Tcb, seq: SeqNum) -> Flags {
 pub(super) fn sent<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, plan: &Plan, edge: SeqNum) {
     let end = plan.seq + plan.len + u32::from(plan.flags.has(Flags::FIN));
     let s = &mut t.snd;
-    let resent = plan.kind != Kind::Ack && plan.kind != Kind::Keepalive && plan.seq.lt(s.nxt);
+    let resent = plan.kind != Kind::Ack && plan.kind != Kind::Empty && plan.seq.lt(s.nxt);
     match plan.kind {
         Kind::AtCursor => s.cursor = s.cursor.max(end),
         Kind::AtUna => s.recovery.again = false,
@@ -100,7 +103,10 @@ pub(super) fn sent<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, plan: &Plan, edge:
             t.probe_due = None;
             cx.mib.win_probe += 1;
         }
-        Kind::Keepalive => t.probe_due = None,
+        Kind::Empty => {
+            t.probe_due = None;
+            cx.mib.win_probe += u64::from(plan.why == SendReason::WindowProbe);
+        }
         _ => {}
     }
     if plan.len > 0 || end.gt(plan.seq) {
@@ -118,7 +124,7 @@ pub(super) fn sent<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, plan: &Plan, edge:
     } else if end.gt(s.nxt) && plan.kind == Kind::AtCursor {
         s.rtt.sent(end, cx.now);
     }
-    if !matches!(plan.kind, Kind::Ack | Kind::Keepalive) {
+    if !matches!(plan.kind, Kind::Ack | Kind::Empty) {
         s.nxt = s.nxt.max(end);
         if plan.len > 0 && !plan.len.is_multiple_of(u32::from(s.mss)) {
             s.small_end = plan.seq + plan.len;
