@@ -110,6 +110,11 @@ impl Host {
         h
     }
 
+    /// Packets for any address are taken: whoever sends them decides which is ours.
+    pub fn answer_for_any_address(&mut self) {
+        self.stack.set_any_address(true);
+    }
+
     /// The time.
     pub fn now(&self) -> Instant {
         self.now

@@ -2,8 +2,11 @@
 //!
 //! [`script`] reads the language, [`host`] is a host of ours with a clock that only moves when it is told to,
 //! [`sockets`] gives it the system calls of sockets, and [`run`] plays a script on them and compares.
+//! `adapter` is the C interface: `cargo build --release -p synfin-drill` makes `libsynfin_packetdrill.so`.
 #![deny(unsafe_code)]
 
+#[allow(unreachable_pub)] // exported by its name
+mod adapter;
 pub mod host;
 pub mod run;
 pub mod script;

@@ -102,6 +102,11 @@ pub struct Played {
     pub packets: Vec<Crossed>,
 }
 
+/// Which checksum of a packet is wrong, if one is.
+pub fn bad_checksum(packet: &[u8]) -> Option<&'static str> {
+    Seen::parse(packet).ok().and_then(|s| s.bad_checksum)
+}
+
 /// Why a run ends early.
 enum Stop {
     Fail(Box<Failure>),

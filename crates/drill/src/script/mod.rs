@@ -109,6 +109,15 @@ pub struct OptionLine {
     pub value: Option<String>,
 }
 
+impl OptionLine {
+    /// From one argument of a command line, if it looks like an option.
+    pub fn from_argument(arg: &str) -> Option<OptionLine> {
+        let body = arg.strip_prefix("--")?;
+        let (name, value) = body.split_once('=').map_or((body, None), |(n, v)| (n, Some(v.to_string())));
+        Some(OptionLine { at: Place::default(), name: name.to_string(), value })
+    }
+}
+
 /// A script.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Script {

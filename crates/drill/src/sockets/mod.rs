@@ -7,6 +7,7 @@ mod options;
 mod poll;
 
 pub use info::{info_bytes, info_fields};
+pub use io::Received;
 
 use crate::host::Host;
 use std::collections::BTreeMap;
@@ -141,6 +142,15 @@ impl Sockets {
         match self.files.get(&fd) {
             Some(File::Tcp(t)) => !t.nonblocking,
             Some(File::Udp(u)) => !u.nonblocking,
+            _ => false,
+        }
+    }
+
+    /// Whether addresses of `fd` are IPv6's (those of IPv4 then are mapped).
+    pub fn is_ipv6(&self, fd: i32) -> bool {
+        match self.files.get(&fd) {
+            Some(File::Tcp(t)) => t.ipv6,
+            Some(File::Udp(u)) => u.ipv6,
             _ => false,
         }
     }
