@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bulk;
+pub mod explore;
 mod link;
 mod network;
 

@@ -217,6 +217,23 @@ impl Stack {
         [(half, half + INDEX + TIMER), (idle, idle + GENERATION + INDEX + TIMER), (wait, wait_in_page + INDEX)]
     }
 
+    /// Adds all connections to `h`, those in TIME-WAIT and half-open ones too: hosts with the same digest behave alike,
+    /// as far as TCP is concerned (for explorers of states).
+    pub fn digest(&self, h: &mut impl core::hash::Hasher) {
+        use core::hash::Hash;
+        for (i, e) in self.tcp.conns.iter() {
+            (i, e.owned, e.accepting, e.indexed).hash(h);
+            e.conn.digest(h);
+        }
+        for (i, half) in self.tcp.half.iter() {
+            i.hash(h);
+            half.syn.digest(h);
+        }
+        for w in self.tcp.waits.iter() {
+            w.tw.digest(h);
+        }
+    }
+
     /// What has happened to a socket.
     pub fn poll_event(&mut self) -> Option<SocketEvent> {
         self.events.pop_front()

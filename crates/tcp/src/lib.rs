@@ -20,6 +20,7 @@ pub mod call;
 pub mod config;
 pub mod connection;
 pub mod cx;
+mod digest;
 pub mod event;
 pub mod isn;
 pub mod mib;

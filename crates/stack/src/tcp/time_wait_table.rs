@@ -45,6 +45,11 @@ impl TimeWaitTable {
         self.len
     }
 
+    /// All records, oldest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Wait> {
+        self.pages.iter().flatten().flatten()
+    }
+
     fn number(&self, place: u32) -> u32 {
         self.base.wrapping_add(place) & NUMBERS
     }

@@ -1,0 +1,81 @@
+//! A digest of all that decides what a connection does next, for explorers of its states: two connections with the same
+//! digest behave alike. Times are taken from now on; counters and measured round-trip times, which only tell the past or
+//! when a timer runs out but not what it does, are left out.
+
+use crate::arrives::syn_received::SynReceived;
+use crate::arrives::time_wait::TimeWait;
+use crate::connection::{Connection, Phase};
+use crate::rcv::Owed;
+use crate::tcb::Tcb;
+use crate::time::Instant;
+use core::hash::{Hash, Hasher};
+
+/// Whether a deadline is set: how far away it is decides only when it comes.
+fn armed(h: &mut impl Hasher, at: Instant) {
+    (at != Instant::NEVER).hash(h);
+}
+
+impl Connection {
+    /// Adds the connection to `h`.
+    pub fn digest(&self, h: &mut impl Hasher) {
+        core::mem::discriminant(&self.phase).hash(h);
+        self.reason.hash(h);
+        self.farewell.is_some().hash(h);
+        self.soft.hash(h);
+        self.abort_on_close.hash(h);
+        self.unread.len().hash(h);
+        armed(h, self.handshake_deadline);
+        match &self.phase {
+            Phase::SynSent(s) => (s.open.iss.0, s.retries, s.due).hash(h),
+            Phase::SynReceived(s) => s.digest(h),
+            Phase::Synchronized(t) => t.digest(h),
+            Phase::Closed => {}
+        }
+    }
+}
+
+impl SynReceived {
+    /// Adds the handshake to `h`.
+    pub fn digest(&self, h: &mut impl Hasher) {
+        (self.iss.0, self.irs.0, self.wnd, self.window, self.retries).hash(h);
+        (self.ambiguous, self.syn_lost, self.due, self.passive, self.challenge).hash(h);
+    }
+}
+
+impl TimeWait {
+    /// Adds the record to `h`.
+    pub fn digest(&self, h: &mut impl Hasher) {
+        (self.snd_nxt.0, self.rcv_nxt.0, self.ts_recent, self.window, self.timestamps).hash(h);
+    }
+}
+
+impl Tcb {
+    fn digest(&self, h: &mut impl Hasher) {
+        let (s, r) = (&self.snd, &self.rcv);
+        self.state.hash(h);
+        [s.una, s.nxt, s.cursor, s.up, s.wl1, s.wl2, s.small_end, s.recovery.recover, s.queue.end()]
+            .map(|n| n.0)
+            .hash(h);
+        (s.wnd, s.max_wnd, s.fin, s.retries, s.keepalives, s.window.cwnd, s.window.ssthresh).hash(h);
+        (s.recovery.dupacks, s.recovery.active, s.recovery.again, s.recovery.after_timeout, s.rtt.backoff).hash(h);
+        [r.nxt, r.edge, r.last_ack_sent, r.ack.acked].map(|n| n.0).hash(h);
+        (r.fin.map(|n| n.0), r.up.map(|n| n.0), r.buf, r.closed, r.queue.len(), r.ack.quick, r.ack.repeat).hash(h);
+        match r.ack.owed {
+            Owed::Nothing => 0u8,
+            Owed::Soon => 1,
+            Owed::Now(_) => 2,
+        }
+        .hash(h);
+        let (blocks, n) = self.sack.blocks();
+        blocks[..n].iter().for_each(|(l, e)| (l.0, e.0).hash(h));
+        r.holes.as_ref().map_or((0, 0), |q| (q.pieces(), q.end())).hash(h);
+        let t = &self.timers;
+        // Which are set, and in which order they run out.
+        let all = [t.retransmission, t.persist, t.delayed_ack, t.keepalive, t.user, t.fin_wait_2];
+        let mut order = [0u8, 1, 2, 3, 4, 5];
+        order.sort_by_key(|i| all[usize::from(*i)]);
+        order.hash(h);
+        all.iter().for_each(|d| armed(h, *d));
+        (self.probe_due.is_some(), self.sws_override, self.write_blocked, self.orphan).hash(h);
+    }
+}
