@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a test that fails may well panic
 
+use std::fs::File;
 use std::process::{Command, Output};
 
 fn synfin(args: &[&str]) -> Output {
@@ -15,11 +16,19 @@ fn stdout(o: &Output) -> String {
 #[test]
 fn mistakes_get_one_clear_line_and_the_right_code() {
     for (args, code, words) in [
-        (&["demo", "--scene", "nonsense"][..], 1, "no scene \"nonsense\"; there are: all, curl"),
+        (&["demo", "--scene", "nonsense"][..], 2, "[possible values: all, curl"),
         (&["demo", "--backend", "memory", "--pcap", "/nowhere/x"], 1, "/nowhere/x: No such file"),
         (&["demo", "--nonsense"], 2, "unexpected argument"),
         (&[], 2, "Usage"),
         (&["sim", "bulk", "--seed", "1", "--pcap", "/nowhere/x"], 1, "/nowhere/x: No such file"),
+        (&["sim", "bulk", "--pcap", "/nowhere/x"], 2, "--seed <SEED>"),
+        (&["sim", "bulk", "--seeds", "3", "--pcap", "/nowhere/x"], 2, "cannot be used with"),
+        (&["sim", "bulk", "--from", "3", "--pcap", "/nowhere/x"], 2, "cannot be used with"),
+        (
+            &["sim", "bulk", "--from", "18446744073709551615", "--seeds", "3"],
+            2,
+            "the last seed is 18446744073709551615",
+        ),
     ] {
         let o = synfin(args);
         let err = String::from_utf8_lossy(&o.stderr);
@@ -28,6 +37,54 @@ fn mistakes_get_one_clear_line_and_the_right_code() {
         assert!(code == 2 || err.lines().count() == 1, "{args:?}: {err}");
         assert!(!err.contains("panicked"));
     }
+}
+
+#[test]
+fn the_last_seed_is_a_seed() {
+    let o = synfin(&["sim", "bulk", "--from", "18446744073709551615", "--seeds", "1"]);
+    assert!(o.status.success() && stdout(&o).starts_with("1 seeds"), "{}", String::from_utf8_lossy(&o.stderr));
+}
+
+const WRITERS: &[&[&str]] = &[
+    &["demo", "--list"],
+    &["demo", "--backend", "memory", "--scene", "no-answer"],
+    &["demo", "--backend", "memory", "--scene", "no-answer", "--json"],
+    &["sim", "bulk", "--seed", "7"],
+    &["sim", "bulk", "--seeds", "1"],
+    &["states"],
+    &["states", "--diagram"],
+    &["states", "--json"],
+    &["settings"],
+];
+
+#[test]
+fn a_reader_that_has_gone_is_no_failure() {
+    for args in WRITERS {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let o = Command::new(env!("CARGO_BIN_EXE_synfin")).args(*args).stdout(writer).output().unwrap();
+        let err = String::from_utf8_lossy(&o.stderr);
+        assert!(o.status.success() && err.is_empty(), "{args:?}: {} {err}", o.status);
+    }
+}
+
+#[test]
+fn a_full_disk_gets_one_clear_line() {
+    for args in WRITERS {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let o = Command::new(env!("CARGO_BIN_EXE_synfin")).args(*args).stdout(full).output().unwrap();
+        let err = String::from_utf8_lossy(&o.stderr);
+        assert_eq!(o.status.code(), Some(1), "{args:?}: {err}");
+        assert_eq!(err, "synfin: standard output: No space left on device (os error 28)\n", "{args:?}");
+    }
+}
+
+#[test]
+fn where_errors_cannot_be_written_the_exit_status_tells() {
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let mut c = Command::new(env!("CARGO_BIN_EXE_synfin"));
+    let status = c.args(["demo", "--backend", "memory", "--pcap", "/nowhere/x"]).stderr(full).status().unwrap();
+    assert_eq!(status.code(), Some(1));
 }
 
 #[test]

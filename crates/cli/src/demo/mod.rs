@@ -9,6 +9,8 @@ mod rig;
 mod scenes;
 mod side;
 
+use crate::output::Output;
+use clap::builder::PossibleValuesParser;
 use recorder::Recorder;
 use rig::{Backend, Rig};
 use std::fs::File;
@@ -23,7 +25,7 @@ use synfin_trace::{Report, Step};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Play this scene: a name of --list, or `all`; may be repeated
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = names(), hide_possible_values = true)]
     scene: Vec<String>,
     /// List the scenes
     #[arg(long)]
@@ -52,14 +54,14 @@ pub(crate) struct Args {
 }
 
 /// Plays.
-pub(crate) fn run(args: &Args) -> io::Result<()> {
+pub(crate) fn run(args: &Args, out: &mut Output) -> io::Result<()> {
     if args.list {
         for s in scenes::ALL {
-            println!("{:<12} {}{}", s.name, s.about, if s.default { "" } else { " (not played by default)" });
+            writeln!(out, "{:<12} {}{}", s.name, s.about, if s.default { "" } else { " (not played by default)" })?;
         }
         return Ok(());
     }
-    let chosen = choose(&args.scene)?;
+    let chosen = choose(&args.scene);
     // Before the first thread: the kernel refuses it later.
     let backend = rig::enter(args.backend)?;
     let mut pcap = match &args.pcap {
@@ -76,7 +78,7 @@ pub(crate) fn run(args: &Args) -> io::Result<()> {
         let mut rig = Rig::new(backend, rec.clone(), args.real_time);
         let played = (scene.play)(&mut rig);
         rig.stop();
-        show(args, scene, &rec)?;
+        show(args, scene, &rec, out)?;
         if let Some(p) = &mut pcap {
             for (at, bytes, comment) in rec.packets() {
                 p.packet(epoch + at, &bytes, comment.as_deref())?;
@@ -96,27 +98,19 @@ pub(crate) fn run(args: &Args) -> io::Result<()> {
     Ok(())
 }
 
-fn choose(names: &[String]) -> io::Result<Vec<&'static scenes::Scene>> {
-    if names.is_empty() {
-        return Ok(scenes::ALL.iter().filter(|s| s.default).collect());
-    }
-    let mut chosen = Vec::new();
-    for n in names {
-        if n == "all" {
-            chosen.extend(scenes::ALL);
-            continue;
-        }
-        let found = scenes::ALL.iter().find(|s| s.name == n).ok_or_else(|| {
-            let all: Vec<_> = scenes::ALL.iter().map(|s| s.name).collect();
-            io::Error::new(io::ErrorKind::InvalidInput, format!("no scene {n:?}; there are: all, {}", all.join(", ")))
-        })?;
-        chosen.push(found);
-    }
-    Ok(chosen)
+/// What --scene may be.
+fn names() -> PossibleValuesParser {
+    PossibleValuesParser::new(["all"].into_iter().chain(scenes::ALL.iter().map(|s| s.name)))
 }
 
-fn show(args: &Args, scene: &scenes::Scene, rec: &Recorder) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+fn choose(names: &[String]) -> Vec<&'static scenes::Scene> {
+    if names.is_empty() {
+        return scenes::ALL.iter().filter(|s| s.default).collect();
+    }
+    names.iter().flat_map(|n| scenes::ALL.iter().filter(move |s| n == "all" || n == s.name)).collect()
+}
+
+fn show(args: &Args, scene: &scenes::Scene, rec: &Recorder, out: &mut Output) -> io::Result<()> {
     if args.json {
         for o in rec.json(scene.name) {
             writeln!(out, "{o}")?;

@@ -2,6 +2,7 @@
 
 use super::recorder::Recorder;
 use super::side::Side;
+use crate::output::complain;
 use std::io;
 use std::net::IpAddr;
 use synfin::device::{Device, Layer, PacketSocket, Tun, TunOptions, add_address, add_veth, memory_pair, netns};
@@ -33,8 +34,8 @@ pub(crate) fn enter(wanted: Backend) -> io::Result<Backend> {
         if wanted != Backend::Auto {
             return Err(e);
         }
-        eprintln!("synfin: {e}");
-        eprintln!("synfin: the scenes are played between two hosts of synfin, in memory");
+        complain(e);
+        complain("the scenes are played between two hosts of synfin, in memory");
         return Ok(Backend::Memory);
     }
     if wanted == Backend::Veth {
@@ -44,7 +45,7 @@ pub(crate) fn enter(wanted: Backend) -> io::Result<Backend> {
         Ok(_) => Ok(Backend::Tun),
         Err(e) if wanted == Backend::Tun => Err(e),
         Err(e) => {
-            eprintln!("synfin: {e}; a veth and a packet socket are used instead");
+            complain(format_args!("{e}; a veth and a packet socket are used instead"));
             Ok(Backend::Veth)
         }
     }
