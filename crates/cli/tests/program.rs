@@ -112,18 +112,36 @@ fn the_scenes_play_between_two_hosts_in_memory() {
 /// A user namespace in which no other may be made: what a hardened machine looks like to the program.
 #[test]
 fn where_namespaces_are_forbidden_it_says_so_and_plays_in_memory() {
-    let forbid = "echo 0 > /proc/sys/user/max_user_namespaces && echo 0 > /proc/sys/user/max_net_namespaces";
     let play = format!("{} demo --scene telnet-quit", env!("CARGO_BIN_EXE_synfin"));
     let unshare = |script: &str| Command::new("unshare").args(["-Ur", "sh", "-c", script]).output();
-    let o = match unshare(forbid) {
-        Ok(o) if o.status.success() => unshare(&format!("{forbid} && {play}")).unwrap(),
-        _ => synfin(&["demo", "--scene", "telnet-quit"]), // the machine itself forbids them
+    for kind in ["user", "net"] {
+        let forbid = format!("echo 0 > /proc/sys/user/max_{kind}_namespaces");
+        let (o, remedy) = match unshare(&forbid) {
+            Ok(o) if o.status.success() => {
+                (unshare(&format!("{forbid} && {play}")).unwrap(), format!("sysctl -w user.max_{kind}_namespaces="))
+            }
+            _ => (synfin(&["demo", "--scene", "telnet-quit"]), String::new()), // the machine itself forbids them
+        };
+        let err = String::from_utf8_lossy(&o.stderr);
+        assert!(o.status.success(), "{err}");
+        assert!(err.contains("no network namespace") && err.contains(&remedy), "{err}");
+        assert!(err.contains("the scenes are played between two hosts of synfin, in memory"), "{err}");
+        assert!(stdout(&o).contains("close 3/3"));
+    }
+}
+
+/// A user who is nobody in the namespace may map nobody.
+#[test]
+fn where_a_step_into_the_namespace_fails_it_is_named() {
+    let play = format!("{} demo --backend tun", env!("CARGO_BIN_EXE_synfin"));
+    let o = match Command::new("unshare").args(["-U", "sh", "-c", &play]).output() {
+        Ok(o) if o.stderr.starts_with(b"synfin") => o,
+        _ => return, // the machine itself forbids them: the test above
     };
     let err = String::from_utf8_lossy(&o.stderr);
-    assert!(o.status.success(), "{err}");
-    assert!(err.contains("no network namespace") && err.contains("sysctl"), "{err}");
-    assert!(err.contains("the scenes are played between two hosts of synfin, in memory"), "{err}");
-    assert!(stdout(&o).contains("close 3/3"));
+    assert_eq!((o.status.code(), err.lines().count()), (Some(1), 1), "{err}");
+    assert!(err.contains("no network namespace: unshare of a user namespace: Operation not permitted"), "{err}");
+    assert!(err.contains("or try --backend memory"), "{err}");
 }
 
 #[test]
