@@ -3,6 +3,7 @@
 //! A fresh user and network namespace, a TUN in it: the Linux kernel with its sockets at one end, synfin at the other.
 //! Where there is no TUN, a veth and a packet socket; where there are no namespaces, two hosts of ours in memory.
 
+mod child;
 mod dns;
 mod recorder;
 mod rig;
@@ -16,10 +17,13 @@ use rig::{Backend, Rig};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 use synfin_capture::{LinkType, PcapNg};
 use synfin_trace::render::text;
 use synfin_trace::{Report, Step};
+
+/// How long a scene waits for what must come, before it says that it did not.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What to play.
 #[derive(Debug, clap::Args)]
@@ -96,6 +100,16 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> io::Result<()> {
         )));
     }
     Ok(())
+}
+
+#[allow(clippy::disallowed_methods)] // the demo plays in real time
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[allow(clippy::disallowed_methods)] // as above; no correctness depends on it
+fn pause(ms: u64) {
+    std::thread::sleep(Duration::from_millis(ms));
 }
 
 /// What --scene may be.
