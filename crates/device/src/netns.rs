@@ -25,7 +25,7 @@ pub fn enter_new() -> io::Result<()> {
 /// Puts this process into a new network namespace of the user namespace that it is in.
 pub fn enter_network() -> io::Result<()> {
     unshare(libc::CLONE_NEWNET).map_err(|e| failed("unshare of a network namespace", &e, of_network(&e)))?;
-    set_up("lo", &Interface::default()).map_err(|e| failed("setting up lo", &e, of_network(&e)))
+    set_up("lo", &Interface::default()).map_err(|e| failed("setting up lo", &e, of_lo(&e)))
 }
 
 fn unshare(flags: libc::c_int) -> io::Result<()> {
@@ -64,6 +64,13 @@ fn of_network(e: &io::Error) -> &'static str {
         }
         Some(libc::EINVAL) => "this kernel has no network namespaces (CONFIG_NET_NS)",
         _ => "see network_namespaces(7)",
+    }
+}
+
+fn of_lo(e: &io::Error) -> &'static str {
+    match e.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) => forbidden(),
+        _ => "see ulimit -n, if too many files are open",
     }
 }
 

@@ -71,7 +71,8 @@ impl Tun {
         // SAFETY: TUNSETOFFLOAD takes its argument by value.
         crate::sys::check(unsafe { libc::ioctl(file.as_raw_fd(), TUNSETOFFLOAD as _, offloads) })?;
         if !exists {
-            set_up(&o.name, &Interface { mtu: Some(o.mtu), tx_queue: Some(10_000) })?;
+            set_up(&o.name, &Interface { mtu: Some(o.mtu), tx_queue: Some(10_000) })
+                .map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", o.name)))?;
         }
         let medium = match o.layer {
             Layer::Ip => Medium::Ip,
