@@ -53,20 +53,23 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> io::Result<()> {
 }
 
 fn one(seed: u64, pcap: Option<&Path>, out: &mut Output) -> io::Result<()> {
-    let pcap = pcap.map(create).transpose()?;
+    let pcap = pcap.map(|path| create(path).map(|file| (path, file)).map_err(|e| named(path, &e))).transpose()?;
     let p = Params::from_seed(seed);
     writeln!(out, "{p:#?}")?;
     let (result, net) = run_seed(&p, pcap.is_some());
-    if let Some(file) = pcap {
-        write_pcap(&net, file)?;
+    if let Some((path, file)) = pcap {
+        write_pcap(&net, file).map_err(|e| named(path, &e))?;
     }
     let r = result.map_err(io::Error::other)?;
     writeln!(out, "{r:#?}")
 }
 
 fn create(path: &Path) -> io::Result<PcapNg<BufWriter<File>>> {
-    let named = |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", path.display()));
-    PcapNg::new(BufWriter::new(File::create(path).map_err(named)?), LinkType::Ip, "sim0")
+    PcapNg::new(BufWriter::new(File::create(path)?), LinkType::Ip, "sim0")
+}
+
+fn named(path: &Path, e: &io::Error) -> io::Error {
+    io::Error::new(e.kind(), format!("{}: {e}", path.display()))
 }
 
 fn write_pcap(net: &Network, mut file: PcapNg<BufWriter<File>>) -> io::Result<()> {

@@ -58,7 +58,7 @@ impl Program {
     /// Types.
     pub fn say(&mut self, bytes: &[u8]) -> io::Result<()> {
         let r = self.child.stdin.as_mut().map_or(Ok(()), |s| s.write_all(bytes).and_then(|()| s.flush()));
-        r.map_err(|e| self.failed(&format!("it does not read: {e}")))
+        r.map_err(|e| self.failed(&format!("does not read: {e}")))
     }
 
     /// Waits until it ends, and well; what it wrote to standard output.

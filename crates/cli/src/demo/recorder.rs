@@ -123,6 +123,14 @@ impl Recorder {
         self.count(|words, lost| !lost && words.contains(meaning)) > 0
     }
 
+    /// The entries from number `from` on that will not change any more; `over`: none will. The last segment's state on our
+    /// side is still to be told, unless that has not been done for long.
+    pub fn settled(&self, from: usize, over: bool) -> Vec<Entry> {
+        let r = self.lock();
+        let open = r.pending.filter(|p| !over && r.elapsed().saturating_sub(r.report.entries[p.0].at) < TELLS_WITHIN);
+        r.report.entries[from..open.map_or(r.report.entries.len(), |p| p.0.max(from))].to_vec()
+    }
+
     pub fn report(&self) -> Report {
         self.lock().report.clone()
     }
@@ -211,6 +219,9 @@ impl Recorder {
         }
     }
 }
+
+/// How long the stack may take to tell the state after a segment: it does so under the same lock.
+const TELLS_WITHIN: Duration = Duration::from_millis(500);
 
 /// Whether the kernel's state is the one that is shown. A listener is no connection: the kernel has no row for it under the
 /// four-tuple.

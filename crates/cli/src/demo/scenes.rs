@@ -437,15 +437,24 @@ fn queues(rig: &mut Rig) -> io::Result<()> {
             side.connect(at(OURS, 7000))
         })
     };
-    let reach = |holds: fn(&ListenerStatus) -> bool| {
+    let reach = |holds: fn(&ListenerStatus) -> bool| -> io::Result<()> {
         let full = comes(|| listener.status().is_some_and(|s| holds(&s)));
         let s = listener.status().ok_or_else(|| io::Error::other("the listener is gone"))?;
         let (mib, _) = host.counters();
-        rec.remark(format!(
+        let words = format!(
             "SYN queue {}/{}, accept queue {}/{}; SYNs dropped {}, handshakes held up {} (ListenDrops {}, ListenOverflows {})",
-            s.half_open, s.backlog, s.accept_queue, s.backlog, s.dropped, s.overflowed, mib.listen_drops, mib.listen_overflows
-        ));
-        ensure(full, "the queues are not as they should be by now: see the last remark")
+            s.half_open,
+            s.backlog,
+            s.accept_queue,
+            s.backlog,
+            s.dropped,
+            s.overflowed,
+            mib.listen_drops,
+            mib.listen_overflows
+        );
+        ensure(full, format!("the queues do not come to where they should be: {words}"))?;
+        rec.remark(words);
+        Ok(())
     };
     let mut clients = vec![client(1)];
     reach(|s| s.accept_queue == 1)?;
