@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used)] // a test that fails may well panic
 
 use std::fs::File;
+use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Output};
 
 fn synfin(args: &[&str]) -> Output {
@@ -21,6 +23,12 @@ fn mistakes_get_one_clear_line_and_the_right_code() {
         (&["demo", "--nonsense"], 2, "unexpected argument"),
         (&[], 2, "Usage"),
         (&["sim", "bulk", "--seed", "1", "--pcap", "/nowhere/x"], 1, "/nowhere/x: No such file"),
+        (&["sim", "bulk", "--seed", "1", "--pcap", "/dev/full"], 1, "/dev/full: No space left"),
+        (
+            &["demo", "--backend", "memory", "--scene", "no-answer", "--pcap", "/dev/full"],
+            1,
+            "/dev/full: No space left",
+        ),
         (&["sim", "bulk", "--pcap", "/nowhere/x"], 2, "--seed <SEED>"),
         (&["sim", "bulk", "--seeds", "3", "--pcap", "/nowhere/x"], 2, "cannot be used with"),
         (&["sim", "bulk", "--from", "3", "--pcap", "/nowhere/x"], 2, "cannot be used with"),
@@ -136,12 +144,117 @@ fn where_a_step_into_the_namespace_fails_it_is_named() {
     let play = format!("{} demo --backend tun", env!("CARGO_BIN_EXE_synfin"));
     let o = match Command::new("unshare").args(["-U", "sh", "-c", &play]).output() {
         Ok(o) if o.stderr.starts_with(b"synfin") => o,
-        _ => return, // the machine itself forbids them: the test above
+        _ => return not_run("where_a_step_into_the_namespace_fails_it_is_named", "no namespace"),
     };
     let err = String::from_utf8_lossy(&o.stderr);
     assert_eq!((o.status.code(), err.lines().count()), (Some(1), 1), "{err}");
     assert!(err.contains("no network namespace: unshare of a user namespace: Operation not permitted"), "{err}");
     assert!(err.contains("or try --backend memory"), "{err}");
+}
+
+/// With few descriptors a connection fails for lack of them: that is no refusal.
+#[test]
+fn where_descriptors_run_out_no_scene_says_it_has_shown_anything() {
+    for backend in ["auto", "memory"] {
+        let mut codes = Vec::new();
+        for n in 4..=24 {
+            let play =
+                format!("ulimit -n {n}; {} demo --backend {backend} --scene refused", env!("CARGO_BIN_EXE_synfin"));
+            let o = Command::new("sh").args(["-c", &play]).output().unwrap();
+            let (err, refused) = (String::from_utf8_lossy(&o.stderr), stdout(&o).to_lowercase());
+            match o.status.code() {
+                Some(0) => assert_eq!(refused.matches("connect: connection refused").count(), 2, "{n}: {refused}"),
+                Some(1) => assert!(err.lines().last().unwrap_or_default().starts_with("synfin: "), "{n}: {err}"),
+                Some(127) => continue, // too few for the loader of programs
+                _ => panic!("{n}: {} {err}", o.status),
+            }
+            assert!(!err.contains("panicked"), "{n}: {err}");
+            codes.push(o.status.code());
+        }
+        assert!(codes.contains(&Some(0)) && codes.contains(&Some(1)), "{backend}: {codes:?}");
+    }
+}
+
+#[test]
+fn a_proxy_in_the_environment_does_not_concern_the_demo() {
+    let mut c = Command::new(env!("CARGO_BIN_EXE_synfin"));
+    let o = c.args(["demo", "--scene", "curl"]).env("ALL_PROXY", "http://127.0.0.1:9").output().unwrap();
+    assert!(o.status.success(), "{}", String::from_utf8_lossy(&o.stderr));
+}
+
+/// Says, even where the test passes, that it has tested nothing.
+fn not_run(test: &str, why: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "not run: {test}: {why}");
+}
+
+/// What the demo says of a scene that fails, when `program` is this script; None if there is no kernel at the other end, for
+/// which it is not started.
+fn fails_with(program: &str, script: &str, scene: &str) -> Option<String> {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{program}-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let file = dir.join(program);
+    // Written by another process: a file that this one has open could not be run.
+    let write = "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$0\" && chmod +x \"$0\"";
+    let written = Command::new("sh").args(["-c", write, &file.to_string_lossy(), script]).status().unwrap();
+    assert!(written.success());
+    let mut c = Command::new(env!("CARGO_BIN_EXE_synfin"));
+    let path = format!("{}:/usr/bin:/bin", dir.display());
+    let o = c.args(["demo", "--scene", scene]).env("PATH", path).output().unwrap();
+    std::fs::remove_dir_all(&dir).unwrap();
+    let err = String::from_utf8_lossy(&o.stderr).into_owned();
+    if err.contains("in memory") {
+        return None;
+    }
+    assert_eq!(o.status.code(), Some(1), "{err}");
+    Some(err)
+}
+
+#[test]
+fn a_program_that_does_not_connect_fails_the_scene() {
+    match fails_with("curl", "echo not today >&2; exit 7", "curl") {
+        Some(err) => {
+            assert!(err.ends_with("synfin: scene curl: curl failed (exit status: 7): not today\n"), "{err}");
+        }
+        None => not_run("a_program_that_does_not_connect_fails_the_scene", "no namespace"),
+    }
+}
+
+#[test]
+fn the_broken_pipe_of_a_program_is_not_that_of_the_output() {
+    match fails_with("telnet", "exec 0<&-; echo Escape character; exec sleep 60", "telnet-quit") {
+        Some(err) => {
+            assert!(
+                err.contains("synfin: scene telnet-quit: telnet does not read: Broken pipe (os error 32)"),
+                "{err}"
+            );
+        }
+        None => not_run("the_broken_pipe_of_a_program_is_not_that_of_the_output", "no namespace"),
+    }
+}
+
+/// Seconds and nanoseconds of the enhanced packet blocks of a pcapng file, in nanoseconds.
+fn times(file: &[u8]) -> Vec<u64> {
+    let word = |at: usize| u32::from_ne_bytes(file[at..at + 4].try_into().unwrap());
+    let (mut at, mut all) = (0, Vec::new());
+    while at < file.len() {
+        if word(at) == 6 {
+            all.push(u64::from(word(at + 12)) << 32 | u64::from(word(at + 16)));
+        }
+        at += word(at + 4) as usize;
+    }
+    all
+}
+
+/// The first of the scenes is in virtual time and ends ahead of the machine's clock.
+#[test]
+fn time_does_not_run_backwards_in_a_capture_of_several_scenes() {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("scenes.pcapng");
+    let path = file.to_string_lossy().into_owned();
+    let scenes = ["--scene", "no-answer", "--scene", "refused", "--scene", "no-answer", "--scene", "reset"];
+    let o = synfin(&[&["demo", "--backend", "memory", "--pcap", &path][..], &scenes].concat());
+    assert!(o.status.success(), "{}", String::from_utf8_lossy(&o.stderr));
+    let times = times(&std::fs::read(&file).unwrap());
+    assert!(times.len() > 15 && times.is_sorted(), "{times:?}");
 }
 
 #[test]
@@ -159,15 +272,19 @@ fn json_has_one_object_per_segment() {
 
 #[test]
 fn tcpdump_prints_the_same_lines() {
-    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("demo.pcapng");
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("demo.pcapng");
     let path = file.to_string_lossy().into_owned();
     let scenes = ["four-way", "time-wait", "no-answer", "half-close", "reset"];
     for scene in scenes {
         let o = synfin(&["demo", "--backend", "memory", "--scene", scene, "--pcap", &path]);
         assert!(o.status.success());
-        let Ok(t) = Command::new("tcpdump").args(["-n", "-t", "-r", &path, "tcp"]).output() else {
-            println!("not run: tcpdump is not installed");
-            return;
+        let t = match Command::new("tcpdump").args(["-n", "-t", "-r", &path, "tcp"]).output() {
+            Ok(t) => t,
+            Err(e) => {
+                assert!(std::env::var_os("CI").is_none(), "tcpdump: {e}; install it (.ci/run does, as root)");
+                not_run("tcpdump_prints_the_same_lines", format_args!("tcpdump: {e}"));
+                return;
+            }
         };
         let theirs: Vec<String> = stdout(&t).lines().map(str::to_string).collect();
         let ours: Vec<String> = stdout(&o)
