@@ -2,10 +2,10 @@
 //! open. Reading comes with the tracer.
 #![forbid(unsafe_code)]
 
-use pcap_file::DataLink;
 use pcap_file::pcapng::PcapNgWriter;
 use pcap_file::pcapng::blocks::enhanced_packet::{EnhancedPacketBlock, EnhancedPacketOption};
 use pcap_file::pcapng::blocks::interface_description::{InterfaceDescriptionBlock, InterfaceDescriptionOption};
+use pcap_file::{DataLink, PcapError};
 use std::borrow::Cow;
 use std::io::{self, Write};
 use std::time::Duration;
@@ -33,7 +33,7 @@ impl<W: Write> std::fmt::Debug for PcapNg<W> {
 impl<W: Write> PcapNg<W> {
     /// Begins a file with an interface called `name`.
     pub fn new(out: W, link: LinkType, name: &str) -> io::Result<Self> {
-        let mut writer = PcapNgWriter::new(out).map_err(io::Error::other)?;
+        let mut writer = PcapNgWriter::new(out).map_err(cause)?;
         let linktype = match link {
             LinkType::Ip => DataLink::RAW,
             LinkType::Ethernet => DataLink::ETHERNET,
@@ -42,9 +42,7 @@ impl<W: Write> PcapNg<W> {
             InterfaceDescriptionOption::IfName(Cow::Owned(name.to_string())),
             InterfaceDescriptionOption::IfTsResol(9),
         ];
-        writer
-            .write_pcapng_block(InterfaceDescriptionBlock { linktype, snaplen: 0, options })
-            .map_err(io::Error::other)?;
+        writer.write_pcapng_block(InterfaceDescriptionBlock { linktype, snaplen: 0, options }).map_err(cause)?;
         Ok(PcapNg { writer })
     }
 
@@ -58,7 +56,7 @@ impl<W: Write> PcapNg<W> {
             data: Cow::Borrowed(bytes),
             options,
         };
-        self.writer.write_pcapng_block(block).map_err(io::Error::other)?;
+        self.writer.write_pcapng_block(block).map_err(cause)?;
         Ok(())
     }
 
@@ -67,6 +65,14 @@ impl<W: Write> PcapNg<W> {
         let mut out = self.writer.into_inner();
         out.flush()?;
         Ok(out)
+    }
+}
+
+/// What the file said, where it is the file.
+fn cause(e: PcapError) -> io::Error {
+    match e {
+        PcapError::IoError(e) => e,
+        e => io::Error::other(e),
     }
 }
 

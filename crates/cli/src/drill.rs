@@ -1,5 +1,6 @@
 //! `synfin drill`: packetdrill scripts against the engine, in virtual time.
 
+use crate::output::Output;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -173,7 +174,7 @@ fn one(path: &Path, settings: &Settings, defines: &[(String, String)]) -> Done {
 }
 
 /// Plays them all, and says what became of each as soon as those before it are known.
-pub(crate) fn run(args: &Args) -> io::Result<()> {
+pub(crate) fn run(args: &Args, out: &mut Output) -> io::Result<()> {
     let (settings, defines) = (args.settings()?, args.defines()?);
     let mut paths = Vec::new();
     for p in &args.paths {
@@ -188,7 +189,6 @@ pub(crate) fn run(args: &Args) -> io::Result<()> {
     let jobs = args.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()));
     let next = AtomicUsize::new(0);
     let (tell, told) = mpsc::channel();
-    let mut out = io::stdout().lock();
     let mut all: Vec<Option<Done>> = paths.iter().map(|_| None).collect();
     std::thread::scope(|scope| -> io::Result<()> {
         for _ in 0..jobs.clamp(1, paths.len()) {
@@ -208,7 +208,7 @@ pub(crate) fn run(args: &Args) -> io::Result<()> {
         for (i, done) in told {
             all[i] = Some(done);
             while let Some(Some(d)) = all.get(shown) {
-                show(&mut out, d, args)?;
+                show(out, d, args)?;
                 shown += 1;
             }
         }
@@ -223,7 +223,6 @@ pub(crate) fn run(args: &Args) -> io::Result<()> {
         writeln!(out, "{passed} passed, {failed} failed, {skipped} skipped")?;
     }
     out.flush()?;
-    drop(out);
     if let Some(file) = &args.junit {
         let named = |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", file.display()));
         fs::write(file, junit(&all, failed, skipped)).map_err(named)?;

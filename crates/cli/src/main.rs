@@ -1,14 +1,19 @@
 //! The program `synfin`. One file per subcommand; here only the door.
 #![forbid(unsafe_code)]
 #![allow(unreachable_pub)] // a program has no outside
+// They panic where the output cannot be written: `Output` and `complain` do not.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod demo;
 mod drill;
+mod output;
 mod settings;
 mod sim;
 mod states;
 
 use clap::{Parser, Subcommand};
+use output::{Output, complain};
+use std::io::Write;
 use std::process::ExitCode;
 
 /// TCP/IP in user space, made to be watched.
@@ -24,7 +29,7 @@ enum Command {
     /// Play the experiments of TCP on this machine: the Linux kernel at one end, synfin at the other
     Demo(demo::Args),
     /// Play packetdrill scripts against the engine, in virtual time
-    Drill(drill::Args),
+    Drill(Box<drill::Args>),
     /// Print the transition table of the connection states
     States(states::Args),
     /// Run simulations by seed, in virtual time
@@ -35,19 +40,20 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    let mut out = Output::new();
     let done = match cli.command {
-        Command::Demo(a) => demo::run(&a),
-        Command::Drill(a) => drill::run(&a),
-        Command::States(a) => states::run(&a),
-        Command::Sim(a) => sim::run(&a),
-        Command::Settings => settings::run(),
+        Command::Demo(a) => demo::run(&a, &mut out),
+        Command::Drill(a) => drill::run(&a, &mut out),
+        Command::States(a) => states::run(&a, &mut out),
+        Command::Sim(a) => sim::run(&a, &mut out),
+        Command::Settings => settings::run(&mut out),
     };
-    match done {
+    match done.and_then(|()| out.flush()) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read our output has gone: no reason to complain.
-        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(e) if out.is_closed() && e.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(e) => {
-            eprintln!("synfin: {e}");
+            complain(e);
             ExitCode::FAILURE
         }
     }

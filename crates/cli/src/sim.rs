@@ -1,11 +1,14 @@
 //! `synfin sim bulk`: bulk transfer both ways over a bad link, by seed.
 
+use crate::output::Output;
+use clap::error::ErrorKind;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use synfin_capture::{LinkType, PcapNg};
 use synfin_sim::bulk::{Params, run as run_seed};
+use synfin_sim::explore::{Bounds, explore};
 use synfin_sim::{Direction, Network};
 
 /// What to simulate.
@@ -19,6 +22,36 @@ pub(crate) struct Args {
 enum Scenario {
     /// Bulk transfer both ways: loss up to 20 %, reordering, duplication, corruption; everything must arrive and close
     Bulk(Bulk),
+    /// Visit every state of two peers, over every interleaving of calls, deliveries, losses and timeouts within bounds
+    Explore(Explore),
+}
+
+#[derive(Debug, clap::Args)]
+struct Explore {
+    /// Octets that the first end writes, one by one
+    #[arg(long, default_value_t = 1)]
+    octets: u8,
+    /// Octets that the second end writes
+    #[arg(long, default_value_t = 1)]
+    answer: u8,
+    /// Packets that may be lost
+    #[arg(long, default_value_t = 1)]
+    losses: u8,
+    /// Packets that may arrive twice
+    #[arg(long, default_value_t = 0)]
+    duplicates: u8,
+    /// Timeouts of each end
+    #[arg(long, default_value_t = 1)]
+    timeouts: u8,
+    /// Both ends open actively
+    #[arg(long)]
+    simultaneous: bool,
+    /// Packets do not overtake one another
+    #[arg(long)]
+    in_order: bool,
+    /// Give up after this many states
+    #[arg(long, default_value_t = 20_000_000)]
+    states: usize,
 }
 
 #[derive(Debug, clap::Args)]
@@ -33,51 +66,84 @@ struct Bulk {
     #[arg(long)]
     seed: Option<u64>,
     /// Write what crossed the link to this file (pcapng)
-    #[arg(long, requires = "seed")]
+    #[arg(long, requires = "seed", conflicts_with_all = ["seeds", "from"])]
     pcap: Option<PathBuf>,
 }
 
 /// Runs it.
-pub(crate) fn run(args: &Args) -> io::Result<()> {
-    let Scenario::Bulk(b) = &args.scenario;
-    match b.seed {
-        Some(seed) => one(seed, b.pcap.as_deref()),
-        None => many(b.from, b.seeds),
+pub(crate) fn run(args: &Args, out: &mut Output) -> io::Result<()> {
+    let b = match &args.scenario {
+        Scenario::Bulk(b) => b,
+        Scenario::Explore(e) => return visit(e, out),
+    };
+    if let Some(seed) = b.seed {
+        return one(seed, b.pcap.as_deref(), out);
     }
+    if b.from.checked_add(b.seeds.saturating_sub(1)).is_none() {
+        let words = format!("--seeds {} from {} on: the last seed is {}\n", b.seeds, b.from, u64::MAX);
+        clap::Error::raw(ErrorKind::ValueValidation, words).exit();
+    }
+    many(b.from, b.seeds, out)
 }
 
-fn one(seed: u64, pcap: Option<&std::path::Path>) -> io::Result<()> {
+fn visit(e: &Explore, out: &mut Output) -> io::Result<()> {
+    let bounds = Bounds {
+        octets: [e.octets, e.answer],
+        losses: e.losses,
+        duplicates: e.duplicates,
+        timeouts: [e.timeouts; 2],
+        simultaneous: e.simultaneous,
+        reordering: !e.in_order,
+        states: e.states,
+    };
+    let x = explore(bounds, |_| {}).map_err(io::Error::other)?;
+    let all = if x.complete { "all states within the bounds" } else { "given up: not all states" };
+    writeln!(
+        out,
+        "{} states visited ({all}), {} choices made, the longest way {} choices",
+        x.states, x.choices, x.depth
+    )?;
+    writeln!(out, "{} pairs of connection states, all possible; each state leads to the end of both", x.pairs)
+}
+
+fn one(seed: u64, pcap: Option<&Path>, out: &mut Output) -> io::Result<()> {
+    let pcap = pcap.map(|path| create(path).map(|file| (path, file)).map_err(|e| named(path, &e))).transpose()?;
     let p = Params::from_seed(seed);
-    println!("{p:#?}");
+    writeln!(out, "{p:#?}")?;
     let (result, net) = run_seed(&p, pcap.is_some());
-    if let Some(path) = pcap {
-        write_pcap(&net, path)?;
+    if let Some((path, file)) = pcap {
+        write_pcap(&net, file).map_err(|e| named(path, &e))?;
     }
     let r = result.map_err(io::Error::other)?;
-    println!("{r:#?}");
-    Ok(())
+    writeln!(out, "{r:#?}")
 }
 
-fn write_pcap(net: &Network, path: &std::path::Path) -> io::Result<()> {
-    let file = File::create(path).map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))?;
-    let mut out = PcapNg::new(BufWriter::new(file), LinkType::Ip, "sim0")?;
+fn create(path: &Path) -> io::Result<PcapNg<BufWriter<File>>> {
+    PcapNg::new(BufWriter::new(File::create(path)?), LinkType::Ip, "sim0")
+}
+
+fn named(path: &Path, e: &io::Error) -> io::Error {
+    io::Error::new(e.kind(), format!("{}: {e}", path.display()))
+}
+
+fn write_pcap(net: &Network, mut file: PcapNg<BufWriter<File>>) -> io::Result<()> {
     for r in net.records.iter().flatten() {
         let way = if r.direction == Direction::Forth { "host 0 -> host 1" } else { "host 1 -> host 0" };
         let comment = match r.lost {
             Some(why) => format!("{way}, lost: {why}"),
             None => way.to_string(),
         };
-        out.packet(Duration::from_nanos(r.at.as_nanos()), &r.bytes, Some(&comment))?;
+        file.packet(Duration::from_nanos(r.at.as_nanos()), &r.bytes, Some(&comment))?;
     }
-    out.finish()?;
+    file.finish()?;
     Ok(())
 }
 
-fn many(from: u64, seeds: u64) -> io::Result<()> {
+fn many(from: u64, seeds: u64, out: &mut Output) -> io::Result<()> {
     let (mut packets, mut retransmitted, mut bytes) = (0u64, 0u64, 0u64);
     let mut longest = (Duration::ZERO, from);
     let mut total = Duration::ZERO;
-    for seed in from..from + seeds {
+    for seed in (0..seeds).map(|i| from + i) {
         let p = Params::from_seed(seed);
         let r = run_seed(&p, false).0.map_err(io::Error::other)?;
         packets += r.packets;
@@ -86,7 +152,6 @@ fn many(from: u64, seeds: u64) -> io::Result<()> {
         total += r.took;
         longest = longest.max((r.took, seed));
     }
-    let mut out = io::stdout().lock();
     writeln!(out, "{seeds} seeds: {bytes} octets arrived in order, both ends closed, nothing left allocated")?;
     writeln!(
         out,

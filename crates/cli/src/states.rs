@@ -1,5 +1,6 @@
 //! `synfin states`: the transition table, as it runs, and the diagram of RFC 9293 figure 5.
 
+use crate::output::Output;
 use std::io::{self, Write};
 use synfin_tcp::state::{State, TRANSITIONS};
 
@@ -15,8 +16,7 @@ pub(crate) struct Args {
 }
 
 /// Prints it.
-pub(crate) fn run(args: &Args) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+pub(crate) fn run(args: &Args, out: &mut Output) -> io::Result<()> {
     if args.diagram {
         return write!(out, "{DIAGRAM}");
     }

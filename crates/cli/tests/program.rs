@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)] // a test that fails may well panic
 
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Output};
 
 fn synfin(args: &[&str]) -> Output {
@@ -15,11 +18,25 @@ fn stdout(o: &Output) -> String {
 #[test]
 fn mistakes_get_one_clear_line_and_the_right_code() {
     for (args, code, words) in [
-        (&["demo", "--scene", "nonsense"][..], 1, "no scene \"nonsense\"; there are: all, curl"),
+        (&["demo", "--scene", "nonsense"][..], 2, "[possible values: all, curl"),
         (&["demo", "--backend", "memory", "--pcap", "/nowhere/x"], 1, "/nowhere/x: No such file"),
         (&["demo", "--nonsense"], 2, "unexpected argument"),
         (&[], 2, "Usage"),
         (&["sim", "bulk", "--seed", "1", "--pcap", "/nowhere/x"], 1, "/nowhere/x: No such file"),
+        (&["sim", "bulk", "--seed", "1", "--pcap", "/dev/full"], 1, "/dev/full: No space left"),
+        (
+            &["demo", "--backend", "memory", "--scene", "no-answer", "--pcap", "/dev/full"],
+            1,
+            "/dev/full: No space left",
+        ),
+        (&["sim", "bulk", "--pcap", "/nowhere/x"], 2, "--seed <SEED>"),
+        (&["sim", "bulk", "--seeds", "3", "--pcap", "/nowhere/x"], 2, "cannot be used with"),
+        (&["sim", "bulk", "--from", "3", "--pcap", "/nowhere/x"], 2, "cannot be used with"),
+        (
+            &["sim", "bulk", "--from", "18446744073709551615", "--seeds", "3"],
+            2,
+            "the last seed is 18446744073709551615",
+        ),
     ] {
         let o = synfin(args);
         let err = String::from_utf8_lossy(&o.stderr);
@@ -28,6 +45,54 @@ fn mistakes_get_one_clear_line_and_the_right_code() {
         assert!(code == 2 || err.lines().count() == 1, "{args:?}: {err}");
         assert!(!err.contains("panicked"));
     }
+}
+
+#[test]
+fn the_last_seed_is_a_seed() {
+    let o = synfin(&["sim", "bulk", "--from", "18446744073709551615", "--seeds", "1"]);
+    assert!(o.status.success() && stdout(&o).starts_with("1 seeds"), "{}", String::from_utf8_lossy(&o.stderr));
+}
+
+const WRITERS: &[&[&str]] = &[
+    &["demo", "--list"],
+    &["demo", "--backend", "memory", "--scene", "no-answer"],
+    &["demo", "--backend", "memory", "--scene", "no-answer", "--json"],
+    &["sim", "bulk", "--seed", "7"],
+    &["sim", "bulk", "--seeds", "1"],
+    &["states"],
+    &["states", "--diagram"],
+    &["states", "--json"],
+    &["settings"],
+];
+
+#[test]
+fn a_reader_that_has_gone_is_no_failure() {
+    for args in WRITERS {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let o = Command::new(env!("CARGO_BIN_EXE_synfin")).args(*args).stdout(writer).output().unwrap();
+        let err = String::from_utf8_lossy(&o.stderr);
+        assert!(o.status.success() && err.is_empty(), "{args:?}: {} {err}", o.status);
+    }
+}
+
+#[test]
+fn a_full_disk_gets_one_clear_line() {
+    for args in WRITERS {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let o = Command::new(env!("CARGO_BIN_EXE_synfin")).args(*args).stdout(full).output().unwrap();
+        let err = String::from_utf8_lossy(&o.stderr);
+        assert_eq!(o.status.code(), Some(1), "{args:?}: {err}");
+        assert_eq!(err, "synfin: standard output: No space left on device (os error 28)\n", "{args:?}");
+    }
+}
+
+#[test]
+fn where_errors_cannot_be_written_the_exit_status_tells() {
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let mut c = Command::new(env!("CARGO_BIN_EXE_synfin"));
+    let status = c.args(["demo", "--backend", "memory", "--pcap", "/nowhere/x"]).stderr(full).status().unwrap();
+    assert_eq!(status.code(), Some(1));
 }
 
 #[test]
@@ -55,18 +120,141 @@ fn the_scenes_play_between_two_hosts_in_memory() {
 /// A user namespace in which no other may be made: what a hardened machine looks like to the program.
 #[test]
 fn where_namespaces_are_forbidden_it_says_so_and_plays_in_memory() {
-    let forbid = "echo 0 > /proc/sys/user/max_user_namespaces && echo 0 > /proc/sys/user/max_net_namespaces";
     let play = format!("{} demo --scene telnet-quit", env!("CARGO_BIN_EXE_synfin"));
     let unshare = |script: &str| Command::new("unshare").args(["-Ur", "sh", "-c", script]).output();
-    let o = match unshare(forbid) {
-        Ok(o) if o.status.success() => unshare(&format!("{forbid} && {play}")).unwrap(),
-        _ => synfin(&["demo", "--scene", "telnet-quit"]), // the machine itself forbids them
+    for kind in ["user", "net"] {
+        let forbid = format!("echo 0 > /proc/sys/user/max_{kind}_namespaces");
+        let (o, remedy) = match unshare(&forbid) {
+            Ok(o) if o.status.success() => {
+                (unshare(&format!("{forbid} && {play}")).unwrap(), format!("sysctl -w user.max_{kind}_namespaces="))
+            }
+            _ => (synfin(&["demo", "--scene", "telnet-quit"]), String::new()), // the machine itself forbids them
+        };
+        let err = String::from_utf8_lossy(&o.stderr);
+        assert!(o.status.success(), "{err}");
+        assert!(err.contains("no network namespace") && err.contains(&remedy), "{err}");
+        assert!(err.contains("the scenes are played between two hosts of synfin, in memory"), "{err}");
+        assert!(stdout(&o).contains("close 3/3"));
+    }
+}
+
+/// A user who is nobody in the namespace may map nobody.
+#[test]
+fn where_a_step_into_the_namespace_fails_it_is_named() {
+    let play = format!("{} demo --backend tun", env!("CARGO_BIN_EXE_synfin"));
+    let o = match Command::new("unshare").args(["-U", "sh", "-c", &play]).output() {
+        Ok(o) if o.stderr.starts_with(b"synfin") => o,
+        _ => return not_run("where_a_step_into_the_namespace_fails_it_is_named", "no namespace"),
     };
     let err = String::from_utf8_lossy(&o.stderr);
-    assert!(o.status.success(), "{err}");
-    assert!(err.contains("no network namespace") && err.contains("sysctl"), "{err}");
-    assert!(err.contains("the scenes are played between two hosts of synfin, in memory"), "{err}");
-    assert!(stdout(&o).contains("close 3/3"));
+    assert_eq!((o.status.code(), err.lines().count()), (Some(1), 1), "{err}");
+    assert!(err.contains("no network namespace: unshare of a user namespace: Operation not permitted"), "{err}");
+    assert!(err.contains("or try --backend memory"), "{err}");
+}
+
+/// With few descriptors a connection fails for lack of them: that is no refusal.
+#[test]
+fn where_descriptors_run_out_no_scene_says_it_has_shown_anything() {
+    for backend in ["auto", "memory"] {
+        let mut codes = Vec::new();
+        for n in 4..=24 {
+            let play =
+                format!("ulimit -n {n}; {} demo --backend {backend} --scene refused", env!("CARGO_BIN_EXE_synfin"));
+            let o = Command::new("sh").args(["-c", &play]).output().unwrap();
+            let (err, refused) = (String::from_utf8_lossy(&o.stderr), stdout(&o).to_lowercase());
+            match o.status.code() {
+                Some(0) => assert_eq!(refused.matches("connect: connection refused").count(), 2, "{n}: {refused}"),
+                Some(1) => assert!(err.lines().last().unwrap_or_default().starts_with("synfin: "), "{n}: {err}"),
+                Some(127) => continue, // too few for the loader of programs
+                _ => panic!("{n}: {} {err}", o.status),
+            }
+            assert!(!err.contains("panicked"), "{n}: {err}");
+            codes.push(o.status.code());
+        }
+        assert!(codes.contains(&Some(0)) && codes.contains(&Some(1)), "{backend}: {codes:?}");
+    }
+}
+
+#[test]
+fn a_proxy_in_the_environment_does_not_concern_the_demo() {
+    let mut c = Command::new(env!("CARGO_BIN_EXE_synfin"));
+    let o = c.args(["demo", "--scene", "curl"]).env("ALL_PROXY", "http://127.0.0.1:9").output().unwrap();
+    assert!(o.status.success(), "{}", String::from_utf8_lossy(&o.stderr));
+}
+
+/// Says, even where the test passes, that it has tested nothing.
+fn not_run(test: &str, why: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "not run: {test}: {why}");
+}
+
+/// What the demo says of a scene that fails, when `program` is this script; None if there is no kernel at the other end, for
+/// which it is not started.
+fn fails_with(program: &str, script: &str, scene: &str) -> Option<String> {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{program}-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let file = dir.join(program);
+    // Written by another process: a file that this one has open could not be run.
+    let write = "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$0\" && chmod +x \"$0\"";
+    let written = Command::new("sh").args(["-c", write, &file.to_string_lossy(), script]).status().unwrap();
+    assert!(written.success());
+    let mut c = Command::new(env!("CARGO_BIN_EXE_synfin"));
+    let path = format!("{}:/usr/bin:/bin", dir.display());
+    let o = c.args(["demo", "--scene", scene]).env("PATH", path).output().unwrap();
+    std::fs::remove_dir_all(&dir).unwrap();
+    let err = String::from_utf8_lossy(&o.stderr).into_owned();
+    if err.contains("in memory") {
+        return None;
+    }
+    assert_eq!(o.status.code(), Some(1), "{err}");
+    Some(err)
+}
+
+#[test]
+fn a_program_that_does_not_connect_fails_the_scene() {
+    match fails_with("curl", "echo not today >&2; exit 7", "curl") {
+        Some(err) => {
+            assert!(err.ends_with("synfin: scene curl: curl failed (exit status: 7): not today\n"), "{err}");
+        }
+        None => not_run("a_program_that_does_not_connect_fails_the_scene", "no namespace"),
+    }
+}
+
+#[test]
+fn the_broken_pipe_of_a_program_is_not_that_of_the_output() {
+    match fails_with("telnet", "exec 0<&-; echo Escape character; exec sleep 60", "telnet-quit") {
+        Some(err) => {
+            assert!(
+                err.contains("synfin: scene telnet-quit: telnet does not read: Broken pipe (os error 32)"),
+                "{err}"
+            );
+        }
+        None => not_run("the_broken_pipe_of_a_program_is_not_that_of_the_output", "no namespace"),
+    }
+}
+
+/// Seconds and nanoseconds of the enhanced packet blocks of a pcapng file, in nanoseconds.
+fn times(file: &[u8]) -> Vec<u64> {
+    let word = |at: usize| u32::from_ne_bytes(file[at..at + 4].try_into().unwrap());
+    let (mut at, mut all) = (0, Vec::new());
+    while at < file.len() {
+        if word(at) == 6 {
+            all.push(u64::from(word(at + 12)) << 32 | u64::from(word(at + 16)));
+        }
+        at += word(at + 4) as usize;
+    }
+    all
+}
+
+/// The first of the scenes is in virtual time and ends ahead of the machine's clock.
+#[test]
+fn time_does_not_run_backwards_in_a_capture_of_several_scenes() {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("scenes.pcapng");
+    let path = file.to_string_lossy().into_owned();
+    let scenes = ["--scene", "no-answer", "--scene", "refused", "--scene", "no-answer", "--scene", "reset"];
+    let o = synfin(&[&["demo", "--backend", "memory", "--pcap", &path][..], &scenes].concat());
+    assert!(o.status.success(), "{}", String::from_utf8_lossy(&o.stderr));
+    let times = times(&std::fs::read(&file).unwrap());
+    assert!(times.len() > 15 && times.is_sorted(), "{times:?}");
 }
 
 #[test]
@@ -84,15 +272,19 @@ fn json_has_one_object_per_segment() {
 
 #[test]
 fn tcpdump_prints_the_same_lines() {
-    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("demo.pcapng");
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("demo.pcapng");
     let path = file.to_string_lossy().into_owned();
     let scenes = ["four-way", "time-wait", "no-answer", "half-close", "reset"];
     for scene in scenes {
         let o = synfin(&["demo", "--backend", "memory", "--scene", scene, "--pcap", &path]);
         assert!(o.status.success());
-        let Ok(t) = Command::new("tcpdump").args(["-n", "-t", "-r", &path, "tcp"]).output() else {
-            println!("not run: tcpdump is not installed");
-            return;
+        let t = match Command::new("tcpdump").args(["-n", "-t", "-r", &path, "tcp"]).output() {
+            Ok(t) => t,
+            Err(e) => {
+                assert!(std::env::var_os("CI").is_none(), "tcpdump: {e}; install it (.ci/run does, as root)");
+                not_run("tcpdump_prints_the_same_lines", format_args!("tcpdump: {e}"));
+                return;
+            }
         };
         let theirs: Vec<String> = stdout(&t).lines().map(str::to_string).collect();
         let ours: Vec<String> = stdout(&o)

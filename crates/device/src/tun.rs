@@ -48,8 +48,8 @@ impl Tun {
             .read(true)
             .write(true)
             .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
-            .open("/dev/net/tun")
-            .map_err(|e| io::Error::new(e.kind(), format!("/dev/net/tun: {e}")))?;
+            .open(NODE)
+            .map_err(|e| no_node(&e))?;
         let exists = config::interface_index(&o.name).is_ok();
         let kind = match o.layer {
             Layer::Ip => libc::IFF_TUN,
@@ -71,7 +71,8 @@ impl Tun {
         // SAFETY: TUNSETOFFLOAD takes its argument by value.
         crate::sys::check(unsafe { libc::ioctl(file.as_raw_fd(), TUNSETOFFLOAD as _, offloads) })?;
         if !exists {
-            set_up(&o.name, &Interface { mtu: Some(o.mtu), tx_queue: Some(10_000) })?;
+            set_up(&o.name, &Interface { mtu: Some(o.mtu), tx_queue: Some(10_000) })
+                .map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", o.name)))?;
         }
         let medium = match o.layer {
             Layer::Ip => Medium::Ip,
@@ -170,6 +171,17 @@ pub(crate) fn neighbor_of(mut mac: [u8; 6]) -> [u8; 6] {
     mac
 }
 
+fn no_node(e: &io::Error) -> io::Error {
+    let remedy = match e.raw_os_error() {
+        Some(libc::EACCES | libc::EPERM) => "; run as root, or add yourself to a group that may open it",
+        Some(libc::ENOENT | libc::ENODEV | libc::ENXIO) => {
+            "; as root: modprobe tun (a container must be given the device)"
+        }
+        _ => "",
+    };
+    io::Error::new(e.kind(), format!("{NODE}: {e}{remedy}"))
+}
+
 fn explain(e: &io::Error, o: &TunOptions) -> io::Error {
     let name = &o.name;
     let words = match e.raw_os_error() {
@@ -185,6 +197,7 @@ fn explain(e: &io::Error, o: &TunOptions) -> io::Error {
     io::Error::new(e.kind(), words)
 }
 
+const NODE: &str = "/dev/net/tun";
 /// Most pieces of one frame.
 pub(crate) const MAX_PIECES: usize = 66;
 /// The most text of a super-segment: with all headers it must fit 65,535 octets.
@@ -194,3 +207,20 @@ const TUNSETOFFLOAD: libc::c_ulong = 0x4004_54d0;
 const TUN_F_CSUM: libc::c_ulong = 1;
 const TUN_F_TSO4: libc::c_ulong = 2;
 const TUN_F_TSO6: libc::c_ulong = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_cannot_be_opened_comes_with_its_remedy() {
+        for (errno, words) in [
+            (libc::EACCES, "/dev/net/tun: Permission denied (os error 13); run as root, or add yourself to a group"),
+            (libc::ENOENT, "/dev/net/tun: No such file or directory (os error 2); as root: modprobe tun"),
+            (libc::ENODEV, "/dev/net/tun: No such device (os error 19); as root: modprobe tun"),
+        ] {
+            let said = no_node(&io::Error::from_raw_os_error(errno)).to_string();
+            assert!(said.starts_with(words), "{said}");
+        }
+    }
+}

@@ -421,7 +421,7 @@ unsafe extern "C" fn recvmsg(u: *mut c_void, fd: c_int, m: *mut libc::msghdr, fl
     // SAFETY: `u` is ours, the message is packetdrill's.
     let (s, m) = unsafe { (shared(u), &mut *m) };
     // SAFETY: the message says how many entries there are.
-    let iov = unsafe { iovecs(m.msg_iov, m.msg_iovlen as usize) };
+    let iov = unsafe { iovecs(m.msg_iov, m.msg_iovlen) };
     let room = iov.iter().map(|v| v.iov_len).sum();
     give(s.receive(fd, room, flags).map(|r| {
         // SAFETY: packetdrill's buffers are as long as it says.
@@ -473,7 +473,7 @@ unsafe extern "C" fn sendmsg(u: *mut c_void, fd: c_int, m: *const libc::msghdr, 
     let (s, m) = unsafe { (shared(u), &*m) };
     // SAFETY: the message says how many entries there are, and how long the name is.
     let (data, to) = unsafe {
-        (gather(iovecs(m.msg_iov, m.msg_iovlen as usize)), address(m.msg_name.cast_const().cast(), m.msg_namelen))
+        (gather(iovecs(m.msg_iov, m.msg_iovlen)), address(m.msg_name.cast_const().cast(), m.msg_namelen))
     };
     give(s.send(fd, &data, flags, to)) as ssize_t
 }

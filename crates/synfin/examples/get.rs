@@ -1,11 +1,22 @@
 //! Fetches a page over a TUN. The interface is created if it is not there (needs CAP_NET_ADMIN, or a namespace of one's own:
 //! `unshare -Urn`).
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
+use std::process::ExitCode;
 use synfin::device::{Device, Layer, Tun, TunOptions};
 use synfin::{Host, blocking::TcpStream};
 
-fn main() -> std::io::Result<()> {
+fn main() -> ExitCode {
+    match get() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("get: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn get() -> io::Result<()> {
     let options = TunOptions { name: "tun0".into(), layer: Layer::Ip, offload: true, mtu: 1500 };
     let host = Host::builder()
         .address("192.0.2.2/24")?
@@ -15,6 +26,5 @@ fn main() -> std::io::Result<()> {
     s.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
     let mut page = String::new();
     s.read_to_string(&mut page)?;
-    print!("{page}");
-    Ok(())
+    io::stdout().write_all(page.as_bytes())
 }

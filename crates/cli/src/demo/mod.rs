@@ -1,29 +1,35 @@
 //! `synfin demo`: the experiments of TCP on this machine.
 //!
 //! A fresh user and network namespace, a TUN in it: the Linux kernel with its sockets at one end, synfin at the other.
-//! Where there is no TUN, a veth and a packet socket; where there are no namespaces, two hosts of ours in memory.
+//! Where there is no TUN, a veth and a packet socket; where there is neither, or no namespace, two hosts of ours in memory.
 
+mod child;
 mod dns;
 mod recorder;
 mod rig;
 mod scenes;
 mod side;
 
+use crate::output::Output;
+use clap::builder::PossibleValuesParser;
 use recorder::Recorder;
 use rig::{Backend, Rig};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
-use std::time::SystemTime;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::{Duration, Instant, SystemTime};
 use synfin_capture::{LinkType, PcapNg};
 use synfin_trace::render::text;
-use synfin_trace::{Report, Step};
+
+/// How long a scene waits for what must come, before it says that it did not.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What to play.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Play this scene: a name of --list, or `all`; may be repeated
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = names(), hide_possible_values = true)]
     scene: Vec<String>,
     /// List the scenes
     #[arg(long)]
@@ -52,35 +58,27 @@ pub(crate) struct Args {
 }
 
 /// Plays.
-pub(crate) fn run(args: &Args) -> io::Result<()> {
+pub(crate) fn run(args: &Args, out: &mut Output) -> io::Result<()> {
     if args.list {
         for s in scenes::ALL {
-            println!("{:<12} {}{}", s.name, s.about, if s.default { "" } else { " (not played by default)" });
+            writeln!(out, "{:<12} {}{}", s.name, s.about, if s.default { "" } else { " (not played by default)" })?;
         }
         return Ok(());
     }
-    let chosen = choose(&args.scene)?;
+    let chosen = choose(&args.scene);
     // Before the first thread: the kernel refuses it later.
     let backend = rig::enter(args.backend)?;
-    let mut pcap = match &args.pcap {
-        Some(path) => {
-            let file = File::create(path).map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))?;
-            Some(PcapNg::new(BufWriter::new(file), LinkType::Ip, "synfin0")?)
-        }
-        None => None,
-    };
-    let epoch = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    let mut pcap = args.pcap.as_deref().map(Capture::create).transpose()?;
     let mut disagreements = 0;
     for scene in chosen {
         let rec = Recorder::new(args.absolute);
-        let mut rig = Rig::new(backend, rec.clone(), args.real_time);
-        let played = (scene.play)(&mut rig);
-        rig.stop();
-        show(args, scene, &rec)?;
         if let Some(p) = &mut pcap {
-            for (at, bytes, comment) in rec.packets() {
-                p.packet(epoch + at, &bytes, comment.as_deref())?;
-            }
+            p.begin_scene();
+        }
+        let (played, shown) = play(args, scene, Rig::new(backend, rec.clone(), args.real_time), &rec, out);
+        shown?;
+        if let Some(p) = &mut pcap {
+            p.scene(&rec)?;
         }
         played.map_err(|e| io::Error::new(e.kind(), format!("scene {}: {e}", scene.name)))?;
         disagreements += rec.disagreements();
@@ -96,43 +94,119 @@ pub(crate) fn run(args: &Args) -> io::Result<()> {
     Ok(())
 }
 
-fn choose(names: &[String]) -> io::Result<Vec<&'static scenes::Scene>> {
-    if names.is_empty() {
-        return Ok(scenes::ALL.iter().filter(|s| s.default).collect());
-    }
-    let mut chosen = Vec::new();
-    for n in names {
-        if n == "all" {
-            chosen.extend(scenes::ALL);
-            continue;
-        }
-        let found = scenes::ALL.iter().find(|s| s.name == n).ok_or_else(|| {
-            let all: Vec<_> = scenes::ALL.iter().map(|s| s.name).collect();
-            io::Error::new(io::ErrorKind::InvalidInput, format!("no scene {n:?}; there are: all, {}", all.join(", ")))
-        })?;
-        chosen.push(found);
-    }
-    Ok(chosen)
+#[allow(clippy::disallowed_methods)] // the demo plays in real time
+fn now() -> Instant {
+    Instant::now()
 }
 
-fn show(args: &Args, scene: &scenes::Scene, rec: &Recorder) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+#[allow(clippy::disallowed_methods)] // as above; no correctness depends on it
+fn pause(ms: u64) {
+    std::thread::sleep(Duration::from_millis(ms));
+}
+
+/// What --scene may be.
+fn names() -> PossibleValuesParser {
+    PossibleValuesParser::new(["all"].into_iter().chain(scenes::ALL.iter().map(|s| s.name)))
+}
+
+fn choose(names: &[String]) -> Vec<&'static scenes::Scene> {
+    if names.is_empty() {
+        return scenes::ALL.iter().filter(|s| s.default).collect();
+    }
+    names.iter().flat_map(|n| scenes::ALL.iter().filter(move |s| n == "all" || n == s.name)).collect()
+}
+
+/// Plays a scene and shows it: lines as they come, diagrams and objects at its end. How it went, and the output.
+fn play(
+    args: &Args,
+    scene: &scenes::Scene,
+    mut rig: Rig,
+    rec: &Recorder,
+    out: &mut Output,
+) -> (io::Result<()>, io::Result<()>) {
+    let mut play = || {
+        let played = (scene.play)(&mut rig);
+        rig.stop();
+        played
+    };
+    if args.json || args.diagram {
+        return (play(), show(args, scene, rec, out));
+    }
+    std::thread::scope(|s| {
+        let (goes_on, over) = mpsc::channel::<()>();
+        let teller = s.spawn(|| tell(scene, rec, over, out));
+        let played = play();
+        drop(goes_on);
+        let told = teller.join().unwrap_or_else(|_| Err(io::Error::other("the output has panicked")));
+        (played, told)
+    })
+}
+
+/// Shows lines until the scene is over.
+fn tell(scene: &scenes::Scene, rec: &Recorder, over: mpsc::Receiver<()>, out: &mut Output) -> io::Result<()> {
+    writeln!(out, "\n== {}: {}", scene.name, scene.about)?;
+    let mut told = 0;
+    loop {
+        let ends = over.recv_timeout(Duration::from_millis(20)) == Err(mpsc::RecvTimeoutError::Disconnected);
+        for e in rec.settled(told, ends) {
+            writeln!(out, "{}", text::entry(&e))?;
+            told += 1;
+        }
+        out.flush()?;
+        if ends {
+            break;
+        }
+    }
+    writeln!(out, "-- {} segments", rec.count(|_, _| true))
+}
+
+/// Shows a scene that is over.
+fn show(args: &Args, scene: &scenes::Scene, rec: &Recorder, out: &mut Output) -> io::Result<()> {
     if args.json {
         for o in rec.json(scene.name) {
             writeln!(out, "{o}")?;
         }
-        return out.flush();
+        return Ok(());
     }
-    let report: Report = rec.report();
     writeln!(out, "\n== {}: {}", scene.name, scene.about)?;
-    if args.diagram {
-        write!(out, "{}", text::diagram(&report, args.ascii))?;
-    } else {
-        for e in &report.entries {
-            writeln!(out, "{}", text::entry(e))?;
-        }
+    write!(out, "{}", text::diagram(&rec.report(), args.ascii))?;
+    writeln!(out, "-- {} segments", rec.count(|_, _| true))
+}
+
+/// The capture file of all scenes.
+struct Capture<'a> {
+    path: &'a Path,
+    file: PcapNg<BufWriter<File>>,
+    /// When the scene began, and the last packet so far, since the Unix epoch. Time does not run backwards: after a scene
+    /// in virtual time, which may be ahead of the machine's, the next begins with its last packet.
+    begin: Duration,
+    last: Duration,
+}
+
+impl Capture<'_> {
+    fn create(path: &Path) -> io::Result<Capture<'_>> {
+        let file = File::create(path).map_err(|e| named(path, &e))?;
+        let file = PcapNg::new(BufWriter::new(file), LinkType::Ip, "synfin0").map_err(|e| named(path, &e))?;
+        Ok(Capture { path, file, begin: Duration::ZERO, last: Duration::ZERO })
     }
-    let segments = report.entries.iter().filter(|e| matches!(e.step, Step::Segment { .. })).count();
-    writeln!(out, "-- {segments} segments")?;
-    out.flush()
+
+    fn begin_scene(&mut self) {
+        self.begin = self.last.max(SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default());
+    }
+
+    fn scene(&mut self, rec: &Recorder) -> io::Result<()> {
+        for (at, bytes, comment) in rec.packets() {
+            self.last = self.begin + at;
+            self.file.packet(self.last, &bytes, comment.as_deref()).map_err(|e| named(self.path, &e))?;
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> io::Result<()> {
+        self.file.finish().map(|_| ()).map_err(|e| named(self.path, &e))
+    }
+}
+
+fn named(path: &Path, e: &io::Error) -> io::Error {
+    io::Error::new(e.kind(), format!("{}: {e}", path.display()))
 }

@@ -1,5 +1,6 @@
 //! Sees every packet and every event of our stack, and makes a report of them: lines, states of both ends, words.
 
+use super::{now, pause};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -111,6 +112,25 @@ impl Recorder {
         self.lock().report.entries.push(Entry { at, step: Step::Remark(words.into()) });
     }
 
+    /// How many segments have been seen of which this holds: what they mean, and whether they were lost.
+    pub fn count(&self, holds: impl Fn(&str, bool) -> bool) -> usize {
+        let segment = |e: &&Entry| matches!(&e.step, Step::Segment { words, lost, .. } if holds(words, *lost));
+        self.lock().report.entries.iter().filter(segment).count()
+    }
+
+    /// Whether a segment that was not lost means this.
+    pub fn tells(&self, meaning: &str) -> bool {
+        self.count(|words, lost| !lost && words.contains(meaning)) > 0
+    }
+
+    /// The entries from number `from` on that will not change any more; `over`: none will. The last segment's state on our
+    /// side is still to be told, unless that has not been done for long.
+    pub fn settled(&self, from: usize, over: bool) -> Vec<Entry> {
+        let r = self.lock();
+        let open = r.pending.filter(|p| !over && r.elapsed().saturating_sub(r.report.entries[p.0].at) < TELLS_WITHIN);
+        r.report.entries[from..open.map_or(r.report.entries.len(), |p| p.0.max(from))].to_vec()
+    }
+
     pub fn report(&self) -> Report {
         self.lock().report.clone()
     }
@@ -171,8 +191,7 @@ impl Recorder {
                 return;
             }
             drop(r);
-            #[allow(clippy::disallowed_methods)] // the kernel lives in real time
-            std::thread::sleep(Duration::from_millis(25));
+            pause(25);
         }
     }
 
@@ -184,8 +203,7 @@ impl Recorder {
             if said.iter().all(|(_, shown, kernel)| agrees(*shown, *kernel)) {
                 break;
             }
-            #[allow(clippy::disallowed_methods)] // the kernel lives in real time
-            std::thread::sleep(Duration::from_millis(25));
+            pause(25);
             said = self.compare();
         }
         let mut r = self.lock();
@@ -202,6 +220,9 @@ impl Recorder {
     }
 }
 
+/// How long the stack may take to tell the state after a segment: it does so under the same lock.
+const TELLS_WITHIN: Duration = Duration::from_millis(500);
+
 /// Whether the kernel's state is the one that is shown. A listener is no connection: the kernel has no row for it under the
 /// four-tuple.
 fn agrees(shown: State, kernel: State) -> bool {
@@ -210,11 +231,6 @@ fn agrees(shown: State, kernel: State) -> bool {
 
 fn other(key: &[SocketAddr; 2], a: SocketAddr) -> SocketAddr {
     if key[0] == a { key[1] } else { key[0] }
-}
-
-#[allow(clippy::disallowed_methods)] // the demo plays in real time
-fn now() -> std::time::Instant {
-    std::time::Instant::now()
 }
 
 impl Recording {

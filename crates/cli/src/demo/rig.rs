@@ -2,9 +2,12 @@
 
 use super::recorder::Recorder;
 use super::side::Side;
+use crate::output::complain;
 use std::io;
 use std::net::IpAddr;
-use synfin::device::{Device, Layer, PacketSocket, Tun, TunOptions, add_address, add_veth, memory_pair, netns};
+use synfin::device::{
+    Device, Layer, PacketSocket, Tun, TunOptions, add_address, add_veth, interface_index, memory_pair, netns,
+};
 use synfin::{Host, TcpConfig};
 
 /// What stands at the other end.
@@ -24,34 +27,52 @@ pub(crate) enum Backend {
 pub(crate) const THEIRS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 pub(crate) const OURS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
 
-/// Enters the namespace, if there is to be one, and says what will be used.
+/// Enters the namespace, if there is to be one, tries the link, and says what will be used.
 pub(crate) fn enter(wanted: Backend) -> io::Result<Backend> {
+    let in_memory = |e: io::Error| {
+        complain(e);
+        complain("the scenes are played between two hosts of synfin, in memory");
+        Ok(Backend::Memory)
+    };
     if wanted == Backend::Memory {
         return Ok(wanted);
     }
-    if let Err(e) = netns::enter_new() {
-        if wanted != Backend::Auto {
-            return Err(e);
-        }
-        eprintln!("synfin: {e}");
-        eprintln!("synfin: the scenes are played between two hosts of synfin, in memory");
-        return Ok(Backend::Memory);
+    match netns::enter_new() {
+        Ok(()) => {}
+        Err(e) if wanted == Backend::Auto => return in_memory(e),
+        Err(e) => return Err(or_try(&e, "--backend memory")),
     }
-    if wanted == Backend::Veth {
-        return Ok(wanted);
-    }
-    match tun("synfin-try") {
-        Ok(_) => Ok(Backend::Tun),
-        Err(e) if wanted == Backend::Tun => Err(e),
-        Err(e) => {
-            eprintln!("synfin: {e}; a veth and a packet socket are used instead");
-            Ok(Backend::Veth)
+    if wanted != Backend::Veth {
+        match tun("synfin-try") {
+            Ok(_) => return Ok(Backend::Tun),
+            Err(e) if wanted == Backend::Tun => return Err(or_try(&e, "--backend veth or --backend memory")),
+            Err(e) => complain(format_args!("{e}; a veth and a packet socket are used instead")),
         }
     }
+    match veth() {
+        Ok(_) => Ok(Backend::Veth),
+        Err(e) if wanted == Backend::Auto => in_memory(e),
+        Err(e) => Err(or_try(&e, "--backend memory")),
+    }
+}
+
+fn or_try(e: &io::Error, instead: &str) -> io::Error {
+    io::Error::new(e.kind(), format!("{e}; or try {instead}"))
 }
 
 fn tun(name: &str) -> io::Result<Tun> {
     Tun::open(&TunOptions { name: name.into(), layer: Layer::Ip, offload: false, mtu: 1500 })
+}
+
+/// The veth, made once and left there: its addresses stay with the kernel's side.
+fn veth() -> io::Result<PacketSocket> {
+    if interface_index("synfin0").is_err() {
+        add_veth("synfin0", "synfin1")
+            .and_then(|()| add_address("synfin0", THEIRS, 24))
+            .map_err(|e| io::Error::new(e.kind(), format!("no veth: {e}; as root: modprobe veth")))?;
+    }
+    // With offload: the kernel leaves the checksums of what crosses a veth to the one who reads it.
+    PacketSocket::open("synfin1", true)
 }
 
 /// A stage.
@@ -82,14 +103,7 @@ impl Rig {
                 add_address("synfin0", THEIRS, 24)?;
                 Device::Tun(t)
             }
-            Backend::Veth => {
-                if synfin::device::interface_index("synfin0").is_err() {
-                    add_veth("synfin0", "synfin1")?;
-                    add_address("synfin0", THEIRS, 24)?;
-                }
-                // With offload: the kernel leaves the checksums of what crosses a veth to the one who reads it.
-                Device::Packet(PacketSocket::open("synfin1", true)?)
-            }
+            Backend::Veth => Device::Packet(veth()?),
             Backend::Memory => {
                 let (a, b) = memory_pair(1500, false)?;
                 let other = Host::builder().address(&format!("{THEIRS}/24"))?.start(Device::Memory(b))?;

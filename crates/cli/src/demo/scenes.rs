@@ -1,16 +1,21 @@
 //! The scenes. In each, the client is the left column.
 
+use super::child::Program;
 use super::dns;
 use super::recorder::Recorder;
 use super::rig::{OURS, Rig, THEIRS};
 use super::side::{Listener, Side, Stream};
-use std::io::{self, BufRead, BufReader, Read, Write};
+use super::{PATIENCE, now, pause};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr};
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
+use synfin::stack::ListenerStatus;
 use synfin::{Host, TcpConfig};
 use synfin_sim::{Direction, Network};
+use synfin_tcp::CloseReason;
 use synfin_wire::tcp::Flags;
 
 /// A scene.
@@ -70,9 +75,33 @@ fn at(ip: IpAddr, port: u16) -> SocketAddr {
     SocketAddr::new(ip, port)
 }
 
-#[allow(clippy::disallowed_methods)] // the demo plays in real time; no correctness depends on it
-fn pause(ms: u64) {
-    thread::sleep(Duration::from_millis(ms));
+/// A scene must show what it says: else it fails, with these words.
+fn ensure(holds: bool, otherwise: impl Into<String>) -> io::Result<()> {
+    if holds { Ok(()) } else { Err(io::Error::other(otherwise.into())) }
+}
+
+/// Tells the error that a call ended with, which must be of the kind that is due.
+fn fails<T>(rec: &Recorder, call: &str, r: io::Result<T>, due: ErrorKind) -> io::Result<()> {
+    match r {
+        Ok(_) => Err(io::Error::other(format!("{call} succeeded, where it had to fail: {due}"))),
+        Err(e) if e.kind() != due => Err(io::Error::other(format!("{call} failed: {e}; it had to be: {due}"))),
+        Err(e) => {
+            rec.program(true, &format!("{call}: {e}"));
+            Ok(())
+        }
+    }
+}
+
+/// Waits until `holds`, with patience; whether it does.
+fn comes(holds: impl Fn() -> bool) -> bool {
+    let until = now() + PATIENCE;
+    while !holds() {
+        if now() >= until {
+            return false;
+        }
+        pause(10);
+    }
+    true
 }
 
 fn join<T>(t: JoinHandle<io::Result<T>>) -> io::Result<T> {
@@ -103,9 +132,10 @@ fn connect(rec: &Recorder, side: &Side, to: SocketAddr) -> io::Result<Stream> {
 }
 
 /// Waits for our host to be done with its connections.
-fn settle(host: &Host) {
-    host.wait_closed(Duration::from_secs(3));
+fn settle(host: &Host) -> io::Result<()> {
+    ensure(host.wait_closed(PATIENCE), format!("connections are open {} s after the last close", PATIENCE.as_secs()))?;
     pause(60);
+    Ok(())
 }
 
 const PAGE: &str = "<!doctype html><title>synfin</title><p>fetched over a TCP of our own</p>\n";
@@ -152,10 +182,8 @@ fn curl(rig: &mut Rig) -> io::Result<()> {
     rec.program(true, &format!("read {} octets, then 0: the end", page.len()));
     drop(s);
     join(server)?;
-    settle(&host);
-    if !page.ends_with(PAGE) {
-        return Err(io::Error::other("the page is not the one that was served"));
-    }
+    settle(&host)?;
+    ensure(page.ends_with(PAGE), "the page is not the one that was served")?;
     rig.check_kernel();
     // The machine's curl, our server.
     if !rig.has_kernel() || !installed("curl") {
@@ -163,27 +191,26 @@ fn curl(rig: &mut Rig) -> io::Result<()> {
         return Ok(());
     }
     let server = serve(&rec, &ours, at(OURS, 80), http_server)?;
-    rec.program(true, "curl http://www.example.test/");
-    let out = Command::new("curl")
-        .args([
-            "--silent",
-            "--show-error",
-            "--max-time",
-            "5",
-            "--resolve",
-            "www.example.test:80:192.0.2.2",
-            "http://www.example.test/",
-        ])
-        .env_remove("http_proxy")
-        .output()?;
+    rec.program(true, "start curl http://www.example.test/");
+    let got = fetch("http://www.example.test/", "www.example.test:80:192.0.2.2")?;
     join(server)?;
-    settle(&host);
-    if out.stdout != PAGE.as_bytes() {
-        return Err(io::Error::other(format!("curl: {}", String::from_utf8_lossy(&out.stderr).trim())));
-    }
-    rec.remark(format!("curl got {} octets, the page", out.stdout.len()));
+    settle(&host)?;
+    ensure(got == PAGE, "the page that curl got is not the one that was served")?;
+    rec.remark(format!("curl got {} octets, the page", got.len()));
     rig.check_kernel();
     Ok(())
+}
+
+/// Fetches a page with curl, as it is without its user's settings: no proxy, no `.curlrc`.
+fn fetch(url: &str, resolve: &str) -> io::Result<String> {
+    let mut curl = Command::new("curl");
+    curl.args(["-q", "--noproxy", "*", "--silent", "--show-error", "--max-time", "5", "--resolve", resolve, url]);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().to_ascii_lowercase().ends_with("_proxy") {
+            curl.env_remove(name);
+        }
+    }
+    Program::start(&mut curl, PATIENCE)?.finish()
 }
 
 /// A name server for one question, on the other end's sockets.
@@ -228,25 +255,14 @@ fn telnet_quit(rig: &mut Rig) -> io::Result<()> {
     let ours = Side::Ours(host.clone());
     let server = serve(&rec, &ours, at(OURS, 6379), prompt_server)?;
     if rig.has_kernel() && installed("telnet") {
-        rec.program(true, "telnet 192.0.2.2 6379, then ^] and quit");
-        let mut t = Command::new("telnet")
-            .args(["192.0.2.2", "6379"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let mut said = BufReader::new(t.stdout.take().ok_or_else(|| io::Error::other("no output of telnet"))?);
-        let mut line = String::new();
-        while !line.contains("Escape character") {
-            line.clear();
-            if said.read_line(&mut line)? == 0 {
-                break;
-            }
-        }
-        if let Some(mut stdin) = t.stdin.take() {
-            stdin.write_all(b"\x1dquit\n")?;
-        }
-        t.wait()?;
+        rec.program(true, "start telnet 192.0.2.2 6379");
+        // Without its user's settings, and in the words that are waited for.
+        let mut telnet = Command::new("telnet");
+        let mut t = Program::start(telnet.args(["-c", "192.0.2.2", "6379"]).env("LC_ALL", "C"), PATIENCE)?;
+        t.wait_until("it was connected", |said| said.contains("Escape character"))?;
+        rec.program(true, "telnet is connected; type ^] and quit");
+        t.say(b"\x1dquit\n")?;
+        t.finish()?;
     } else {
         let s = connect(&rec, &other, at(OURS, 6379))?;
         pause(20);
@@ -254,7 +270,11 @@ fn telnet_quit(rig: &mut Rig) -> io::Result<()> {
         drop(s);
     }
     join(server)?;
-    settle(&host);
+    settle(&host)?;
+    if !rec.tells("close 3/3") {
+        ensure(rec.tells("close 4/4"), "the connection was not closed by both ends")?;
+        rec.remark("four segments: the server closed later than its TCP could wait with the ACK");
+    }
     rig.check_kernel();
     if rig.has_kernel() && installed("redis-server") {
         redis(rig, &host, &ours)?;
@@ -265,50 +285,26 @@ fn telnet_quit(rig: &mut Rig) -> io::Result<()> {
 /// The same with a real Redis at the other end.
 fn redis(rig: &Rig, host: &Host, ours: &Side) -> io::Result<()> {
     let rec = &rig.rec;
-    let mut server = Command::new("redis-server")
-        .args([
-            "--bind",
-            "192.0.2.1",
-            "--port",
-            "6380",
-            "--save",
-            "",
-            "--appendonly",
-            "no",
-            "--protected-mode",
-            "no",
-            "--daemonize",
-            "no",
-        ])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()?;
-    let ready = (0..100).any(|_| {
-        pause(20);
-        std::net::TcpStream::connect(at(THEIRS, 6380)).is_ok()
-    });
-    let talk = || -> io::Result<()> {
-        rec.listening(6380);
-        let mut s = connect(rec, ours, at(THEIRS, 6380))?;
-        rec.program(false, "redis-server accepts");
-        rec.program(true, "write PING");
-        s.write_all(b"PING\r\n")?;
-        let mut b = [0; 7];
-        s.read_exact(&mut b)?;
-        rec.program(true, &format!("read {:?}; quit: close", String::from_utf8_lossy(&b)));
-        drop(s);
-        settle(host);
-        Ok(())
-    };
-    let done = if ready {
-        talk()
-    } else {
-        rec.remark("redis-server did not start");
-        Ok(())
-    };
-    let _ = server.kill();
-    let _ = server.wait();
-    done?;
+    let mut redis = Command::new("redis-server");
+    redis.args("--bind 192.0.2.1 --port 6380 --appendonly no --protected-mode no --daemonize no --save".split(' '));
+    let mut server = Program::start(redis.arg(""), PATIENCE)?;
+    let address = at(THEIRS, 6380);
+    if let Err(e) = server.wait_until("it listened", |_| std::net::TcpStream::connect(address).is_ok()) {
+        rec.remark(format!("this part is left out: {e}"));
+        return Ok(());
+    }
+    rec.listening(address.port());
+    let mut s = connect(rec, ours, address)?;
+    rec.program(true, "write PING");
+    s.write_all(b"PING\r\n")?;
+    let mut b = [0; 7];
+    s.read_exact(&mut b)?;
+    let said = String::from_utf8_lossy(&b);
+    ensure(said == "+PONG\r\n", format!("redis-server answers {said:?} to PING"))?;
+    rec.program(true, &format!("read {said:?}, the answer of redis-server; quit: close"));
+    drop(s);
+    settle(host)?;
+    drop(server);
     rig.check_kernel();
     Ok(())
 }
@@ -320,18 +316,13 @@ fn short_wait(rec: &Recorder) -> TcpConfig {
 }
 
 /// Waits for TIME-WAIT to end, and says what is left.
-fn end_of_wait(rec: &Recorder, host: &Host) {
-    for _ in 0..300 {
-        if host.occupancy().time_wait == 0 {
-            break;
-        }
-        pause(10);
-    }
+fn end_of_wait(rec: &Recorder, host: &Host) -> io::Result<()> {
+    let over = comes(|| host.occupancy().time_wait == 0);
     let o = host.occupancy();
-    rec.remark(format!(
-        "2 MSL are over: CLOSED; on our side {} connections, {} in TIME-WAIT, {} timers: port and memory are free",
-        o.connections, o.time_wait, o.timers
-    ));
+    let left = format!("on our side {} connections, {} in TIME-WAIT, {} timers", o.connections, o.time_wait, o.timers);
+    ensure(over && o.connections == 0, format!("2 MSL are over, and yet {left}"))?;
+    rec.remark(format!("2 MSL are over: CLOSED; {left}: port and memory are free"));
+    Ok(())
 }
 
 fn late_server(mut s: Stream, rec: &Recorder) -> io::Result<()> {
@@ -340,6 +331,7 @@ fn late_server(mut s: Stream, rec: &Recorder) -> io::Result<()> {
     rec.program(false, "read 0: the client has closed; still busy");
     rec.check_socket(|| s.kernel_says());
     pause(200);
+    ensure(comes(|| rec.tells("close 2/4")), "the FIN is not acknowledged before the server closes")?;
     rec.program(false, "close");
     Ok(())
 }
@@ -356,10 +348,10 @@ fn four_way(rig: &mut Rig) -> io::Result<()> {
     pause(100);
     rig.check_kernel();
     join(server)?;
-    settle(&host);
+    settle(&host)?;
+    ensure(rec.tells("close 4/4"), "the close did not take four segments")?;
     rig.check_kernel();
-    end_of_wait(&rec, &host);
-    Ok(())
+    end_of_wait(&rec, &host)
 }
 
 fn half_close(rig: &mut Rig) -> io::Result<()> {
@@ -387,29 +379,34 @@ fn half_close(rig: &mut Rig) -> io::Result<()> {
     rec.program(true, &format!("read {} octets after our own FIN, then 0; close", answers.len()));
     drop(s);
     join(server)?;
-    settle(&host);
-    if answers != "answer 1\nanswer 2\nanswer 3\n" {
-        return Err(io::Error::other(format!("answers were lost: {answers:?}")));
-    }
+    settle(&host)?;
+    ensure(answers == "answer 1\nanswer 2\nanswer 3\n", format!("answers were lost: {answers:?}"))?;
     rig.check_kernel();
     Ok(())
 }
 
 fn time_wait(rig: &mut Rig) -> io::Result<()> {
     let tcp = short_wait(&rig.rec);
+    let time_wait = tcp.time_wait;
     let (host, other) = rig.set(tcp)?;
     let rec = rig.rec.clone();
     // The last ACK: the first pure ACK of ours after their FIN.
-    let (mut fin_seen, mut lost) = (false, false);
-    rec.lose(Some(Box::new(move |out, p| {
-        let h = &p.header;
-        if !out {
-            fin_seen |= h.flags.has(Flags::FIN);
-            return false;
+    let fins = Arc::new(Mutex::new(Vec::new()));
+    rec.lose(Some(Box::new({
+        let (fins, mut lost) = (fins.clone(), false);
+        move |out, p| {
+            let mut fins = fins.lock().unwrap_or_else(PoisonError::into_inner);
+            let h = &p.header;
+            if !out {
+                if h.flags.has(Flags::FIN) {
+                    fins.push(now());
+                }
+                return false;
+            }
+            let last = !fins.is_empty() && !lost && h.flags == Flags::ACK && p.payload.is_empty();
+            lost |= last;
+            last
         }
-        let last = fin_seen && !lost && h.flags == Flags::ACK && p.payload.is_empty();
-        lost |= last;
-        last
     })));
     let server = serve(&rec, &other, at(THEIRS, 7000), late_server)?;
     let s = connect(&rec, &Side::Ours(host.clone()), at(THEIRS, 7000))?;
@@ -418,10 +415,13 @@ fn time_wait(rig: &mut Rig) -> io::Result<()> {
     drop(s);
     join(server)?;
     // Their retransmission timeout is 200 ms at least.
-    pause(600);
+    ensure(comes(|| rec.tells("the wait starts afresh")), "the FIN did not come again, or was not answered again")?;
+    pause(60);
     rig.check_kernel();
-    end_of_wait(&rec, &host);
-    Ok(())
+    end_of_wait(&rec, &host)?;
+    let again = fins.lock().unwrap_or_else(PoisonError::into_inner).last().copied();
+    let waited = again.map(|t| now().duration_since(t)).unwrap_or_default();
+    ensure(waited >= time_wait, format!("the wait ended {} ms after the last FIN", waited.as_millis()))
 }
 
 fn queues(rig: &mut Rig) -> io::Result<()> {
@@ -430,36 +430,58 @@ fn queues(rig: &mut Rig) -> io::Result<()> {
     let listener = synfin::blocking::TcpListener::bind_with(&host, at(OURS, 7000), 2, &TcpConfig::default())?;
     rec.listening(7000);
     rec.program(false, "listen with a backlog of 2, and do not accept");
-    let clients: Vec<_> = (0..4)
-        .map(|_| {
-            let side = other.clone();
-            thread::spawn(move || side.connect(at(OURS, 7000)))
+    let client = |n: usize| {
+        let (rec, side) = (rec.clone(), other.clone());
+        thread::spawn(move || {
+            rec.program(true, &format!("connect ({n})"));
+            side.connect(at(OURS, 7000))
         })
-        .collect();
-    pause(1_500);
-    let show = |when: &str| {
-        if let Some(s) = listener.status() {
-            let (mib, _) = host.counters();
-            rec.remark(format!(
-                "{when}: SYN queue {}/{}, accept queue {}/{}; SYNs dropped {}, handshakes held up {} (ListenDrops {}, ListenOverflows {})",
-                s.half_open, s.backlog, s.accept_queue, s.backlog, s.dropped, s.overflowed, mib.listen_drops, mib.listen_overflows
-            ));
-        }
     };
-    show("after 1.5 s");
+    let reach = |holds: fn(&ListenerStatus) -> bool| -> io::Result<()> {
+        let full = comes(|| listener.status().is_some_and(|s| holds(&s)));
+        let s = listener.status().ok_or_else(|| io::Error::other("the listener is gone"))?;
+        let (mib, _) = host.counters();
+        let words = format!(
+            "SYN queue {}/{}, accept queue {}/{}; SYNs dropped {}, handshakes held up {} (ListenDrops {}, ListenOverflows {})",
+            s.half_open,
+            s.backlog,
+            s.accept_queue,
+            s.backlog,
+            s.dropped,
+            s.overflowed,
+            mib.listen_drops,
+            mib.listen_overflows
+        );
+        ensure(full, format!("the queues do not come to where they should be: {words}"))?;
+        rec.remark(words);
+        Ok(())
+    };
+    let mut clients = vec![client(1)];
+    reach(|s| s.accept_queue == 1)?;
+    rec.remark("from now on the third segment of a handshake is lost");
+    rec.lose(Some(Box::new(|out, p| !out && p.header.flags == Flags::ACK && p.payload.is_empty())));
+    clients.extend([client(2), client(3)]);
+    reach(|s| s.half_open == 2)?;
+    clients.push(client(4));
+    reach(|s| s.half_open == 2 && s.dropped >= 1)?;
+    rec.remark("nothing is lost any more: SYN+ACKs sent again are answered, and one client more fits");
+    rec.lose(None);
+    reach(|s| s.accept_queue == 2 && s.half_open == 1 && s.overflowed >= 1)?;
+    rig.check_kernel();
     let mut accepted = Vec::new();
-    for n in 1..=4 {
-        let Some((s, _)) = listener.accept_within(Some(Duration::from_secs(8)))? else { break };
+    for n in 1..=clients.len() {
+        let nobody = || io::Error::other(format!("nobody to accept ({n})"));
+        let (s, _) = listener.accept_within(Some(PATIENCE))?.ok_or_else(nobody)?;
         rec.program(false, &format!("accept ({n})"));
         accepted.push(s);
     }
-    show("after four accepts");
+    reach(|s| s.half_open == 0 && s.accept_queue == 0)?;
     let connected = clients.into_iter().map(join).collect::<io::Result<Vec<_>>>()?;
     rec.remark(format!("{} clients are connected: to them the server was only busy", connected.len()));
+    rig.check_kernel();
     drop(accepted);
     drop(connected);
-    settle(&host);
-    Ok(())
+    settle(&host)
 }
 
 fn no_answer(rig: &mut Rig) -> io::Result<()> {
@@ -468,11 +490,13 @@ fn no_answer(rig: &mut Rig) -> io::Result<()> {
     rec.remark_at(Duration::ZERO, "setting syn-retries=4 (default 6, as Linux)");
     if rig.real_time {
         let (host, _) = rig.set(tcp)?;
-        // An address of the link that nobody has: nothing of ours leaves the namespace.
-        let nobody = at(IpAddr::from([192, 0, 2, 99]), 80);
-        let e = connect(&rec, &Side::Ours(host), nobody).err();
-        rec.program(true, &format!("connect: {}", e.map_or("connected?".into(), |e| e.to_string())));
-        return Ok(());
+        rec.remark("the cable is cut");
+        rec.lose(Some(Box::new(|_, _| true)));
+        let begin = now();
+        let r = connect(&rec, &Side::Ours(host.clone()), at(THEIRS, 80));
+        fails(&rec, "connect", r, ErrorKind::TimedOut)?;
+        let (took, syns) = (now().duration_since(begin).as_secs(), rec.count(|_, _| true));
+        return ensure(syns == 5 && took >= 31, format!("given up after {syns} SYNs and {took} s"));
     }
     rec.remark_at(Duration::ZERO, "played in virtual time: --real-time takes the 31 s");
     let mut net = Network::new(1, &tcp, 1500, false);
@@ -500,16 +524,16 @@ fn no_answer(rig: &mut Rig) -> io::Result<()> {
     net.drain(&mut ());
     let o = net.hosts[0].stack.occupancy();
     let took = ended.ok_or_else(|| io::Error::other("the connection was never given up"))?;
-    rec.remark_at(
-        took,
-        format!(
-            "given up {} s after the first SYN: {}; left behind: {} connections, {} timers",
-            took.as_secs(),
-            reason.map_or("?", synfin_tcp::CloseReason::name),
-            o.connections,
-            o.timers
-        ),
+    let told = format!(
+        "given up {} s after the first SYN: {}; left behind: {} connections, {} timers",
+        took.as_secs(),
+        reason.map_or("?", CloseReason::name),
+        o.connections,
+        o.timers
     );
+    let due = took.as_secs() == 31 && reason == Some(CloseReason::TimedOut) && o.connections == 0 && o.timers == 0;
+    ensure(due && rec.count(|_, _| true) == 5, format!("not as it should be: {told}"))?;
+    rec.remark_at(took, told);
     Ok(())
 }
 
@@ -517,8 +541,7 @@ fn refused(rig: &mut Rig) -> io::Result<()> {
     let (host, other) = rig.set(TcpConfig::default())?;
     let rec = rig.rec.clone();
     for (side, to) in [(Side::Ours(host.clone()), at(THEIRS, 81)), (other, at(OURS, 81))] {
-        let e = connect(&rec, &side, to).err();
-        rec.program(true, &format!("connect: {}", e.map_or("connected?".into(), |e| e.to_string())));
+        fails(&rec, "connect", connect(&rec, &side, to), ErrorKind::ConnectionRefused)?;
     }
     rig.check_kernel();
     Ok(())
@@ -533,13 +556,14 @@ fn reset(rig: &mut Rig) -> io::Result<()> {
         s.abort()
     })?;
     let mut s = connect(&rec, &Side::Ours(host.clone()), at(THEIRS, 7000))?;
-    let e = s.read(&mut [0; 16]).err();
-    rec.program(true, &format!("read: {}", e.map_or("no error?".into(), |e| e.to_string())));
+    fails(&rec, "read", s.read(&mut [0; 16]), ErrorKind::ConnectionReset)?;
     drop(s);
     join(server)?;
-    settle(&host);
+    settle(&host)?;
     let o = host.occupancy();
-    rec.remark(format!("our side: {} connections, {} in TIME-WAIT: nothing is left", o.connections, o.time_wait));
+    let left = format!("our side: {} connections, {} in TIME-WAIT", o.connections, o.time_wait);
+    ensure(o.connections == 0 && o.time_wait == 0, left.clone())?;
+    rec.remark(format!("{left}: nothing is left"));
     rig.check_kernel();
     Ok(())
 }
@@ -565,8 +589,9 @@ fn dead_peer(rig: &mut Rig) -> io::Result<()> {
     pause(1_300); // one probe is answered first
     rec.remark("the cable is cut");
     rec.lose(Some(Box::new(|_, _| true)));
-    let e = s.read(&mut [0; 16]).err();
-    rec.program(true, &format!("read: {}", e.map_or("no error?".into(), |e| e.to_string())));
+    fails(&rec, "read", s.read(&mut [0; 16]), ErrorKind::TimedOut)?;
+    let probes = rec.count(|words, lost| lost && words.contains("keepalive"));
+    ensure(probes == 3, format!("the peer was given up after {probes} probes, not 3"))?;
     drop(s);
     let _ = cut.send(());
     join(server)?;

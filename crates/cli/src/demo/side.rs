@@ -1,10 +1,12 @@
 //! Sockets of either end: the kernel's, or ours.
 
+use super::{PATIENCE, now};
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 use synfin::Host;
+use synfin::device::{EventFd, wait};
 
 /// An end.
 #[derive(Clone)]
@@ -26,11 +28,14 @@ pub(crate) enum Listener {
 }
 
 impl Side {
+    /// Connects: the kernel has patience, and we have our settings.
     pub fn connect(&self, to: SocketAddr) -> io::Result<Stream> {
-        Ok(match self {
-            Side::Kernel => Stream::Kernel(std::net::TcpStream::connect(to)?),
+        let s = match self {
+            Side::Kernel => Stream::Kernel(std::net::TcpStream::connect_timeout(&to, PATIENCE)?),
             Side::Ours(h) => Stream::Ours(synfin::blocking::TcpStream::connect(h, to)?),
-        })
+        };
+        s.set_read_timeout(PATIENCE)?;
+        Ok(s)
     }
 
     pub fn listen(&self, on: SocketAddr) -> io::Result<Listener> {
@@ -42,12 +47,30 @@ impl Side {
 }
 
 impl Listener {
+    /// Waits for a connection with patience.
     pub fn accept(&self) -> io::Result<Stream> {
-        Ok(match self {
-            Listener::Kernel(l) => Stream::Kernel(l.accept()?.0),
-            Listener::Ours(l) => Stream::Ours(l.accept()?.0),
-        })
+        let s = match self {
+            Listener::Kernel(l) => {
+                let (until, nobody) = (now() + PATIENCE, EventFd::new()?);
+                loop {
+                    let left = until.saturating_duration_since(now());
+                    if wait(l.as_raw_fd(), false, &nobody, Some(left))?.device {
+                        break Stream::Kernel(l.accept()?.0);
+                    }
+                    if left.is_zero() {
+                        return Err(nobody_came());
+                    }
+                }
+            }
+            Listener::Ours(l) => Stream::Ours(l.accept_within(Some(PATIENCE))?.ok_or_else(nobody_came)?.0),
+        };
+        s.set_read_timeout(PATIENCE)?;
+        Ok(s)
     }
+}
+
+fn nobody_came() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, format!("nobody has connected within {} s", PATIENCE.as_secs()))
 }
 
 impl Stream {

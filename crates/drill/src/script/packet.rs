@@ -272,7 +272,7 @@ fn tcp(c: &mut Cursor<'_>, inbound: bool) -> Result<TcpSpec, SyntaxError> {
         } else {
             let list = options(c)?;
             let octets: usize = list.iter().map(|o| o.bytes().len()).sum();
-            if octets % 4 != 0 || octets > 40 {
+            if !octets.is_multiple_of(4) || octets > 40 {
                 return start.fail(format!(
                     "these options are {octets} octets long: expected a multiple of 4, at most 40 (pad with nop or eol)"
                 ));
@@ -373,7 +373,7 @@ fn hex(c: &mut Cursor<'_>) -> Result<Vec<u8>, SyntaxError> {
     let word = c.run(|ch| ch.is_ascii_alphanumeric() || ch == '_');
     let text = c.defined(word).unwrap_or(word).to_string();
     c.space()?;
-    if text.len() % 2 != 0 {
+    if !text.len().is_multiple_of(2) {
         return start.expected("an even number of hexadecimal digits");
     }
     let octets = (0..text.len() / 2).map(|i| text.get(2 * i..2 * i + 2).and_then(|h| u8::from_str_radix(h, 16).ok()));

@@ -364,7 +364,7 @@ impl Sockets {
         let Phase::Open(id) = t.phase else { return Err(libc::EINVAL.into()) };
         let s = h.stack.tcp_status(id).unwrap_or_default();
         match request {
-            r if r == libc::FIONREAD as u64 => Ok(s.rcv_queued as i32),
+            r if r == libc::FIONREAD => Ok(s.rcv_queued as i32),
             SIOCOUTQ => Ok((s.unacked + s.notsent) as i32),
             SIOCOUTQNSD => Ok(s.notsent as i32),
             _ => unsupported(format!("ioctl {request:#x}")),

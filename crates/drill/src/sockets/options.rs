@@ -79,7 +79,7 @@ impl Sockets {
             let cfg = t.cfg.clone();
             h.with(|s, now, w| s.tcp_configure(now, w, id, |c| *c = cfg));
         }
-        change.map_or(Ok(()), |why| unsupported(why))
+        change.map_or(Ok(()), unsupported)
     }
 
     /// `getsockopt`: the value as it lies in memory, at most `len` octets.

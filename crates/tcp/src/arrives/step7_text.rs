@@ -117,10 +117,8 @@ fn out_of_order<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seq: synfin_wire::Seq
     cx.mib.overlap_differs += u64::from(got.differing);
     cx.mib.ofo_queue += 1;
     let to_seq = |offset: u64| t.rcv.nxt + (offset - nxt) as u32;
-    if t.negotiated.sack {
-        if got.run.1 > got.run.0 {
-            t.sack.arrived(to_seq(got.run.0.max(nxt)), to_seq(got.run.1));
-        }
+    if t.negotiated.sack && got.run.1 > got.run.0 {
+        t.sack.arrived(to_seq(got.run.0.max(nxt)), to_seq(got.run.1));
     }
     report_duplicate(t, cx, &got);
     t.rcv.ack.out_of_order();
