@@ -260,7 +260,7 @@ impl Recording {
         let from_client = src == c.client;
         let entry = self.report.entries.len();
         let shown = c.ends.segment(entry, from_client, h, len, lost);
-        let mut words = c.narrator.tell(from_client, h, len);
+        let mut words = c.narrator.tell(from_client, h, len, lost);
         if let Some(by) = shown.passed {
             words = format!("{words}; this end went by {by}");
         }

@@ -505,7 +505,7 @@ mod tests {
                     self.go(if both { Trigger::RcvFinAckOfFin } else { Trigger::RcvFin });
                 }
             }
-            if acked && was == self.state || matches!(self.state, State::Closing | State::LastAck) && acked {
+            if acked && was == self.state {
                 self.go(Trigger::RcvAckOfFin);
             }
             fin || len > 0
