@@ -171,12 +171,16 @@ impl Recorder {
             let mut key = [end, peer];
             key.sort();
             let Some(c) = r.conversations.get_mut(&key) else { return };
+            let on_line = c.ends.shown(end == c.client);
             let shown = c.ends.confirm(end == c.client, kernel);
             if agrees(shown, kernel) || attempt == 40 {
                 let at = r.elapsed();
-                let verdict =
-                    if agrees(shown, kernel) { "as shown".to_string() } else { format!("but {shown} is shown") };
-                r.disagreements += usize::from(!agrees(shown, kernel));
+                let verdict = match (agrees(on_line, kernel), agrees(shown, kernel)) {
+                    (true, _) => "as shown".to_string(),
+                    (false, true) => "what was under way has arrived".to_string(),
+                    (false, false) => format!("but {shown} is shown"),
+                };
+                r.disagreements += usize::from(!agrees(on_line, kernel) && !agrees(shown, kernel));
                 let step = Step::Remark(format!("TCP_INFO of {end}: {kernel}, {verdict}"));
                 r.report.entries.push(Entry { at, step });
                 return;

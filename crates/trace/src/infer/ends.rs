@@ -68,6 +68,11 @@ impl Ends {
         end.shown = state;
     }
 
+    /// What the last line shows of an end.
+    pub fn shown(&self, client: bool) -> State {
+        self.0[usize::from(!client)].shown
+    }
+
     /// Where an end is when all that is under way to it has arrived.
     pub fn arrived(&self, client: bool) -> State {
         let end = &self.0[usize::from(!client)];
