@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use synfin::{PacketLog, Sniffed};
 use synfin_tcp::{Event, Instant, Observer, Rule, State, Verdict};
-use synfin_trace::infer::{Endpoint, Narrator};
+use synfin_trace::infer::{Correction, Ends, Narrator};
 use synfin_trace::render::line::{Lines, label};
 use synfin_trace::{Entry, Report, Step};
 use synfin_wire::ethernet;
@@ -24,8 +24,7 @@ pub(crate) struct Recorder(Arc<Mutex<Recording>>);
 
 struct Conversation {
     narrator: Narrator,
-    /// Client and server.
-    ends: [Endpoint; 2],
+    ends: Ends,
     client: SocketAddr,
 }
 
@@ -40,8 +39,10 @@ struct Recording {
     ours: Vec<IpAddr>,
     listening: Vec<u16>,
     lose: Option<Lose>,
-    packets: Vec<(Duration, Vec<u8>, Option<String>)>,
-    json: Vec<Value>,
+    /// With the entry of each that is a segment.
+    packets: Vec<(Duration, Vec<u8>, Option<usize>)>,
+    /// What the entry of each segment does not say.
+    json: Vec<(usize, Value)>,
     /// The entry whose state on our side the next event of the stack tells, and whether that is the left column.
     pending: Option<(usize, bool, [SocketAddr; 2])>,
     disagreements: usize,
@@ -136,7 +137,12 @@ impl Recorder {
     }
 
     pub fn packets(&self) -> Vec<(Duration, Vec<u8>, Option<String>)> {
-        self.lock().packets.clone()
+        let r = self.lock();
+        let comment = |entry: &usize| match &r.report.entries[*entry].step {
+            Step::Segment { states, words, lost, .. } => Some(comment(*states, words, *lost)),
+            _ => None,
+        };
+        r.packets.iter().map(|(at, bytes, entry)| (*at, bytes.clone(), entry.as_ref().and_then(comment))).collect()
     }
 
     pub fn disagreements(&self) -> usize {
@@ -145,25 +151,31 @@ impl Recorder {
 
     /// One object per segment.
     pub fn json(&self, scene: &str) -> Vec<Value> {
-        let mut all = self.lock().json.clone();
-        for o in &mut all {
+        let r = self.lock();
+        let said = |(entry, o): &(usize, Value)| {
+            let mut o = o.clone();
             o["scene"] = json!(scene);
-        }
-        all
+            if let Step::Segment { rightwards, states: (client, server), words, .. } = &r.report.entries[*entry].step {
+                let (src, dst) = if *rightwards { (client, server) } else { (server, client) };
+                (o["src_state"], o["dst_state"], o["note"]) = (json!(src.name()), json!(dst.name()), json!(words));
+            }
+            o
+        };
+        r.json.iter().map(said).collect()
     }
 
     /// The kernel's end of every conversation: where it is, what is shown, what the kernel says.
     fn compare(&self) -> Vec<(SocketAddr, State, State)> {
         let table = kernel_table();
-        let r = self.lock();
-        let mut said: Vec<_> = r
-            .conversations
-            .iter()
+        let mut r = self.lock();
+        let Recording { conversations, ours, .. } = &mut *r;
+        let mut said: Vec<_> = conversations
+            .iter_mut()
             .map(|(key, c)| {
-                let (i, theirs) =
-                    if r.ours.contains(&c.client.ip()) { (1, other(key, c.client)) } else { (0, c.client) };
+                let client = !ours.contains(&c.client.ip());
+                let theirs = if client { c.client } else { other(key, c.client) };
                 let kernel = table.get(&(theirs, other(key, theirs))).copied().unwrap_or(State::Closed);
-                (theirs, c.ends[i].state, kernel)
+                (theirs, c.ends.confirm(client, kernel), kernel)
             })
             .collect();
         said.sort_by_key(|s| s.0);
@@ -178,14 +190,17 @@ impl Recorder {
             let mut r = self.lock();
             let mut key = [end, peer];
             key.sort();
-            let Some(shown) = r.conversations.get(&key).map(|c| c.ends[usize::from(end != c.client)].state) else {
-                return;
-            };
+            let Some(c) = r.conversations.get_mut(&key) else { return };
+            let on_line = c.ends.shown(end == c.client);
+            let shown = c.ends.confirm(end == c.client, kernel);
             if agrees(shown, kernel) || attempt == 40 {
                 let at = r.elapsed();
-                let verdict =
-                    if agrees(shown, kernel) { "as shown".to_string() } else { format!("but {shown} is shown") };
-                r.disagreements += usize::from(!agrees(shown, kernel));
+                let verdict = match (agrees(on_line, kernel), agrees(shown, kernel)) {
+                    (true, _) => "as shown".to_string(),
+                    (false, true) => "what was under way has arrived".to_string(),
+                    (false, false) => format!("but {shown} is shown"),
+                };
+                r.disagreements += usize::from(!agrees(on_line, kernel) && !agrees(shown, kernel));
                 let step = Step::Remark(format!("TCP_INFO of {end}: {kernel}, {verdict}"));
                 r.report.entries.push(Entry { at, step });
                 return;
@@ -253,45 +268,48 @@ impl Recording {
         let (h, len) = (&p.header, p.payload.len() as u32);
         let opens = h.flags.has(Flags::SYN) && !h.flags.has(Flags::ACK);
         let over = |c: &Conversation| {
-            c.ends.iter().all(|e| matches!(e.state, State::Closed | State::Listen | State::TimeWait))
+            let quiet = |client| matches!(c.ends.arrived(client), State::Closed | State::Listen | State::TimeWait);
+            quiet(true) && quiet(false)
         };
         if self.conversations.get(&key).is_none_or(|c| opens && over(c)) {
             let server = if self.listening.contains(&dst.port()) { State::Listen } else { State::Closed };
-            let ends = [Endpoint::new(State::Closed), Endpoint::new(server)];
-            self.conversations.insert(key, Conversation { narrator: Narrator::default(), ends, client: src });
+            let (narrator, ends) = (Narrator::default(), Ends::new(server));
+            self.conversations.insert(key, Conversation { narrator, ends, client: src });
         }
         let Some(c) = self.conversations.get_mut(&key) else { return !lost };
         let from_client = src == c.client;
-        let (me, peer) = if from_client { (0, 1) } else { (1, 0) };
-        c.ends[me].sends(h, len);
-        if !lost {
-            c.ends[peer].gets(h, len);
+        let entry = self.report.entries.len();
+        let shown = c.ends.segment(entry, from_client, h, len, lost);
+        let mut words = c.narrator.tell(from_client, h, len, lost);
+        if let Some(by) = shown.passed {
+            words = format!("{words}; this end went by {by}");
         }
-        let words = c.narrator.tell(from_client, h, len);
-        let states = (c.ends[0].state, c.ends[1].state);
         let line = self.lines.line(&p);
         let step = Step::Segment {
             rightwards: from_client,
             label: label(&p, &line),
             line,
-            states,
-            words: words.clone(),
+            states: shown.states,
+            words,
             lost,
             ends: (src, dst),
         };
         self.report.entries.push(Entry { at, step });
+        let ours_is_client = self.ours.contains(&c.client.ip());
+        if let Some(c) = shown.earlier {
+            self.correct(key, c);
+        }
         let options = Lines::new(true).line(&p);
         let options = options.split("options [").nth(1).and_then(|o| o.split(']').next()).unwrap_or_default();
-        self.json.push(json!({
+        let o = json!({
             "time_ns": at.as_nanos() as u64, "src": src.to_string(), "dst": dst.to_string(), "flags": h.flags.to_string(),
-            "seq": h.seq.0, "ack": h.ack.0, "win": h.window, "options": options, "len": len,
-            "src_state": c.ends[me].state.name(), "dst_state": c.ends[peer].state.name(), "lost": lost, "note": words,
-        }));
-        self.packets.push((at, ip.to_vec(), Some(comment(states, &words, lost))));
+            "seq": h.seq.0, "ack": h.ack.0, "win": h.window, "options": options, "len": len, "lost": lost,
+        });
+        self.json.push((entry, o));
+        self.packets.push((at, ip.to_vec(), Some(entry)));
         // Our own end's state is what the stack says it is, as soon as it does.
-        let ours_is_client = self.ours.contains(&c.client.ip());
         if out || !lost {
-            self.pending = Some((self.report.entries.len() - 1, ours_is_client, key));
+            self.pending = Some((entry, ours_is_client, key));
         }
         !lost
     }
@@ -299,28 +317,25 @@ impl Recording {
     /// The stack says what state our end is in after the last segment.
     fn observed(&mut self, state: State, said: Option<String>) {
         let Some((i, left, key)) = self.pending.take() else { return };
-        let (number, both) = match &mut self.report.entries[i].step {
-            Step::Segment { states, rightwards, words, .. } => {
-                if let Some(said) = &said {
-                    words.clone_from(said);
-                }
-                *(if left { &mut states.0 } else { &mut states.1 }) = state;
-                (*rightwards == left, *states)
-            }
-            _ => return,
-        };
-        if let Some(o) = self.json.last_mut() {
-            o[if number { "src_state" } else { "dst_state" }] = json!(state.name());
-            if let Some(said) = &said {
-                o["note"] = json!(said);
-            }
+        let Step::Segment { states, words, .. } = &mut self.report.entries[i].step else { return };
+        if let Some(said) = said {
+            *words = said;
         }
-        if let Some((_, _, Some(c))) = self.packets.last_mut() {
-            let rest = c.split_once("; ").map(|(_, r)| r.to_string()).unwrap_or_default();
-            *c = format!("client {}, server {}; {rest}", both.0, both.1);
-        }
+        *(if left { &mut states.0 } else { &mut states.1 }) = state;
         if let Some(c) = self.conversations.get_mut(&key) {
-            c.ends[usize::from(!left)].state = state;
+            c.ends.observed(left, state);
+        }
+    }
+
+    /// What earlier lines of a connection show turns out to be too early.
+    fn correct(&mut self, key: [SocketAddr; 2], c: Correction) {
+        let last = self.report.entries.len() - 1;
+        for e in &mut self.report.entries[c.since..last] {
+            if let Step::Segment { states, ends: (a, b), .. } = &mut e.step
+                && (key == [*a, *b] || key == [*b, *a])
+            {
+                *(if c.client { &mut states.0 } else { &mut states.1 }) = c.state;
+            }
         }
     }
 }
