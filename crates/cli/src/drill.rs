@@ -1,9 +1,11 @@
 //! `synfin drill`: packetdrill scripts against the engine, in virtual time.
 
 use crate::output::Output;
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -13,7 +15,7 @@ use synfin_packetdrill::host::{Crossed, START};
 use synfin_packetdrill::run::{Played, Settings, Verdict, play};
 use synfin_packetdrill::script::Script;
 use synfin_tcp::State;
-use synfin_trace::infer::Endpoint;
+use synfin_trace::infer::Ends;
 use synfin_trace::render::line::{Lines, label};
 
 use synfin_trace::render::text;
@@ -287,8 +289,8 @@ fn show(out: &mut impl Write, d: &Done, args: &Args) -> io::Result<()> {
 fn diagram(packets: &[Crossed]) -> String {
     let mut report = Report { left: "script".into(), right: "synfin".into(), entries: Vec::new() };
     let mut lines = Lines::new(false);
-    let first = packets.first().is_none_or(|c| c.inbound);
-    let mut script = Endpoint::new(if first { State::Closed } else { State::Listen });
+    // By the ends: theirs and ours, and whether theirs is the client.
+    let mut conversations: HashMap<(SocketAddr, SocketAddr), (Ends, bool)> = HashMap::new();
     for c in packets {
         let at = c.at.since(START);
         let Ok(Some(p)) = TcpPacket::parse(&c.bytes) else {
@@ -297,18 +299,25 @@ fn diagram(packets: &[Crossed]) -> String {
             report.entries.push(Entry { at, step });
             continue;
         };
-        let len = p.payload.len() as u32;
-        if c.inbound {
-            script.sends(&p.header, len);
-        } else {
-            script.gets(&p.header, len);
+        let ends = if c.inbound { (p.src(), p.dst()) } else { (p.dst(), p.src()) };
+        let (seen, client) = conversations.entry(ends).or_insert_with(|| (Ends::new(State::Listen), c.inbound));
+        let line = report.entries.len();
+        let shown = seen.segment(line, c.inbound == *client, &p.header, p.payload.len() as u32, false);
+        if let Some(fix) = shown.earlier.filter(|fix| fix.client == *client) {
+            for e in &mut report.entries[fix.since..] {
+                if let Step::Segment { states, ends: e, .. } = &mut e.step
+                    && (*e == ends || *e == (ends.1, ends.0))
+                {
+                    states.0 = fix.state;
+                }
+            }
         }
-        let line = lines.line(&p);
+        let text = lines.line(&p);
         let step = Step::Segment {
             rightwards: c.inbound,
-            label: label(&p, &line),
-            line,
-            states: (script.state, c.state),
+            label: label(&p, &text),
+            line: text,
+            states: (if *client { shown.states.0 } else { shown.states.1 }, c.state),
             words: String::new(),
             lost: false,
             ends: (p.src(), p.dst()),

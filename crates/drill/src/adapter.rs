@@ -472,9 +472,8 @@ unsafe extern "C" fn sendmsg(u: *mut c_void, fd: c_int, m: *const libc::msghdr, 
     // SAFETY: `u` is ours, the message is packetdrill's.
     let (s, m) = unsafe { (shared(u), &*m) };
     // SAFETY: the message says how many entries there are, and how long the name is.
-    let (data, to) = unsafe {
-        (gather(iovecs(m.msg_iov, m.msg_iovlen)), address(m.msg_name.cast_const().cast(), m.msg_namelen))
-    };
+    let (data, to) =
+        unsafe { (gather(iovecs(m.msg_iov, m.msg_iovlen)), address(m.msg_name.cast_const().cast(), m.msg_namelen)) };
     give(s.send(fd, &data, flags, to)) as ssize_t
 }
 

@@ -11,7 +11,9 @@ use std::collections::{HashSet, VecDeque};
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 use synfin_stack::engine::{Chunk, Instant, Rng, State, TcpConfig};
+use synfin_stack::wire::frame::TcpPacket;
 use synfin_stack::{
     Cidr, ConnId, LinkConfig, LinkId, ListenerId, RxChecksum, RxFrame, Stack, StackConfig, Tuple, TxFrame,
 };
@@ -19,6 +21,8 @@ use synfin_stack::{
 const PORT: u16 = 7;
 const CLIENT_PORT: u16 = 50_000;
 const START: Instant = Instant::from_nanos(1_000_000_000);
+/// What each choice takes.
+const INSTANT: Duration = Duration::from_millis(1);
 /// Steps of the fair run after which it is taken for endless.
 const FAIR_STEPS: usize = 400;
 
@@ -72,16 +76,29 @@ pub enum Choice {
     Timeout(u8),
 }
 
-impl fmt::Display for Choice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// A packet on the wire, in short.
+fn brief((to_b, bytes): &(bool, Vec<u8>)) -> String {
+    let way = if *to_b { "a > b" } else { "b > a" };
+    match TcpPacket::parse(bytes) {
+        Ok(Some(p)) => {
+            let h = p.header;
+            format!("{way} [{}] seq {} ack {} length {}", h.flags, h.seq.0, h.ack.0, p.payload.len())
+        }
+        _ => format!("{way}, no segment"),
+    }
+}
+
+impl World {
+    fn describe(&self, c: Choice) -> String {
         let end = |e: u8| if e == 0 { 'a' } else { 'b' };
-        match *self {
-            Choice::Write(e) => write!(f, "{} writes", end(e)),
-            Choice::Shutdown(e) => write!(f, "{} closes its direction", end(e)),
-            Choice::Deliver(n) => write!(f, "packet {n} arrives"),
-            Choice::Lose(n) => write!(f, "packet {n} is lost"),
-            Choice::Duplicate(n) => write!(f, "packet {n} arrives, and stays"),
-            Choice::Timeout(e) => write!(f, "{}'s timer runs out", end(e)),
+        let packet = |n: u8| self.wire.get(usize::from(n)).map(brief).unwrap_or_default();
+        match c {
+            Choice::Write(e) => format!("{} writes", end(e)),
+            Choice::Shutdown(e) => format!("{} closes its direction", end(e)),
+            Choice::Deliver(n) => format!("{} arrives", packet(n)),
+            Choice::Lose(n) => format!("{} is lost", packet(n)),
+            Choice::Duplicate(n) => format!("{} arrives, and stays", packet(n)),
+            Choice::Timeout(e) => format!("a timer of {} runs out", end(e)),
         }
     }
 }
@@ -106,14 +123,18 @@ pub struct Explored {
 pub struct Violation {
     /// What is wrong.
     pub what: String,
-    /// The choices that lead there.
-    pub path: Vec<Choice>,
+    /// The choices that lead there, and the states of both ends after each.
+    pub path: Vec<(String, State, State)>,
 }
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.what)?;
-        self.path.iter().enumerate().try_for_each(|(i, c)| writeln!(f, "  {:2}. {c}", i + 1))
+        let wide = self.path.iter().map(|p| p.0.chars().count()).max().unwrap_or(0);
+        self.path
+            .iter()
+            .enumerate()
+            .try_for_each(|(i, (c, a, b))| writeln!(f, "  {:2}. {c:wide$}  {:12} {b}", i + 1, a.to_string()))
     }
 }
 
@@ -199,6 +220,9 @@ impl World {
     fn state(&self, e: usize) -> State {
         let end = &self.ends[e];
         match end.stack.tcp_state_of(self.tuple(e)) {
+            // An old duplicate of the SYN found the listener again (RFC 9293 3.5, figure 8): another connection, and the
+            // last it will be.
+            State::SynReceived if end.done => State::Closed,
             State::Closed if end.listener.is_some() && end.conn.is_none() && !end.done => State::Listen,
             s => s,
         }
@@ -296,6 +320,8 @@ impl World {
     }
 
     fn make(&mut self, c: Choice) {
+        // A little time passes: initial sequence numbers follow the clock.
+        self.ends.iter_mut().for_each(|e| e.now += INSTANT);
         match c {
             Choice::Write(e) => self.write(usize::from(e)),
             Choice::Shutdown(e) => self.shutdown(usize::from(e)),
@@ -424,7 +450,15 @@ pub fn explore(bounds: Bounds, mut seen: impl FnMut(usize)) -> Result<Explored, 
     let mut frontier: Vec<Vec<Choice>> = vec![Vec::new()];
     known.insert(reach(&[]).digest());
     while let Some(path) = frontier.pop() {
-        let wrong = |what: String| Violation { what, path: path.clone() };
+        let wrong = |what: String| {
+            let mut w = World::new(bounds);
+            let step = |c: &Choice| {
+                let words = w.describe(*c);
+                w.make(*c);
+                (words, w.state(0), w.state(1))
+            };
+            Violation { what, path: path.iter().map(step).collect() }
+        };
         let w = reach(&path);
         w.check().map_err(wrong)?;
         out.states += 1;
@@ -467,6 +501,12 @@ mod tests {
     fn every_state_of_a_short_conversation_leads_to_its_end() {
         let e = visit(Bounds { octets: [1, 0], ..Bounds::default() });
         assert!(e.states > 500 && e.pairs > 15, "{e:?}");
+    }
+
+    #[test]
+    fn every_state_with_old_duplicates_leads_to_its_end() {
+        let b = Bounds { octets: [1, 0], losses: 0, duplicates: 1, timeouts: [1, 0], ..Bounds::default() };
+        assert!(visit(b).states > 5_000);
     }
 
     #[test]
