@@ -107,6 +107,8 @@ named! {
         HandshakeBadAck = "does not acknowledge our SYN+ACK",
         /// RFC 9293 3.10.7.4, first: the peer's SYN again; our SYN+ACK is sent again.
         SynAgain = "the same SYN again",
+        /// RFC 9293 3.10.7.4, fourth: another SYN in the window of a passive handshake; it is over.
+        SynInHandshake = "another SYN in the handshake",
         /// RFC 9293 3.10.7.1: no connection and no listener here.
         NoConnection = "no such connection",
         /// RFC 9293 3.10.7.4: a segment in TIME-WAIT, acknowledged, the wait goes on.

@@ -114,6 +114,7 @@ transitions! {
     SynReceived, RcvAckOfSyn => Established, "", "figure 5";
     SynReceived, Close => FinWait1, "snd FIN", "figure 5";
     SynReceived, RcvRstPassive => Listen, "delete TCB", "note 1";
+    SynReceived, RcvSyn => Listen, "delete TCB", "3.10.7.4";
     Established, Close => FinWait1, "snd FIN", "figure 5";
     Established, RcvFin => CloseWait, "snd ACK", "figure 5";
     FinWait1, RcvAckOfFin => FinWait2, "", "figure 5";

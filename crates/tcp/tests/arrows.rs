@@ -152,6 +152,12 @@ fn a_rst_sends_a_passive_handshake_back_to_listen_and_refuses_an_active_one() {
     assert_eq!(p.b.state(), State::Listen);
     assert_eq!(p.b.log.moves.last(), Some(&(State::SynReceived, Trigger::RcvRstPassive, State::Listen)));
 
+    // So does another SYN in the window (RFC 9293 3.10.7.4, fourth).
+    p.inject(true, bare(100, 0, Flags::SYN));
+    p.inject(true, bare(200, 0, Flags::SYN));
+    assert_eq!(p.b.state(), State::Listen);
+    assert_eq!(p.b.log.moves.last(), Some(&(State::SynReceived, Trigger::RcvSyn, State::Listen)));
+
     let mut p = Pair::new();
     let now = p.now;
     p.a.connect(now);
@@ -328,6 +334,7 @@ fn every_arrow_of_the_table_is_taken() {
     ]);
     fin_in_syn_received(&mut seen);
     passive_reset(&mut seen);
+    passive_syn(&mut seen);
     let missing: Vec<_> = TRANSITIONS.iter().filter(|t| !seen.contains(&(t.from, t.trigger, t.to))).collect();
     assert!(missing.is_empty(), "never taken: {missing:#?}");
 }
@@ -338,6 +345,14 @@ fn fin_in_syn_received(seen: &mut HashSet<Move>) {
     p.inject(true, bare(100, 0, Flags::SYN));
     let iss = p.b.iss.0;
     p.inject(true, bare(101, iss + 1, Flags::ACK | Flags::FIN));
+    seen.extend(moves(&p));
+}
+
+fn passive_syn(seen: &mut HashSet<Move>) {
+    let mut p = Pair::new();
+    p.b.listening = true;
+    p.inject(true, bare(100, 0, Flags::SYN));
+    p.inject(true, bare(200, 0, Flags::SYN));
     seen.extend(moves(&p));
 }
 

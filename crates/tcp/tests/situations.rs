@@ -100,7 +100,8 @@ fn acknowledgments_of_unsent_and_of_very_old_data_are_challenged() {
 //= RFC 9293 3.10.7.4 (first: the four cases)
 fn text_before_the_window_at_its_right_edge_and_beyond() {
     for (offset, len, want) in [
-        (-1, 1, Verdict::Acked(Rule::KeepaliveProbe)),
+        (-1, 0, Verdict::Acked(Rule::KeepaliveProbe)),
+        (-1, 1, Verdict::Acked(Rule::OldDuplicate)),
         (-3, 3, Verdict::Acked(Rule::OldDuplicate)),
         (-1, 2, Verdict::Accepted(Rule::InOrder)),
     ] {

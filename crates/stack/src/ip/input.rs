@@ -105,6 +105,14 @@ impl Stack {
         }
     }
 
+    /// Whether `a` is one host's: no multicast, no broadcast.
+    pub(crate) fn is_one_host(&self, a: IpAddr) -> bool {
+        match a {
+            IpAddr::V4(v4) => !(a.is_multicast() || v4.is_broadcast() || self.is_subnet_broadcast(v4)),
+            IpAddr::V6(_) => !a.is_multicast(),
+        }
+    }
+
     fn is_subnet_broadcast(&self, a: core::net::Ipv4Addr) -> bool {
         self.links.iter().flat_map(|l| &l.addrs).any(|x| match x.cidr.addr {
             IpAddr::V4(o) if x.cidr.prefix < 31 => {

@@ -74,7 +74,8 @@ impl Stack {
         from_listen: bool,
     ) -> Result<ConnId, ConnectError> {
         let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
-        if remote.port() == 0 || remote.ip().is_unspecified() || remote.ip().is_multicast() {
+        //= RFC 9293 3.9.2.3 MUST-46
+        if remote.port() == 0 || remote.ip().is_unspecified() || !self.is_one_host(remote.ip()) {
             return Err(ConnectError::InvalidDestination);
         }
         if self.tcp.conns.len() >= self.cfg.max_connections {

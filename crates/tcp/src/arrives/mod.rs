@@ -24,6 +24,7 @@ use crate::segment::Segment;
 use crate::state::{State, Trigger};
 use crate::tcb::Tcb;
 use core::ops::ControlFlow;
+use synfin_wire::SeqNum;
 use synfin_wire::tcp::Flags;
 
 /// Hands the segment to its phase and carries out what that asks for.
@@ -98,7 +99,7 @@ pub(crate) fn conclude<P: Probe>(c: &mut Connection, cx: &mut Cx<'_, P>, seg: &S
             t.transition(cx, Trigger::Abort);
             let farewell = Farewell {
                 seq: if seg.has(Flags::ACK) { seg.hdr.ack } else { t.snd.nxt },
-                ack: t.rcv.nxt,
+                ack: SeqNum(0),
                 flags: Flags::RST,
                 ts: t.timestamps(cx.now),
                 why: SendReason::ResetUnread,

@@ -31,7 +31,10 @@ pub(super) fn check<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &mut Segment
     // An empty segment exactly at the right edge comes from a peer that has filled our window: its acknowledgment is
     // as good as any, although the table of 3.4 stops one short.
     let at_edge = seg.is_empty() && seg.seq() == nxt + wnd && !seg.has(Flags::RST);
-    if !at_edge && !acceptable(seg.seq(), seg.len(), nxt, wnd) {
+    // A RST counts whatever text it carries, and whether or not there is room for it.
+    //= RFC 9293 3.4 MUST-66
+    let len = if seg.has(Flags::RST) { 0 } else { seg.len() };
+    if !at_edge && !acceptable(seg.seq(), len, nxt, wnd) {
         return unacceptable(t, cx, seg);
     }
     paws::update(t, cx, seg);
@@ -64,12 +67,12 @@ fn unacceptable<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &mut Segment) ->
         return ControlFlow::Continue(());
     }
     if seg.end().le(nxt) || seg.seq().lt(nxt) {
-        //= RFC 9293 3.8.4: a probe is an empty segment (or one octet of garbage) at SND.NXT-1
-        if seg.end().diff(nxt) >= -1 && seg.payload.len() <= 1 && seg.seq() == nxt - 1 && !seg.has(Flags::FIN) {
+        //= RFC 9293 3.8.4: a probe is an empty segment at SND.NXT-1 (one with an octet of garbage is old text to us)
+        if seg.payload.is_empty() && seg.seq() == nxt - 1 && !seg.has(Flags::FIN) {
             accept_ack(t, cx, seg);
             return ControlFlow::Break(Verdict::Acked(Rule::KeepaliveProbe));
         }
-        duplicate(t, cx, seg.seq(), seg.end());
+        duplicate(t, cx, seg.seq(), seg.end().min(nxt));
         accept_ack(t, cx, seg);
         return ControlFlow::Break(Verdict::Acked(Rule::OldDuplicate));
     }

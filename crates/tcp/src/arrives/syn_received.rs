@@ -170,8 +170,16 @@ impl SynReceived {
                 self.challenged(cx, Rule::ResetInWindow)
             };
         }
-        // Fourth, the SYN bit.
+        // Fourth, the SYN bit: after a passive OPEN back to LISTEN, for the peer has begun anew; else as in the synchronized
+        // states.
+        //= RFC 9293 3.10.7.4 (fourth)
         if seg.has(Flags::SYN) && !syn_again {
+            if self.passive {
+                cx.mib.attempt_fails += 1;
+                let mut state = State::SynReceived;
+                cx.transition(&mut state, Trigger::RcvSyn);
+                return Outcome::Gone(Verdict::Dropped(Rule::SynInHandshake));
+            }
             return self.challenged(cx, Rule::SynInSynchronized);
         }
         // Fifth, the ACK field.
