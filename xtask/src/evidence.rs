@@ -1,0 +1,114 @@
+//! All the evidence in one go: what was run, how many, how long, what is left out and why.
+
+use crate::{Result, mutants, page, root};
+use std::fmt::Write;
+use std::process::Command;
+use std::time::Duration;
+
+/// What besides.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A directory with scripts of others, to be played too
+    #[arg(long, value_name = "DIR")]
+    scripts: Option<std::path::PathBuf>,
+    /// The seeded faults too (minutes)
+    #[arg(long)]
+    faults: bool,
+}
+
+struct Ran {
+    what: &'static str,
+    command: String,
+    last: String,
+    took: Duration,
+    ok: bool,
+}
+
+#[allow(clippy::disallowed_methods)] // how long it took here is for people only
+fn ran(what: &'static str, args: &[&str]) -> Result<Ran> {
+    let began = std::time::Instant::now();
+    let out = Command::new("timeout")
+        .arg("3000")
+        .arg(env!("CARGO"))
+        .args(args)
+        .current_dir(root())
+        .output()
+        .map_err(|e| format!("{what}: {e}"))?;
+    let text = String::from_utf8_lossy(&out.stdout);
+    let last = if args.contains(&"test") { tests(&text) } else { text.lines().last().unwrap_or("").to_string() };
+    let command = format!("cargo {}", args.join(" "));
+    Ok(Ran { what, command, last, took: began.elapsed(), ok: out.status.success() })
+}
+
+/// The totals of `cargo test`.
+fn tests(text: &str) -> String {
+    let (mut passed, mut failed, mut ignored) = (0u64, 0u64, 0u64);
+    for l in text.lines().filter(|l| l.starts_with("test result:")) {
+        let number = |word: &str| {
+            l.split(';').find_map(|p| p.trim().strip_suffix(word)?.rsplit(' ').next()?.parse::<u64>().ok()).unwrap_or(0)
+        };
+        passed += l.split(". ").nth(1).and_then(|p| p.split(' ').next()?.parse::<u64>().ok()).unwrap_or(0);
+        failed += number(" failed");
+        ignored += number(" ignored");
+    }
+    format!("{passed} passed, {failed} failed, {ignored} not run")
+}
+
+/// Runs all of it and writes the page.
+pub fn run(args: &Args) -> Result<String> {
+    let synfin = |rest: &[&'static str]| [&["run", "--release", "--quiet", "--"][..], rest].concat();
+    let mut all = vec![
+        ran("Every test: units, properties, hostile input, hosts against the kernel, scripts", &["test", "--workspace"])?,
+        ran("Scripts of our own, by situation, from the RFCs", &synfin(&["drill", "--strict", "tests/scripts"]))?,
+        ran("Every state meets every event", &["xtask", "scripts", "--check"])?,
+        ran("Every requirement has a proof or a reason", &["xtask", "compliance", "--check"])?,
+        ran("Every state of two peers (one octet each way, a loss, timeouts)", &synfin(&["sim", "explore"]))?,
+        ran(
+            "Every state of a simultaneous open, with an old duplicate",
+            &synfin(&["sim", "explore", "--octets", "0", "--answer", "0", "--duplicates", "1", "--losses", "0", "--simultaneous"]),
+        )?,
+        ran("Bulk transfer over bad links, by seed", &synfin(&["sim", "bulk", "--seeds", "10000"]))?,
+    ];
+    if let Some(dir) = &args.scripts {
+        let dir = dir.to_string_lossy().into_owned();
+        let base = ["run", "--release", "--quiet", "--", "drill", "--so_flags", "rcv-window=freebsd"];
+        let freebsd = format!("{dir}/freebsd");
+        all.push(ran("Scripts of FreeBSD's suite", &[&base[..], &[&freebsd]].concat())?);
+        let (google, linux) = (format!("{dir}/google"), format!("{dir}/linux-7.3"));
+        let base = ["run", "--release", "--quiet", "--", "drill"];
+        all.push(ran("Scripts of Google's and Linux's suites", &[&base[..], &[&google, &linux]].concat())?);
+    }
+    if args.faults {
+        all.push(ran("Faults put in on purpose", &["xtask", "faults"])?);
+    }
+    let mut s = String::from(
+        "# Evidence\n\nMade by `just evidence`. What was run, what it said last, and how long it took on the machine of the day.\n\n\
+         | What | Command | Result | Seconds |\n|---|---|---|---|\n",
+    );
+    for r in &all {
+        let ok = if r.ok { "" } else { "**failed**: " };
+        let _ = writeln!(s, "| {} | `{}` | {ok}{} | {:.1} |", r.what, r.command, r.last, r.took.as_secs_f64());
+    }
+    let _ = write!(s, "\nMutation testing (`cargo xtask mutants`, by hand: it takes an hour): {}.\n", mutants::summary());
+    s += "\nLeft out here, and why:\n\n";
+    if args.scripts.is_none() {
+        s += "- Scripts of others: they are not part of this project (`cargo xtask evidence --scripts DIR` plays them).\n";
+    }
+    if !args.faults {
+        s += "- Faults put in on purpose: minutes of building (`cargo xtask faults`, or `--faults`).\n";
+    }
+    s += "- Fuzzing: it has no end of its own (`just fuzz`); its seeds are replayed by the tests.\n";
+    page("evidence.md", &s, false)?;
+    let failed = all.iter().filter(|r| !r.ok).count();
+    let words = format!("{} of {} pieces hold; docs/evidence.md says what they are", all.len() - failed, all.len());
+    if failed == 0 { Ok(words) } else { Err(words) }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn totals_of_tests_add_up() {
+        let text = "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured\nx\ntest result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured";
+        assert_eq!(super::tests(text), "5 passed, 1 failed, 1 not run");
+    }
+}

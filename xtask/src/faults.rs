@@ -1,0 +1,106 @@
+//! Faults put in on purpose: does the judge that is named for each find it?
+
+use crate::{Result, read, root};
+use serde::Deserialize;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Which, and how.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only the faults whose name contains this
+    #[arg(long, default_value = "")]
+    only: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Faults {
+    fault: Vec<Fault>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Fault {
+    name: String,
+    file: String,
+    from: String,
+    to: String,
+    judge: String,
+}
+
+/// The tests that a judge consists of.
+fn command(judge: &str) -> Option<&'static [&'static str]> {
+    Some(match judge {
+        "scripts" => &["-p", "synfin-drill", "--test", "corpus"],
+        "engine" => &["-p", "synfin-tcp"],
+        "host" => &["-p", "synfin-stack"],
+        "explorer" => &["-p", "synfin-sim", "explore"],
+        "simulation" => &["-p", "synfin-sim", "bulk"],
+        _ => return None,
+    })
+}
+
+fn git(args: &[&str]) -> Result<()> {
+    let s = Command::new("git").current_dir(root()).args(args).output().map_err(|e| format!("git: {e}"))?;
+    if s.status.success() { Ok(()) } else { Err(format!("git: {}", String::from_utf8_lossy(&s.stderr).trim())) }
+}
+
+/// A copy of what is committed, taken away again when it is dropped.
+struct Copy(PathBuf);
+
+impl Copy {
+    fn new() -> Result<Copy> {
+        let at = root().join("target/faults");
+        let name = at.to_string_lossy().into_owned();
+        let _ = git(&["worktree", "remove", "--force", &name]);
+        git(&["worktree", "add", "--detach", &name, "HEAD"])?;
+        Ok(Copy(at))
+    }
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        let _ = git(&["worktree", "remove", "--force", &self.0.to_string_lossy()]);
+    }
+}
+
+fn judge(copy: &Path, with: &[&str]) -> Result<bool> {
+    let target = root().join("target/faults-build");
+    let out = Command::new("timeout")
+        .arg("600")
+        .args([env!("CARGO"), "test", "--quiet"])
+        .args(with)
+        .current_dir(copy)
+        .env("CARGO_TARGET_DIR", target)
+        .output()
+        .map_err(|e| format!("cargo: {e}"))?;
+    let err = String::from_utf8_lossy(&out.stderr);
+    if err.contains("could not compile") {
+        return Err(format!("it does not compile:\n{err}"));
+    }
+    Ok(out.status.success())
+}
+
+/// Puts each fault in, and asks its judge.
+pub fn run(args: &Args) -> Result<String> {
+    let path = root().join("tests/faults.toml");
+    let all: Faults = toml::from_str(&read(&path)?).map_err(|e| format!("{}: {e}", path.display()))?;
+    let copy = Copy::new()?;
+    let (mut lines, mut missed) = (Vec::new(), 0);
+    for f in all.fault.iter().filter(|f| f.name.contains(&args.only)) {
+        let with = command(&f.judge).ok_or_else(|| format!("{}: there is no judge {:?}", f.name, f.judge))?;
+        let file = copy.0.join(&f.file);
+        let good = read(&file)?;
+        if good.matches(&f.from).count() != 1 {
+            return Err(format!("{}: {} holds {:?} {} times", f.name, f.file, f.from, good.matches(&f.from).count()));
+        }
+        let write = |text: &str| fs::write(&file, text).map_err(|e| format!("{}: {e}", file.display()));
+        write(&good.replacen(&f.from, &f.to, 1))?;
+        let passed = judge(&copy.0, with).map_err(|e| format!("{}: {e}", f.name))?;
+        write(&good)?;
+        missed += usize::from(passed);
+        lines.push(format!("{} {}: {}", if passed { "MISSED" } else { "found " }, f.judge, f.name));
+    }
+    let words = format!("{}\n{} faults, {missed} missed", lines.join("\n"), lines.len());
+    if missed == 0 { Ok(words) } else { Err(words) }
+}
