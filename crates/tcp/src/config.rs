@@ -274,6 +274,7 @@ mod tests {
     }
 
     #[test]
+    //= RFC 9293 3.8.6.3 MUST-40: the range of delayed-ack ends below half a second
     fn settings_are_read_checked_and_listed() {
         let mut c = TcpConfig::default();
         assert_eq!(c.set("syn-retries", "4"), Ok(()));
