@@ -552,7 +552,8 @@ fn closing_a_listener_resets_what_waits_in_its_queues() {
 
 #[test]
 //= RFC 9293 3.1 MUST-2
-fn whatever_is_sent_has_a_checksum() {
+//= RFC 9293 3.9.1.1 MUST-45
+fn whatever_is_sent_has_a_checksum_and_the_address_that_was_spoken_to() {
     let mut lab = Lab::new(StackConfig::default());
     let c = lab.establish(1000);
     lab.stack.tcp_send(lab.now, &mut (), c, &[1; 777]).unwrap();
@@ -564,6 +565,7 @@ fn whatever_is_sent_has_a_checksum() {
     for b in all {
         let pseudo = checksum::pseudo_v4(OURS, PEER, 6, (b.len() - 20) as u32);
         assert!(Header::checksum_ok(&b[20..], pseudo));
+        assert_eq!(b[12..16], OURS.octets());
     }
 }
 
@@ -640,4 +642,15 @@ fn one_may_listen_on_the_port_of_a_connection_that_is_being_opened() {
     let other = "[fd00:2::2]:80".parse().unwrap();
     assert!(lab.stack.tcp_listen(now, &mut (), other, 4, &cfg).is_ok());
     assert_eq!(lab.stack.occupancy().half_open, 1, "nor is this one");
+}
+
+#[test]
+//= RFC 9293 3.9.1.1 MUST-46
+fn an_open_to_a_group_or_to_nobody_is_an_error() {
+    let mut lab = Lab::new(StackConfig::default());
+    for to in ["224.0.0.1:80", "239.255.255.255:80", "0.0.0.0:80", "192.0.2.1:0", "[ff02::1]:80", "[::]:80"] {
+        let r = lab.stack.tcp_connect(lab.now, &mut (), None, to.parse().unwrap(), &TcpConfig::default());
+        assert_eq!(r, Err(ConnectError::InvalidDestination), "{to}");
+    }
+    assert!(lab.out().is_empty());
 }

@@ -237,6 +237,7 @@ fn a_fin_before_text_that_has_come_is_nobodys() {
 }
 
 #[test]
+//= RFC 9293 3.10.7.4 SHLD-31
 fn a_fin_that_comes_early_waits_for_the_text_before_it() {
     let mut p = quiet();
     let s = from_a(&p, 5, Flags::ACK | Flags::FIN, b"world");
@@ -1058,4 +1059,25 @@ fn a_timeout_sends_from_the_left_edge_whatever_was_sacked() {
     let again: Vec<_> = p.a.log.sent.iter().filter(|s| s.2 == SendReason::Timeout).map(|s| s.0.seq).collect();
     assert!(!again.is_empty() && again.iter().all(|s| *s == una), "{again:?} from {una}");
     assert_eq!(block(&p).snd.queue.len(), 4_344, "nothing is let go");
+}
+
+#[test]
+//= RFC 9293 3.4 MUST-66
+fn urg_and_rst_count_before_a_shut_window() {
+    let mut p = Pair::new();
+    p.b.cfg.rcv_buf_initial = 4_096;
+    p.b.cfg.rcv_buf_max = 4_096;
+    p.establish();
+    let now = p.now;
+    p.a.send(now, &[1; 10_000]);
+    p.run(Duration::from_secs(5));
+    assert_eq!(wnd(&p), 0);
+    p.b.events();
+    let mut s = from_a(&p, 0, Flags::ACK | Flags::URG, b"");
+    s.hdr.urgent = 5;
+    p.inject(true, s);
+    assert!(p.b.events().has(synfin_tcp::Events::URGENT));
+    let s = from_a(&p, 0, Flags::RST, b"");
+    p.inject(true, s);
+    assert_eq!(last(&p), Verdict::Reset(Rule::ResetExact));
 }
