@@ -41,7 +41,7 @@ pub(super) fn process<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment) 
         duplicate(t, cx);
         Rule::DuplicateAck
     } else {
-        //= RFC 9293 3.10.7.4 (fifth): only if SND.UNA =< SEG.ACK
+        //= RFC 9293 3.10.7.4: fifth, only if SND.UNA =< SEG.ACK
         let changed = ack.ge(t.snd.una) && update_window(t, cx, seg);
         if changed { Rule::WindowUpdate } else { Rule::PureAck }
     };
@@ -133,7 +133,7 @@ fn measure<P: Probe>(t: &mut Tcb, cx: &Cx<'_, P>, seg: &Segment) {
 }
 
 /// SND.WND follows the latest segment. True if it changed.
-//= RFC 9293 3.10.7.4 (fifth): SND.WL1, SND.WL2
+//= RFC 9293 3.10.7.4: fifth, SND.WL1, SND.WL2
 fn update_window<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment) -> bool {
     let s = &mut t.snd;
     if !(s.wl1.lt(seg.seq()) || (s.wl1 == seg.seq() && s.wl2.le(seg.hdr.ack))) {

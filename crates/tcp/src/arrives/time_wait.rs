@@ -59,7 +59,7 @@ impl TimeWait {
             };
         }
         if seg.has(Flags::RST) {
-            //= RFC 1337 3 (fix F1); without it the peer's RST ends the wait
+            //= RFC 1337 3: fix F1; without it the peer's RST ends the wait
             let kills = !cx.cfg.rfc1337 && seg.seq() == self.rcv_nxt;
             return Outcome { verdict: Verdict::Dropped(Rule::TimeWaitReset), restart: false, over: kills };
         }
@@ -70,7 +70,7 @@ impl TimeWait {
             cx.mib.paws_estab += 1;
             return stays(Verdict::Acked(Rule::Paws));
         }
-        //= RFC 9293 3.10.7.4 (fifth, TIME-WAIT): the FIN again: acknowledge it, and restart the 2 MSL timeout
+        //= RFC 9293 3.10.7.4: fifth, TIME-WAIT, the FIN again: acknowledge it, and restart the 2 MSL timeout
         if seg.has(Flags::FIN) && seg.end() == self.rcv_nxt {
             if let Some(ts) = seg.opts.timestamps {
                 self.ts_recent = ts.val;
