@@ -116,7 +116,11 @@ impl Row {
 
 fn rows() -> Result<Vec<Row>> {
     let mut cited = Vec::new();
-    for f in ["crates", "tests", "fuzz/targets"].iter().map(|d| files(d, &[".rs", ".pkt"])).collect::<Result<Vec<_>>>()?.concat()
+    for f in ["crates", "tests", "fuzz/targets"]
+        .iter()
+        .map(|d| files(d, &[".rs", ".pkt"]))
+        .collect::<Result<Vec<_>>>()?
+        .concat()
     {
         cited.extend(citations(&f, &read(&root().join(&f))?));
     }
@@ -177,7 +181,11 @@ pub fn run(check: bool) -> Result<String> {
         })
         .collect();
     if !missing.is_empty() {
-        return Err(format!("{} requirements have neither proof nor exception:\n{}", missing.len(), missing.join("\n")));
+        return Err(format!(
+            "{} requirements have neither proof nor exception:\n{}",
+            missing.len(),
+            missing.join("\n")
+        ));
     }
     let mut s = String::from(
         "# Compliance\n\nMade by `cargo xtask compliance` from `compliance/` and from the citations in the sources; not edited by hand.\n\
@@ -188,7 +196,10 @@ pub fn run(check: bool) -> Result<String> {
     for r in &rows {
         if r.rfc != last {
             last = r.rfc;
-            let _ = write!(s, "\n## RFC {last}\n\n| Requirement | What it asks | Obeyed in | Proved by |\n|---|---|---|---|\n");
+            let _ = write!(
+                s,
+                "\n## RFC {last}\n\n| Requirement | What it asks | Obeyed in | Proved by |\n|---|---|---|---|\n"
+            );
         }
         let name = match &r.requirement.label {
             Some(l) => format!("{l} ({})", r.requirement.section),

@@ -58,14 +58,29 @@ fn tests(text: &str) -> String {
 pub fn run(args: &Args) -> Result<String> {
     let synfin = |rest: &[&'static str]| [&["run", "--release", "--quiet", "--"][..], rest].concat();
     let mut all = vec![
-        ran("Every test: units, properties, hostile input, hosts against the kernel, scripts", &["test", "--workspace"])?,
+        ran(
+            "Every test: units, properties, hostile input, hosts against the kernel, scripts",
+            &["test", "--workspace"],
+        )?,
         ran("Scripts of our own, by situation, from the RFCs", &synfin(&["drill", "--strict", "tests/scripts"]))?,
         ran("Every state meets every event", &["xtask", "scripts", "--check"])?,
         ran("Every requirement has a proof or a reason", &["xtask", "compliance", "--check"])?,
         ran("Every state of two peers (one octet each way, a loss, timeouts)", &synfin(&["sim", "explore"]))?,
         ran(
             "Every state of a simultaneous open, with an old duplicate",
-            &synfin(&["sim", "explore", "--octets", "0", "--answer", "0", "--duplicates", "1", "--losses", "0", "--simultaneous"]),
+            &synfin(&[
+                "sim",
+                "explore",
+                "--octets",
+                "0",
+                "--answer",
+                "0",
+                "--duplicates",
+                "1",
+                "--losses",
+                "0",
+                "--simultaneous",
+            ]),
         )?,
         ran("Bulk transfer over bad links, by seed", &synfin(&["sim", "bulk", "--seeds", "10000"]))?,
     ];
@@ -89,7 +104,8 @@ pub fn run(args: &Args) -> Result<String> {
         let ok = if r.ok { "" } else { "**failed**: " };
         let _ = writeln!(s, "| {} | `{}` | {ok}{} | {:.1} |", r.what, r.command, r.last, r.took.as_secs_f64());
     }
-    let _ = write!(s, "\nMutation testing (`cargo xtask mutants`, by hand: it takes an hour): {}.\n", mutants::summary());
+    let _ =
+        write!(s, "\nMutation testing (`cargo xtask mutants`, by hand: it takes an hour): {}.\n", mutants::summary());
     s += "\nLeft out here, and why:\n\n";
     if args.scripts.is_none() {
         s += "- Scripts of others: they are not part of this project (`cargo xtask evidence --scripts DIR` plays them).\n";

@@ -5,8 +5,17 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 const STATES: [&str; 11] = [
-    "closed", "listen", "syn-sent", "syn-received", "established", "fin-wait-1", "fin-wait-2", "close-wait", "closing",
-    "last-ack", "time-wait",
+    "closed",
+    "listen",
+    "syn-sent",
+    "syn-received",
+    "established",
+    "fin-wait-1",
+    "fin-wait-2",
+    "close-wait",
+    "closing",
+    "last-ack",
+    "time-wait",
 ];
 
 /// The calls of 3.10.1 to 3.10.6, what may arrive (3.10.7), and the timeouts of 3.10.8.
@@ -101,7 +110,11 @@ pub fn run(check: bool) -> Result<String> {
     page("scripts.md", &s, check)?;
     let filled = cells.len();
     let total = STATES.len() * EVENTS.len();
-    Ok(format!("{} scripts; {filled} of {total} cells of state and event have one, {} a reason", all.len(), total - filled))
+    Ok(format!(
+        "{} scripts; {filled} of {total} cells of state and event have one, {} a reason",
+        all.len(),
+        total - filled
+    ))
 }
 
 #[cfg(test)]

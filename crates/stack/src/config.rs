@@ -6,6 +6,7 @@ use core::time::Duration;
 #[derive(Debug, Clone)]
 pub struct StackConfig {
     /// Hop limit of what we send (RFC 9293 3.9.2, MUST-49: configurable; 64 is the recommended default).
+    //= RFC 9293 3.9.2 MUST-49
     pub hop_limit: u8,
     /// First and last ephemeral port (RFC 6056 3.2 recommends the whole range; this is Linux's, so that users' servers keep theirs).
     pub ephemeral_ports: (u16, u16),

@@ -229,6 +229,7 @@ impl Stack {
                 self.cfg.hop_limit,
             );
             let start = n - 20 - opts.len();
+            //= RFC 9293 3.1 MUST-2
             let sum = pseudo(local.ip(), dst, Protocol::TCP, (n - start) as u32).add(&self.header[start..n]);
             Header::put_checksum(&mut self.header[start..n], sum.finish());
             let tx = TxFrame {
@@ -272,6 +273,7 @@ impl Stack {
         let cuts = l.cfg.max_gso == 0;
         let limits = Limits { max_text: if cuts { SOFTWARE_GSO } else { l.cfg.max_gso.min(MAX_TEXT) } };
         let (cfg, link, header_len) = (e.cfg, e.link, l.header_len());
+        //= RFC 9293 3.9.1.1 MUST-45
         let Tuple { local, remote } = e.tuple;
         let cx = tcp_cx!(self, cfg, now, probe);
         let Some(plan) = e.conn.plan_transmit(&cx, &limits) else { return Sent::Nothing };
@@ -319,6 +321,7 @@ impl Stack {
             );
             let start = header_len + ip_header_len(remote.ip());
             let segment_len = (n - start) as u32 + frame.len();
+            //= RFC 9293 3.1 MUST-2
             let sum = pseudo(local.ip(), remote.ip(), Protocol::TCP, segment_len);
             let gso = (frame.gso() > 0).then(|| Gso { size: frame.gso(), header_len: n as u16 });
             let checksum = if l.cfg.tx_checksum {
@@ -441,6 +444,7 @@ fn cut(out: &mut [u8], way: &Way, frame: &Frame<'_>, partial: bool, sink: &mut d
         out[start + 13] = flags.0 as u8;
         Header::put_checksum(&mut out[start..n], 0);
         let text = frame.piece(sent, len);
+        //= RFC 9293 3.1 MUST-2
         let sum = pseudo(src, dst, Protocol::TCP, (n - start) as u32 + len);
         let checksum = if partial {
             Header::put_checksum(&mut out[start..n], sum.fold());

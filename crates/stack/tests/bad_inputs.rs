@@ -5,7 +5,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 use synfin_stack::engine::probe::Watch;
-use synfin_stack::engine::{Chunk, Event, Instant, Observer, Rng, State, TcpConfig, Trigger};
+use synfin_stack::engine::{Chunk, CloseReason, Event, Instant, Observer, Rng, State, TcpConfig, Trigger};
 use synfin_stack::wire::frame::TcpPacket;
 use synfin_stack::wire::ip::Ecn;
 use synfin_stack::wire::tcp::{Flags, Header};
@@ -136,6 +136,7 @@ fn tcp(port: u16, flags: Flags, seq: u32, ack: u32, opts: &[u8]) -> Vec<u8> {
 }
 
 #[test]
+//= RFC 9293 3.1 MUST-3
 fn a_bad_checksum_is_dropped_and_counted() {
     let mut lab = Lab::new(StackConfig::default());
     let mut b = tcp(1000, Flags::SYN, 1, 0, b"");
@@ -251,6 +252,7 @@ fn ipv6_addresses_that_no_connection_can_have_are_dropped_and_counted() {
 }
 
 #[test]
+//= RFC 9293 3.1 MUST-6 MUST-7
 fn option_areas_of_every_kind_are_survived() {
     let mut lab = Lab::new(StackConfig::default());
     let areas: [&[u8]; 10] = [
@@ -325,7 +327,10 @@ fn resets_and_icmp_errors_are_limited_in_rate() {
 }
 
 #[test]
-//= RFC 5927 4.1 5.2
+//= RFC 5927 4.1
+//= RFC 5927 5.2
+//= RFC 9293 3.9.2.2 MUST-54 MUST-56
+//= RFC 7323 5.7
 fn icmp_errors_are_hints_and_only_about_what_is_in_flight() {
     let mut lab = Lab::new(StackConfig::default());
     let c = lab.establish(1000);
@@ -351,6 +356,7 @@ fn icmp_errors_are_hints_and_only_about_what_is_in_flight() {
 }
 
 #[test]
+//= RFC 9293 3.9.2.2 MUST-54 SHLD-26
 fn icmp_port_unreachable_refuses_a_connection_that_is_being_opened() {
     let mut lab = Lab::new(StackConfig::default());
     let to = SocketAddr::from((PEER, 99));
@@ -542,4 +548,109 @@ fn closing_a_listener_resets_what_waits_in_its_queues() {
     assert_eq!(resets, 2);
     let o = lab.stack.occupancy();
     assert_eq!((o.connections, o.half_open, o.index), (0, 0, 0));
+}
+
+#[test]
+//= RFC 9293 3.1 MUST-2
+//= RFC 9293 3.9.1.1 MUST-45
+fn whatever_is_sent_has_a_checksum_and_the_address_that_was_spoken_to() {
+    let mut lab = Lab::new(StackConfig::default());
+    let c = lab.establish(1000);
+    lab.stack.tcp_send(lab.now, &mut (), c, &[1; 777]).unwrap();
+    let mut all = lab.out();
+    for port in [80, 81] {
+        all.extend(lab.packet(&segment(PEER, OURS, (1001, port), Flags::SYN, 1, 0, b"")));
+    }
+    assert_eq!(all.len(), 3, "text, a SYN+ACK and a reset");
+    for b in all {
+        let pseudo = checksum::pseudo_v4(OURS, PEER, 6, (b.len() - 20) as u32);
+        assert!(Header::checksum_ok(&b[20..], pseudo));
+        assert_eq!(b[12..16], OURS.octets());
+    }
+}
+
+#[test]
+//= RFC 9293 3.9.2 MUST-49
+fn the_hop_limit_is_a_setting() {
+    let mut lab = Lab::new(StackConfig { hop_limit: 9, ..StackConfig::default() });
+    for port in [80, 81] {
+        let out = lab.packet(&segment(PEER, OURS, (1000, port), Flags::SYN, 1, 0, b""));
+        assert_eq!(out[0][8], 9, "of a SYN+ACK, and of a reset");
+    }
+}
+
+#[test]
+//= RFC 9293 3.9.2 MUST-50
+fn an_ip_option_that_nobody_knows_is_passed_over() {
+    let mut lab = Lab::new(StackConfig::default());
+    let mut b = tcp(1000, Flags::SYN, 1, 0, b"");
+    drop(b.splice(20..20, [158, 4, 0, 0]));
+    (b[0], b[3], b[10], b[11]) = (0x46, 44, 0, 0);
+    let sum = checksum::Sum::ZERO.add(&b[..24]).finish();
+    b[10..12].copy_from_slice(&sum.to_be_bytes());
+    assert_eq!(head(&lab.packet(&b)[0]).flags, Flags::SYN | Flags::ACK);
+}
+
+#[test]
+//= RFC 9293 3.9.2.2 MUST-55
+fn a_source_quench_changes_nothing() {
+    let mut lab = Lab::new(StackConfig::default());
+    let c = lab.establish(1000);
+    lab.stack.tcp_send(lab.now, &mut (), c, &[1; 777]).unwrap();
+    let sent = lab.out();
+    let before = lab.stack.tcp_status(c);
+    let mut b = vec![4, 0, 0, 0, 0, 0, 0, 0];
+    b.extend_from_slice(&sent[0][..28]);
+    let sum = checksum::Sum::ZERO.add(&b).finish();
+    b[2..4].copy_from_slice(&sum.to_be_bytes());
+    assert!(lab.packet(&ip(PEER, OURS, Protocol::ICMP, &b)).is_empty());
+    assert_eq!(lab.stack.counters().0.icmp_in_ignored, 1);
+    assert_eq!(lab.stack.tcp_status(c), before);
+}
+
+#[test]
+//= RFC 9293 3.9.2.2 MUST-54 MUST-56 SHLD-25
+fn a_soft_icmp_error_ends_no_attempt_but_tells_why_it_failed() {
+    let mut lab = Lab::new(StackConfig::default());
+    let to = SocketAddr::from((PEER, 99));
+    let c = lab.stack.tcp_connect(lab.now, &mut (), None, to, &TcpConfig::default()).unwrap();
+    let syn = lab.out();
+    let quote = &syn[0][..28];
+    for m in [
+        icmp::Message::TimeExceeded(0, quote),
+        icmp::Message::ParameterProblem(0, 0, quote),
+        icmp::Message::Unreachable(icmp::Unreachable::Host, quote),
+        icmp::Message::Unreachable(icmp::Unreachable::Net, quote),
+    ] {
+        lab.icmp(&m);
+        assert_eq!(lab.stack.tcp_state(c), State::SynSent, "{m:?}");
+    }
+    lab.run(Duration::from_secs(200));
+    assert_eq!(lab.stack.tcp_reason(c), Some(CloseReason::NetUnreachable));
+}
+
+#[test]
+//= RFC 9293 3.9.1.1 MUST-41 MUST-42
+fn one_may_listen_on_the_port_of_a_connection_that_is_being_opened() {
+    let mut lab = Lab::new(StackConfig::default());
+    let (now, cfg) = (lab.now, TcpConfig::default());
+    let on = SocketAddr::from((OURS, 5000));
+    let c = lab.stack.tcp_connect(now, &mut (), Some(on), SocketAddr::from((PEER, 99)), &cfg).unwrap();
+    assert!(lab.stack.tcp_listen(now, &mut (), on, 4, &cfg).is_ok());
+    assert_eq!(lab.stack.tcp_state(c), State::SynSent, "it is not touched");
+    lab.packet(&tcp(1000, Flags::SYN, 1, 0, b""));
+    let other = "[fd00:2::2]:80".parse().unwrap();
+    assert!(lab.stack.tcp_listen(now, &mut (), other, 4, &cfg).is_ok());
+    assert_eq!(lab.stack.occupancy().half_open, 1, "nor is this one");
+}
+
+#[test]
+//= RFC 9293 3.9.1.1 MUST-46
+fn an_open_to_a_group_or_to_nobody_is_an_error() {
+    let mut lab = Lab::new(StackConfig::default());
+    for to in ["224.0.0.1:80", "239.255.255.255:80", "0.0.0.0:80", "192.0.2.1:0", "[ff02::1]:80", "[::]:80"] {
+        let r = lab.stack.tcp_connect(lab.now, &mut (), None, to.parse().unwrap(), &TcpConfig::default());
+        assert_eq!(r, Err(ConnectError::InvalidDestination), "{to}");
+    }
+    assert!(lab.out().is_empty());
 }

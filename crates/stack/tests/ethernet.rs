@@ -145,7 +145,9 @@ fn icmpv6(from: Ipv6Addr, to: Ipv6Addr, hop_limit: u8, m: &Message) -> Vec<u8> {
 }
 
 #[test]
-//= RFC 4861 6.1.2 6.3.4 6.3.7
+//= RFC 4861 6.1.2
+//= RFC 4861 6.3.4
+//= RFC 4861 6.3.7
 fn routers_are_asked_for_and_believed_only_from_the_link() {
     let mut now = start();
     let (mut a, mut b) = (host(A, 1, now, &["fd00::1/64"]), host(B, 2, now, &[]));

@@ -18,6 +18,8 @@ fn out(s: &mut Stack, link: LinkId) -> Vec<Vec<u8>> {
 }
 
 #[test]
+//= RFC 9293 3.9.1.1 MUST-43 MUST-44
+//= RFC 9293 3.7.1 MUST-67 SHLD-5 MAY-3
 fn each_connection_leaves_by_its_route_with_the_source_and_the_mss_of_that_link() {
     let now = Instant::from_nanos(5);
     let cfg = TcpConfig::default();

@@ -91,6 +91,7 @@ impl Builder {
             Some(n) => Rng::from_number(n),
             None => {
                 let mut seed = [0; 32];
+                //= RFC 6528 4
                 getrandom::fill(&mut seed).map_err(io::Error::other)?;
                 Rng::from_seed(seed)
             }

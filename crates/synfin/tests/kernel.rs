@@ -103,6 +103,7 @@ fn both_ways(ours: &TcpStream, kernel: &std::net::TcpStream, n: usize) -> Result
     })
 }
 
+//= RFC 9293 3.1 MUST-2: the kernel verifies every checksum
 fn bulk(offload: bool, v6: bool, we_connect: bool) -> Result<(), Failed> {
     let r = rig(offload, v6, TcpConfig::default())?;
     let (ours, kernel) = connected(&r, we_connect)?;
@@ -225,6 +226,7 @@ fn refused_both_ways() -> Result<(), Failed> {
     Ok(())
 }
 
+//= RFC 9293 3.6 MUST-12
 fn reset_both_ways() -> Result<(), Failed> {
     let r = rig(true, false, TcpConfig::default())?;
     let (mut ours, kernel) = connected(&r, true)?;

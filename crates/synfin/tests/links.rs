@@ -74,6 +74,7 @@ fn a_unix_socket_that_is_not_there_and_a_descriptor_that_is_not_open_are_one_cle
 }
 
 #[test]
+//= RFC 9293 3.6 MUST-12
 fn the_errors_are_those_of_std() -> io::Result<()> {
     let (a, b) = memory_pair(1500, true)?;
     let (a, b) = pair(Device::Memory(a), Device::Memory(b))?;

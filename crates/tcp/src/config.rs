@@ -184,8 +184,10 @@ settings! {
     /// Give up connecting after this, whatever the retries; 0 leaves it to them.
     connect_timeout: Duration = Duration::ZERO, "connect-timeout", 0..=86_400_000, "-", "-";
     /// Retransmissions before the network layer is told (R1).
+    //= RFC 9293 3.8.3 SHLD-10
     retries1: u8 = 3, "retries1", 1..=255, "tcp_retries1", "R1 at least 3 (RFC 9293 3.8.3, SHLD-10)";
     /// Retransmissions before the connection is given up (R2).
+    //= RFC 9293 3.8.3 SHLD-11
     retries2: u8 = 15, "retries2", 1..=255, "tcp_retries2", "R2 at least 100 s (RFC 9293 3.8.3, SHLD-11)";
     /// Retransmissions of a connection that the user has closed, before it is given up.
     orphan_retries: u8 = 8, "orphan-retries", 1..=255, "tcp_orphan_retries", "-";
@@ -200,12 +202,14 @@ settings! {
     /// Segments by which slow start may grow per acknowledgment (L of RFC 3465, as in RFC 9406 4.3).
     slow_start_limit: u8 = 8, "slow-start-limit", 1..=255, "-", "8 (RFC 9406 4.3), 2 (RFC 3465)";
     /// How long an acknowledgment may wait.
+    //= RFC 9293 3.8.6.3 MUST-40
     delayed_ack: Duration = Duration::from_millis(40), "delayed-ack", 0..=499, "TCP_DELACK_MIN", "under 500 ms (RFC 9293 3.8.6.3, MUST-40)";
     /// How long the acknowledgment of a FIN that comes after silence may wait for a FIN of ours to carry it.
     fin_ack_delay: Duration = Duration::from_millis(2), "fin-ack-delay", 0..=499, "-", "-";
     /// Segments acknowledged at once when a connection begins.
     quick_acks: u8 = 16, "quick-acks", 0..=255, "TCP_QUICKACK", "-";
     /// Send small segments at once (Nagle's algorithm off).
+    //= RFC 9293 3.7.4 MUST-17
     nodelay: bool = false, "nodelay", 0..=1, "TCP_NODELAY", "off (RFC 9293 3.7.4, MUST-17 asks that it can be on)";
     /// The least and first size of the receive buffer.
     rcv_buf_initial: u32 = 131_072, "rcv-buf-initial", 2_048..=1_073_741_824, "tcp_rmem[1]", "-";
@@ -234,8 +238,10 @@ settings! {
     /// What a probe of a shut window carries: `octet` or `empty`.
     window_probe: WindowProbe = WindowProbe::Octet, "window-probe", 0..=1, "-", "one octet (RFC 9293 3.8.6.1)";
     /// Keepalive.
+    //= RFC 9293 3.8.4 MUST-25
     keepalive: bool = false, "keepalive", 0..=1, "SO_KEEPALIVE", "off (RFC 9293 3.8.4, MUST-25)";
     /// Idle time before the first keepalive probe.
+    //= RFC 9293 3.8.4 MUST-27 MUST-28
     keepalive_idle: Duration = Duration::from_secs(7200), "keepalive-idle", 10..=2_147_483_647, "tcp_keepalive_time", "at least 2 h (RFC 9293 3.8.4, MUST-28)";
     /// Time between keepalive probes.
     keepalive_interval: Duration = Duration::from_secs(75), "keepalive-interval", 10..=2_147_483_647, "tcp_keepalive_intvl", "-";
@@ -246,6 +252,7 @@ settings! {
     /// How long a closed connection waits for the peer's FIN; 0 waits for ever.
     fin_wait_2: Duration = Duration::from_secs(60), "fin-wait-2", 0..=2_147_483_647, "tcp_fin_timeout", "for ever";
     /// 2 MSL.
+    //= RFC 9293 3.6.1 MUST-13
     time_wait: Duration = Duration::from_secs(60), "time-wait", 0..=2_147_483_647, "TCP_TIMEWAIT_LEN", "4 min (RFC 9293 3.4.2)";
     /// A RST does not end TIME-WAIT (RFC 1337).
     rfc1337: bool = true, "rfc1337", 0..=1, "tcp_rfc1337", "on (RFC 1337 fix F1)";
@@ -274,6 +281,7 @@ mod tests {
     }
 
     #[test]
+    //= RFC 9293 3.8.6.3 MUST-40: the range of delayed-ack ends below half a second
     fn settings_are_read_checked_and_listed() {
         let mut c = TcpConfig::default();
         assert_eq!(c.set("syn-retries", "4"), Ok(()));

@@ -14,7 +14,8 @@ fn keyed(secret: &[u8; 16], label: u8, tuple: &[u8]) -> u64 {
 
 /// ISN = M + F(four-tuple, secret): `M` ticks every four microseconds, `F` is SipHash-2-4 under a 128-bit secret.
 /// `tuple` is the byte string of local and remote address and port.
-//= RFC 9293 3.4.1 MUST-8 SHLD-1
+//= RFC 9293 3.4.1 MUST-8 MUST-9 SHLD-1
+//= RFC 6528 3
 pub fn initial_sequence_number(secret: &[u8; 16], tuple: &[u8], now: Instant) -> SeqNum {
     SeqNum((now.as_nanos() / 4_000) as u32) + keyed(secret, b'i', tuple) as u32
 }
@@ -32,7 +33,8 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    //= RFC 9293 3.4.1 MUST-8 SHLD-1
+    //= RFC 9293 3.4.1 MUST-8 MUST-9 SHLD-1
+    //= RFC 6528 3
     fn monotonic_for_one_tuple_unrelated_across_tuples() {
         let secret = [7; 16];
         let at = |ms: u64| Instant::ZERO + Duration::from_millis(ms);

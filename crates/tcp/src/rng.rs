@@ -9,6 +9,7 @@ pub struct Rng(ChaCha8Rng);
 
 impl Rng {
     /// From 32 octets of the operating system's randomness, for a stack that meets strangers.
+    //= RFC 6528 4
     pub fn from_seed(seed: [u8; 32]) -> Rng {
         Rng(ChaCha8Rng::from_seed(seed))
     }

@@ -48,6 +48,7 @@ impl Segment {
 
     /// Cuts what lies before `left` (a retransmission that overlaps) and what lies beyond `right`: afterwards the
     /// segment lies in `left..right`. A SYN or FIN that is cut away loses its bit (RFC 9293 3.10.7.4, first).
+    //= RFC 9293 3.10.7.4: only the new parts, and those in the window
     pub fn trim(&mut self, left: SeqNum, right: SeqNum) {
         if self.hdr.seq.lt(left) {
             let mut cut = left.since(self.hdr.seq);

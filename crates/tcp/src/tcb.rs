@@ -168,7 +168,10 @@ impl Tcb {
 
     /// The timestamps of a segment sent now.
     pub fn timestamps(&self, now: Instant) -> Option<Timestamps> {
+        //= RFC 7323 3.2
         self.negotiated.timestamps.then(|| Timestamps {
+            //= RFC 7323 4.1
+            //= RFC 7323 5.4: a tick is a millisecond, a round 49 days
             val: (now.as_millis() as u32).wrapping_add(self.negotiated.ts_offset),
             ecr: self.rcv.ts_recent.val,
         })

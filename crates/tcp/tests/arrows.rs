@@ -31,6 +31,7 @@ fn handshake() -> Pair {
 }
 
 #[test]
+//= RFC 9293 3.6.1 MUST-13 (60 s: see the exceptions)
 fn close_in_three_segments_when_the_passive_side_is_prompt() {
     let mut p = handshake();
     let now = p.now;
@@ -82,6 +83,7 @@ fn simultaneous_open() -> Pair {
 }
 
 #[test]
+//= RFC 9293 3.5 MUST-10
 fn simultaneous_open_as_in_figure_7() {
     let mut p = simultaneous_open();
     p.settle();
@@ -143,6 +145,7 @@ fn fin_that_arrives_with_the_last_acknowledgment_of_the_handshake() {
 }
 
 #[test]
+//= RFC 9293 3.5 MUST-11
 fn a_rst_sends_a_passive_handshake_back_to_listen_and_refuses_an_active_one() {
     let mut p = Pair::new();
     p.b.listening = true;

@@ -7,7 +7,8 @@ use std::collections::HashSet;
 use synfin_tcp::time::Duration;
 use synfin_tcp::{CloseReason, Rule, SendReason, State, TcpConfig, Verdict};
 use synfin_wire::SeqNum;
-use synfin_wire::tcp::{Flags, Header, OptionsBuf, Timestamps};
+use synfin_wire::tcp::layout::Layout;
+use synfin_wire::tcp::{Flags, Header, Options, OptionsBuf, Timestamps};
 
 /// The next segment that `b` expects from `a`, moved by `offset`, with valid timestamps.
 fn from_a(p: &Pair, offset: i32, flags: Flags, text: &[u8]) -> synfin_tcp::Segment {
@@ -83,6 +84,7 @@ fn syn_in_a_synchronized_state_is_challenged_wherever_it_lies_and_not_too_often(
 
 #[test]
 //= RFC 5961 5.2
+//= RFC 9293 3.10.7.4 MAY-12
 fn acknowledgments_of_unsent_and_of_very_old_data_are_challenged() {
     let mut p = quiet();
     let mut s = from_a(&p, 0, Flags::ACK, b"x");
@@ -148,6 +150,7 @@ fn a_fin_on_the_last_sequence_number_and_on_the_first() {
 }
 
 #[test]
+//= RFC 9293 3.7.1 MUST-16: the octets of options are taken off
 fn a_peer_with_a_tiny_mss_that_sacks_single_octets_costs_nothing_more() {
     let mut p = Pair::new();
     p.b.mss = 1;
@@ -186,6 +189,7 @@ fn a_segment_without_ack_is_dropped() {
 
 #[test]
 //= RFC 7323 5.3
+//= RFC 7323 3.2
 fn old_timestamps_are_acknowledged_and_dropped_missing_ones_dropped() {
     let mut p = quiet();
     let mut s = from_a(&p, 0, Flags::ACK, b"old");
@@ -234,6 +238,7 @@ fn a_fin_before_text_that_has_come_is_nobodys() {
 }
 
 #[test]
+//= RFC 9293 3.10.7.4 SHLD-31
 fn a_fin_that_comes_early_waits_for_the_text_before_it() {
     let mut p = quiet();
     let s = from_a(&p, 5, Flags::ACK | Flags::FIN, b"world");
@@ -281,7 +286,7 @@ fn the_receive_window_closes_against_small_segments_too() {
 }
 
 #[test]
-//= RFC 9293 3.8.6.1 MUST-36 MUST-37
+//= RFC 9293 3.8.6.1 MUST-36 MUST-37 SHLD-30 MAY-8
 fn a_window_shut_for_ever_is_probed_for_ever_at_growing_distances() {
     let mut p = Pair::open();
     let now = p.now;
@@ -308,6 +313,8 @@ fn a_window_shut_for_ever_is_probed_for_ever_at_growing_distances() {
 }
 
 #[test]
+//= RFC 9293 3.8.6 MUST-34 SHLD-16
+//= RFC 7323 2.4
 fn a_window_that_shrinks_below_what_is_in_flight_is_survived() {
     let mut p = Pair::open();
     let now = p.now;
@@ -331,6 +338,7 @@ fn a_window_that_shrinks_below_what_is_in_flight_is_survived() {
 }
 
 #[test]
+//= RFC 5681 3.1
 fn ack_division_and_optimistic_acks_gain_nothing() {
     let mut p = Pair::open();
     p.a.cfg.nodelay = true;
@@ -375,6 +383,9 @@ fn sequence_numbers_wrap_in_the_middle_of_everything() {
 }
 
 #[test]
+//= RFC 9293 3.6.1 MAY-1 SHLD-3
+//= RFC 9293 3.6 MUST-12
+//= RFC 2525 2.17
 fn data_after_close_is_answered_by_a_reset() {
     let mut p = Pair::open();
     let now = p.now;
@@ -388,6 +399,9 @@ fn data_after_close_is_answered_by_a_reset() {
 }
 
 #[test]
+//= RFC 9293 3.6.1 SHLD-3
+//= RFC 9293 3.6 MUST-12
+//= RFC 2525 2.17
 fn closing_with_text_unread_resets() {
     let mut p = Pair::open();
     let now = p.now;
@@ -415,6 +429,7 @@ fn one_end_crashes_and_the_other_learns_of_it() {
 }
 
 #[test]
+//= RFC 5961 3.2
 fn syn_sent_takes_a_reset_only_if_it_acknowledges_our_syn() {
     for (seg, want) in [
         (bare(0, 1001, Flags::RST | Flags::ACK), Some(CloseReason::Refused)),
@@ -452,6 +467,7 @@ fn text_on_the_third_segment_counts_and_text_on_a_syn_does_not() {
 
 #[test]
 //= RFC 6191 2
+//= RFC 9293 3.6.1 SHLD-4 MAY-2
 fn a_syn_in_time_wait_is_taken_only_if_it_is_newer() {
     let in_time_wait = || {
         let mut p = Pair::open();
@@ -548,7 +564,7 @@ fn an_old_duplicate_never_enters_a_new_incarnation() {
 }
 
 #[test]
-//= RFC 9293 3.8.3 MUST-23
+//= RFC 9293 3.8.3 MUST-22 MUST-23
 fn an_unanswered_syn_goes_out_after_1_2_4_and_8_seconds_and_is_given_up_16_after_the_last() {
     let mut p = Pair::new();
     p.a.cfg.syn_retries = 4;
@@ -575,7 +591,7 @@ fn an_unanswered_syn_goes_out_after_1_2_4_and_8_seconds_and_is_given_up_16_after
 }
 
 #[test]
-//= RFC 9293 3.8.4 MUST-25 MUST-26 MUST-29
+//= RFC 9293 3.8.4 MUST-24 MUST-25 MUST-26 MUST-28 MUST-29 MAY-5
 fn keepalive_is_off_by_default_and_finds_a_dead_peer_when_on() {
     let mut p = Pair::open();
     p.run(Duration::from_secs(100_000));
@@ -594,6 +610,9 @@ fn keepalive_is_off_by_default_and_finds_a_dead_peer_when_on() {
 }
 
 #[test]
+//= RFC 9293 3.8.3 MUST-20 SHLD-11
+//= RFC 6298 5
+//= RFC 6298 5.5
 fn established_data_that_is_never_acknowledged_is_given_up_after_fifteen_retries() {
     let mut p = Pair::open();
     p.pass = Box::new(|_, _, _| false);
@@ -607,7 +626,10 @@ fn established_data_that_is_never_acknowledged_is_given_up_after_fifteen_retries
 }
 
 #[test]
-//= RFC 9293 3.8.6.2.1 MUST-38 MUST-39
+//= RFC 9293 3.8.6.2.1 MUST-38
+//= RFC 9293 3.8.6.2.2 MUST-39
+//= RFC 9293 3.8.6 SHLD-14
+//= RFC 9293 3.9.1.2 SHLD-28
 fn neither_side_makes_silly_windows() {
     let mut p = Pair::new();
     p.b.cfg.rcv_buf_initial = 8_192;
@@ -636,10 +658,11 @@ fn neither_side_makes_silly_windows() {
     assert!(small <= 5, "{small} small segments, of {}", p.a.log.sent.len());
     let updates = p.b.log.sent.iter().filter(|s| s.2 == SendReason::WindowUpdate).count();
     assert!(updates <= 100, "{updates} window updates for a thousand reads");
+    assert_eq!(p.a.mib.window_shrunk, 0, "the right edge never moves left");
 }
 
 #[test]
-//= RFC 9293 3.8.5 MUST-30 MUST-31 MUST-32
+//= RFC 9293 3.8.5 MUST-30 MUST-31 MUST-32 MUST-62
 fn urgent_data_is_announced_and_stays_in_line() {
     let mut p = Pair::open();
     p.b.log.sent.clear();
@@ -664,6 +687,7 @@ fn urgent_data_is_announced_and_stays_in_line() {
 
 #[test]
 //= RFC 5681 3.2
+//= RFC 2018 5.1
 fn three_duplicates_bring_the_lost_segment_back_without_a_timeout() {
     let mut p = Pair::open();
     let now = p.now;
@@ -700,6 +724,8 @@ fn forged_duplicates_do_not_inflate_the_window_without_end() {
 }
 
 #[test]
+//= RFC 9293 3.1 MUST-5
+//= RFC 7323 2.2
 fn options_that_do_not_belong_change_nothing() {
     let mut p = quiet();
     let before = p.b.conn.as_ref().map(|c| c.status());
@@ -721,6 +747,7 @@ fn options_that_do_not_belong_change_nothing() {
 
 #[test]
 //= RFC 9293 3.10.8
+//= RFC 9293 3.8.3 MUST-21
 fn the_user_timeout_ends_a_connection_whose_data_nobody_acknowledges() {
     let mut p = Pair::new();
     p.a.cfg.user_timeout = Duration::from_secs(20);
@@ -751,4 +778,307 @@ fn a_push_and_a_fin_with_data_that_finds_no_room_are_not_lost() {
         p.run(Duration::from_millis(200));
     }
     assert_eq!((got, p.b.state()), (10_000, State::CloseWait));
+}
+
+/// The block of `a`.
+fn block(p: &Pair) -> &synfin_tcp::tcb::Tcb {
+    p.a.conn.as_ref().and_then(|c| c.tcb()).expect("a block")
+}
+
+/// An acknowledgment for `a` that acknowledges nothing new, with a window field of `window`.
+fn to_a(p: &Pair, window: u16) -> synfin_tcp::Segment {
+    let t = block(p);
+    let mut s = bare(t.rcv.nxt.0, t.snd.una.0, Flags::ACK);
+    s.hdr.window = window;
+    s.opts.timestamps = Some(Timestamps { val: t.rcv.ts_recent.val, ecr: 0 });
+    s
+}
+
+/// Octets of each segment with text that `a` has sent.
+fn texts(p: &Pair) -> Vec<u32> {
+    p.a.log.sent.iter().map(|s| s.1).filter(|n| *n > 0).collect()
+}
+
+#[test]
+//= RFC 9293 3.5.3 SHLD-2
+//= RFC 9293 3.6 MUST-12
+//= RFC 7323 5.2
+fn a_reset_may_carry_text_and_an_old_timestamp() {
+    let mut p = quiet();
+    let mut s = from_a(&p, 0, Flags::RST, b"why");
+    s.opts.timestamps = s.opts.timestamps.map(|t| Timestamps { val: t.val.wrapping_sub(9), ..t });
+    p.inject(true, s);
+    assert_eq!(last(&p), Verdict::Reset(Rule::ResetExact));
+    assert_eq!(p.b.conn.as_ref().and_then(|c| c.reason()), Some(CloseReason::Reset));
+}
+
+#[test]
+//= RFC 9293 3.1 MUST-1 REC-1
+//= RFC 7323 2.2
+//= RFC 7323 2.3
+fn windows_are_unsigned_and_larger_than_their_field() {
+    let snd = |p: &Pair| p.b.conn.as_ref().and_then(|c| c.tcb()).map(|t| (t.snd.wnd, t.snd.usable()));
+    let mut p = Pair::new();
+    p.b.listening = true;
+    for (seq, ack, flags) in [(100, 0, Flags::SYN), (101, p.b.iss.0 + 1, Flags::ACK)] {
+        let mut s = bare(seq, ack, flags);
+        s.hdr.window = u16::MAX;
+        p.inject(true, s);
+    }
+    assert_eq!(snd(&p), Some((65_535, 65_535)));
+    // That of a SYN as it stands, that of the third segment by the shift of 7.
+    let p = Pair::open();
+    let windows: Vec<u16> = p.a.log.sent.iter().map(|s| s.0.window).collect();
+    assert_eq!(windows[..2], [65_535, 1_024]);
+    assert_eq!(snd(&p), Some((131_072, 131_072)));
+}
+
+#[test]
+//= RFC 9293 3.2 MUST-65
+//= RFC 2018 2
+//= RFC 7323 3.2
+fn only_a_syn_carries_the_options_of_a_syn_and_all_carry_timestamps() {
+    let mut p = Pair::new();
+    p.pass = Box::new(|_, s, _| {
+        let (o, syn) = (&s.opts, s.has(Flags::SYN));
+        assert_eq!([o.mss.is_some(), o.sack_permitted, o.window_scale.is_some()], [syn; 3]);
+        assert!(o.timestamps.is_some());
+        true
+    });
+    p.establish();
+    let now = p.now;
+    p.a.send(now, &[1; 5_000]);
+    p.a.shutdown(now);
+    p.settle();
+    let now = p.now;
+    p.b.shutdown(now);
+    p.settle();
+    assert!(p.passed > 6, "{} segments", p.passed);
+}
+
+#[test]
+//= RFC 9293 3.1 MUST-69
+fn what_follows_the_end_of_the_options_is_zero() {
+    let offer = Options { sack_permitted: true, ..Options::default() };
+    assert_eq!(OptionsBuf::syn(&offer, Layout::FreeBsd).as_slice()[..], [4, 2, 0, 0]);
+}
+
+#[test]
+//= RFC 9293 3.10.7.4 MUST-58 MUST-59
+fn segments_that_come_together_are_acknowledged_once() {
+    let mut p = quiet();
+    let now = p.now;
+    for _ in 0..4 {
+        let s = from_a(&p, 0, Flags::ACK, b"four");
+        p.b.on_segment(now, s);
+    }
+    let out: Vec<_> = p.b.drain(now).iter().map(|s| (s.hdr.ack, s.payload.len())).collect();
+    let nxt = p.b.conn.as_ref().and_then(|c| c.tcb()).expect("a block").rcv.nxt;
+    assert_eq!(out, [(nxt, 0)]);
+}
+
+#[test]
+//= RFC 9293 3.8.4 MUST-27 SHLD-12
+fn the_keepalive_interval_is_a_setting_and_a_probe_carries_nothing() {
+    let mut p = Pair::new();
+    p.a.cfg.keepalive = true;
+    p.a.cfg.keepalive_idle = Duration::from_secs(60);
+    p.establish();
+    p.run(Duration::from_secs(70));
+    let probes: Vec<_> = p.a.log.sent.iter().filter(|s| s.2 == SendReason::Keepalive).map(|s| (s.0.seq, s.1)).collect();
+    assert_eq!(probes, [(block(&p).snd.nxt - 1, 0)]);
+}
+
+#[test]
+//= RFC 9293 3.7.4 SHLD-7 MUST-17
+//= RFC 9293 3.9.1.2 MAY-16
+fn small_segments_are_gathered_unless_the_user_says_otherwise() {
+    for (nodelay, want) in [(false, vec![1]), (true, vec![1, 2])] {
+        let mut p = Pair::open();
+        p.a.cfg.nodelay = nodelay;
+        p.pass = Box::new(|_, _, _| false);
+        let now = p.now;
+        for text in [&b"a"[..], b"bc"] {
+            p.a.send(now, text);
+            p.drain();
+        }
+        assert_eq!(texts(&p), want);
+    }
+}
+
+#[test]
+//= RFC 9293 3.9.1.2 SHLD-27 SHLD-28 MUST-61
+fn what_is_written_piece_by_piece_leaves_in_large_segments_with_one_push() {
+    let mut p = Pair::open();
+    let now = p.now;
+    for _ in 0..30 {
+        p.a.send(now, &[1; 100]);
+    }
+    p.settle();
+    assert_eq!(texts(&p), [1_448, 1_448, 104]);
+    let pushed: Vec<bool> = p.a.log.sent.iter().filter(|s| s.1 > 0).map(|s| s.0.flags.has(Flags::PSH)).collect();
+    assert_eq!(pushed, [false, false, true]);
+}
+
+#[test]
+//= RFC 9293 3.9.1.2 MUST-60
+//= RFC 9293 3.8.6.2.1
+fn a_window_that_stays_small_does_not_hold_text_back_for_ever() {
+    let mut p = Pair::open();
+    let s = to_a(&p, 3);
+    p.inject(false, s);
+    let now = p.now;
+    p.a.send(now, &[1; 1_000]);
+    p.drain();
+    assert!(texts(&p).is_empty(), "it waits for a better window");
+    p.run(Duration::from_secs(1));
+    assert_eq!(texts(&p).first(), Some(&(3 << 7)));
+    assert!(p.a.log.sent.iter().any(|s| s.2 == SendReason::SwsOverride));
+}
+
+#[test]
+//= RFC 9293 3.8.6 SHLD-15 SHLD-16 SHLD-17 MUST-35
+fn behind_a_shrunk_window_nothing_new_goes_out_and_answers_keep_the_connection() {
+    let mut p = Pair::open();
+    p.pass = Box::new(|_, _, _| false);
+    let now = p.now;
+    p.a.send(now, &[9; 5_000]);
+    p.drain();
+    let nxt = block(&p).snd.nxt;
+    let s = to_a(&p, 3);
+    p.inject(false, s);
+    let now = p.now;
+    p.a.send(now, &[9; 5_000]);
+    for _ in 0..100 {
+        p.run(Duration::from_secs(60));
+        let s = to_a(&p, 0);
+        p.inject(false, s);
+    }
+    assert_eq!((p.a.state(), block(&p).snd.nxt), (State::Established, nxt));
+    assert!(p.a.log.sent.iter().any(|s| s.2 == SendReason::Timeout && s.1 == 3 << 7), "what fits is sent again");
+    assert!(p.a.log.sent.iter().any(|s| s.2 == SendReason::WindowProbe));
+}
+
+#[test]
+//= RFC 9293 3.8.6.1 SHLD-29
+fn the_first_window_probe_waits_for_one_rto() {
+    let mut p = Pair::open();
+    let s = to_a(&p, 0);
+    p.inject(false, s);
+    let start = p.now;
+    let rto = block(&p).snd.rtt.rto(&p.a.cfg);
+    p.a.send(start, b"x");
+    let probed = |p: &Pair| p.a.log.sent.iter().any(|s| s.2 == SendReason::WindowProbe);
+    while !probed(&p) && p.step(start + Duration::from_secs(60)) {}
+    assert_eq!(p.now.since(start), rto);
+}
+
+#[test]
+//= RFC 9293 3.8.3 SHLD-9 SHLD-10
+fn the_user_is_told_after_three_retransmissions() {
+    let mut p = Pair::open();
+    p.pass = Box::new(|_, _, _| false);
+    let now = p.now;
+    p.a.send(now, b"into the void");
+    for (ms, told) in [(600, false), (2_000, true)] {
+        p.run(Duration::from_millis(ms));
+        assert_eq!(p.a.events().has(synfin_tcp::Events::SLUGGISH), told);
+    }
+    assert_eq!(p.a.state(), State::Established);
+}
+
+#[test]
+//= RFC 6298 5.7
+//= RFC 5681 3.1
+fn after_a_lost_syn_data_begins_with_one_segment_and_three_seconds() {
+    let mut p = Pair::new();
+    p.b.listening = true;
+    p.pass = Box::new(|_, _, before| before > 0);
+    let now = p.now;
+    p.a.connect(now);
+    p.run(Duration::from_secs(2));
+    let t = block(&p);
+    assert_eq!((t.snd.rtt.rto_us, t.snd.window.cwnd), (3_000_000, u32::from(t.snd.mss)));
+}
+
+#[test]
+//= RFC 5681 2
+//= RFC 5681 3
+fn no_more_is_out_than_both_windows_allow() {
+    for window in [502, 50] {
+        let mut p = Pair::open();
+        p.pass = Box::new(|_, _, _| false);
+        let s = to_a(&p, window);
+        p.inject(false, s);
+        let now = p.now;
+        p.a.send(now, &[1; 100_000]);
+        p.drain();
+        let s = &block(&p).snd;
+        let most = s.window.cwnd.min(s.wnd);
+        assert!(s.flight() <= most && most - s.flight() < u32::from(s.mss), "{} of {most}", s.flight());
+    }
+}
+
+#[test]
+//= RFC 7323 4.1
+//= RFC 7323 5.4
+fn the_timestamp_clock_ticks_a_thousand_times_a_second() {
+    let p = Pair::open();
+    let val = |s: u64| block(&p).timestamps(p.now + Duration::from_secs(s)).map_or(0, |t| t.val);
+    assert_eq!([val(1), val(60)].map(|v| v.wrapping_sub(val(0))), [1_000, 60_000]);
+}
+
+#[test]
+//= RFC 7323 4.3
+fn the_timestamp_of_what_fills_the_hole_is_echoed() {
+    let mut p = quiet();
+    let recent = |p: &Pair| p.b.conn.as_ref().and_then(|c| c.tcb()).map_or(0, |t| t.rcv.ts_recent.val);
+    let before = recent(&p);
+    for (offset, later, want) in [(4, 5, 0), (0, 9, 9)] {
+        let mut s = from_a(&p, offset, Flags::ACK, b"text");
+        s.opts.timestamps = Some(Timestamps { val: before.wrapping_add(later), ecr: 0 });
+        p.inject(true, s);
+        assert_eq!(recent(&p), before.wrapping_add(want));
+    }
+}
+
+#[test]
+//= RFC 2018 5
+//= RFC 2018 5.1
+//= RFC 2018 8
+fn a_timeout_sends_from_the_left_edge_whatever_was_sacked() {
+    let mut p = Pair::open();
+    p.pass = Box::new(|_, _, _| false);
+    let now = p.now;
+    p.a.send(now, &[1; 4_344]);
+    p.drain();
+    let una = block(&p).snd.una;
+    let mut s = to_a(&p, 502);
+    s.opts.sack.push(una + 1_448, una + 4_344);
+    p.inject(false, s);
+    p.run(Duration::from_secs(1));
+    let again: Vec<_> = p.a.log.sent.iter().filter(|s| s.2 == SendReason::Timeout).map(|s| s.0.seq).collect();
+    assert!(!again.is_empty() && again.iter().all(|s| *s == una), "{again:?} from {una}");
+    assert_eq!(block(&p).snd.queue.len(), 4_344, "nothing is let go");
+}
+
+#[test]
+//= RFC 9293 3.4 MUST-66
+fn urg_and_rst_count_before_a_shut_window() {
+    let mut p = Pair::new();
+    p.b.cfg.rcv_buf_initial = 4_096;
+    p.b.cfg.rcv_buf_max = 4_096;
+    p.establish();
+    let now = p.now;
+    p.a.send(now, &[1; 10_000]);
+    p.run(Duration::from_secs(5));
+    assert_eq!(wnd(&p), 0);
+    p.b.events();
+    let mut s = from_a(&p, 0, Flags::ACK | Flags::URG, b"");
+    s.hdr.urgent = 5;
+    p.inject(true, s);
+    assert!(p.b.events().has(synfin_tcp::Events::URGENT));
+    let s = from_a(&p, 0, Flags::RST, b"");
+    p.inject(true, s);
+    assert_eq!(last(&p), Verdict::Reset(Rule::ResetExact));
 }

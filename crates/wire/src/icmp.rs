@@ -83,6 +83,7 @@ pub fn parse_v4(b: &[u8]) -> Result<Message<'_>> {
             9 | 10 | 13 => Message::Unreachable(Unreachable::Prohibited, rest),
             c => Message::Unreachable(Unreachable::Other(c), rest),
         },
+        //= RFC 9293 3.9.2.2 MUST-55
         4 => Message::SourceQuench(rest),
         5 => Message::Redirect(rest),
         11 => Message::TimeExceeded(code, rest),

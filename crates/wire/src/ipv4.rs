@@ -134,6 +134,7 @@ impl Header {
 }
 
 /// Walks the options; true if there is a loose (131) or strict (137) source route.
+//= RFC 9293 3.9.2 MUST-50
 fn check_options(mut o: &[u8]) -> Result<bool> {
     let mut routed = false;
     while let Some(&kind) = o.first() {
@@ -241,6 +242,7 @@ mod tests {
     }
 
     #[test]
+    //= RFC 9293 3.9.2 MUST-50
     fn options_are_walked_and_source_routes_seen() {
         let with = |opts: &[u8]| {
             let mut b = bytes(&Header { total_len: 20, ..sample() });

@@ -63,7 +63,8 @@ impl Stack {
             }
             Message::PacketTooBig(mtu, q) => self.icmp_about(now, probe, IcmpError::TooBig(0), mtu, q)?,
             Message::Other(130, _) if at.src.is_ipv6() => self.mld_query(now, at, b)?,
-            // RFC 9293 3.9.2.2 MUST-55 and RFC 6633: silently dropped. Redirects: one router is as good as another.
+            // Silently dropped (RFC 6633). Redirects: one router is as good as another.
+            //= RFC 9293 3.9.2.2 MUST-55
             Message::SourceQuench(_) | Message::Redirect(_) => self.mib.icmp_in_ignored += 1,
             _ => {}
         }

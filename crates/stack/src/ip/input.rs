@@ -54,6 +54,7 @@ impl Stack {
         let (src, dst) = (IpAddr::V4(h.src), IpAddr::V4(h.dst));
         packet.truncate(usize::from(h.total_len));
         let broadcast = h.dst.is_broadcast() || h.dst.is_multicast() || self.is_subnet_broadcast(h.dst);
+        //= RFC 9293 3.9.2.3 MUST-63
         let odd_source = !super::is_plausible_source(src) || self.is_subnet_broadcast(h.src);
         if odd_source || (!self.is_local(dst) && !broadcast) {
             self.mib.ip_in_addr_errors += 1;
@@ -200,7 +201,8 @@ impl Stack {
         self.mib.ip_in_delivers += 1;
         match protocol {
             Protocol::TCP if !many => self.tcp_in(now, probe, at, payload),
-            // A TCP connection is between two hosts (RFC 9293 3.9.2.3, MUST-57).
+            // A TCP connection is between two hosts.
+            //= RFC 9293 3.9.2.3 MUST-57
             Protocol::TCP => {
                 self.mib.tcp_martian += 1;
                 self.pool.give(payload);

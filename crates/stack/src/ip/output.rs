@@ -155,7 +155,8 @@ impl Stack {
         })
     }
 
-    //= RFC 791 3.2, RFC 8200 4.5
+    //= RFC 791 3.2
+    //= RFC 8200 4.5
     fn send_fragments(
         &mut self,
         now: Instant,

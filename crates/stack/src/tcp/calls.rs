@@ -74,7 +74,7 @@ impl Stack {
         from_listen: bool,
     ) -> Result<ConnId, ConnectError> {
         let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
-        //= RFC 9293 3.9.2.3 MUST-46
+        //= RFC 9293 3.9.1.1 MUST-46
         if remote.port() == 0 || remote.ip().is_unspecified() || !self.is_one_host(remote.ip()) {
             return Err(ConnectError::InvalidDestination);
         }
@@ -83,12 +83,14 @@ impl Stack {
         }
         let route = self.route(remote.ip()).ok_or(ConnectError::NoRoute)?;
         let addr = match local {
+            //= RFC 9293 3.9.1.1 MUST-43
             Some(l) if !l.ip().is_unspecified() => {
                 if !self.has_address(l.ip()) || l.is_ipv4() != remote.is_ipv4() {
                     return Err(ConnectError::AddressNotAvailable);
                 }
                 l.ip()
             }
+            //= RFC 9293 3.9.1.1 MUST-44
             _ => self.source_for(remote.ip(), now).ok_or(ConnectError::NoRoute)?,
         };
         let port = match local.map_or(0, |l| l.port()) {
@@ -157,6 +159,7 @@ impl Stack {
                 || ((l.local.ip().is_unspecified() || local.ip().is_unspecified())
                     && l.local.is_ipv4() == local.is_ipv4())
         };
+        //= RFC 9293 3.9.1.1 MUST-41 MUST-42: only other listeners are in the way
         if self.tcp.ports.get(&port).into_iter().flatten().any(|i| self.tcp.listeners.at(*i).is_some_and(clash)) {
             return Err(ListenError::AddressInUse);
         }
@@ -338,6 +341,9 @@ impl Stack {
     }
 
     /// Changes the settings of a connection.
+    //= RFC 9293 3.8.3 MUST-21
+    //= RFC 9293 3.7.4 MUST-17
+    //= RFC 9293 3.8.4 MUST-24 MUST-27
     pub fn tcp_configure<P: Probe>(
         &mut self,
         now: Instant,

@@ -20,6 +20,7 @@ use synfin_wire::{Protocol, SeqNum};
 impl Stack {
     pub(crate) fn tcp_in<P: Probe>(&mut self, now: Instant, probe: &mut P, at: Arrival, mut payload: Chunk) {
         let b = payload.as_slice();
+        //= RFC 9293 3.1 MUST-5
         let parsed = Header::parse(b).map(|h| (h, Options::parse(&b[20..usize::from(h.header_len)])));
         let Ok((hdr, opts)) = parsed else {
             self.tcp_mib.in_errs += 1;
@@ -37,6 +38,7 @@ impl Stack {
         }
         // Nobody can be at such an address or port (RFC 9293 3.9.2.3, MUST-63; LAND).
         let (local, remote) = (SocketAddr::new(at.dst, hdr.dst_port), SocketAddr::new(at.src, hdr.src_port));
+        //= RFC 9293 3.9.2.3 MUST-63
         if !is_plausible_source(at.src)
             || at.src.is_unspecified()
             || remote.port() == 0
@@ -298,6 +300,7 @@ impl Stack {
         let mtu = self.links.get(usize::from(link.0)).map_or(1280, |l| l.cfg.mtu);
         let most = mtu.saturating_sub(headers).clamp(1, 65_495) as u16;
         let limit = self.path_mtu(remote, link).saturating_sub(headers).clamp(1, 65_495) as u16;
+        //= RFC 9293 3.7.1 MUST-67
         let announced = if c.mss == 0 { most } else { c.mss.min(most) };
         Open {
             iss: isn::initial_sequence_number(&self.secret, key.bytes(), now),
@@ -306,6 +309,7 @@ impl Stack {
                 window_shift: c.window_shift(),
                 ts_offset: isn::timestamp_offset(&self.secret, key.hosts()),
             },
+            //= RFC 9293 3.7.1 MUST-15
             default_mss: if matches!(remote, IpAddr::V4(_)) { 536 } else { 1220 },
             mss_limit: limit,
         }
@@ -348,6 +352,7 @@ impl Stack {
             self.mib.time_wait_overflow += 1;
             self.end_time_wait(now, &mut (), old, Trigger::Timeout2Msl);
         }
+        //= RFC 9293 3.6.1 MUST-13
         let length = self.configs[0].time_wait;
         let Some(e) = self.tcp.conns.at_mut(i) else { return };
         let Some(t) = e.conn.tcb() else { return };
@@ -411,6 +416,7 @@ impl Stack {
         remote: SocketAddr,
         seq: SeqNum,
     ) -> bool {
+        //= RFC 9293 3.9.2.2 MUST-54
         let Some(Slot::Conn(i)) = self.tcp.find(&Key::new(local, remote)) else { return false };
         let Some(e) = self.tcp.conns.at_mut(i) else { return false };
         probe.focus(u64::from(Slot::Conn(i).token()));

@@ -37,8 +37,10 @@ impl Stack {
         let mut b = vec![0; 20 + opts.len()];
         let _ = hdr.emit(opts.as_slice(), &mut b);
         let (src, dst) = (tuple.local.ip(), tuple.remote.ip());
+        //= RFC 9293 3.1 MUST-2
         let sum = pseudo(src, dst, Protocol::TCP, b.len() as u32).add(&b).finish();
         Header::put_checksum(&mut b, sum);
+        //= RFC 9293 3.9.2 MUST-49
         self.send_ip(now, src, dst, Protocol::TCP, self.cfg.hop_limit, &b);
     }
 }

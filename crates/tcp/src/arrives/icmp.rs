@@ -22,6 +22,7 @@ pub enum IcmpError {
 impl Connection {
     /// Handles an ICMP error that quotes a segment of ours with sequence number `seq`. False if it was ignored: the
     /// quoted segment is not in flight, so whoever sent the error has only guessed (RFC 5927 4.1).
+    //= RFC 9293 3.9.2.2 MUST-54
     pub fn on_icmp<P: Probe>(&mut self, cx: &mut Cx<'_, P>, error: IcmpError, seq: SeqNum) -> bool {
         //= RFC 5927 4.1: SND.UNA =< SEG.SEQ < SND.NXT
         let in_flight = match &self.phase {
@@ -39,6 +40,7 @@ impl Connection {
             IcmpError::Unreachable(Unreachable::Host | Unreachable::Other(_)) => CloseReason::HostUnreachable,
             IcmpError::Unreachable(Unreachable::Protocol | Unreachable::Port | Unreachable::Prohibited) => {
                 //= RFC 5927 5.2: hard errors abort only where there is no connection yet
+                //= RFC 9293 3.9.2.2 SHLD-26
                 if matches!(self.phase, Phase::SynSent(_)) {
                     cx.mib.attempt_fails += 1;
                     let mut state = State::SynSent;
@@ -50,12 +52,14 @@ impl Connection {
             }
             IcmpError::Other => CloseReason::HostUnreachable,
         };
-        //= RFC 9293 3.9.2.2 MUST-56: soft errors do not abort; they become the reason if it times out
+        //= RFC 9293 3.9.2.2 MUST-56 SHLD-25: soft errors do not abort; they become the reason if it times out
         self.soft = Some(soft);
         true
     }
 
     /// The path carries at most `mss` octets of text per segment without options. Only downwards here.
+    //= RFC 7323 5.7
+    //= RFC 9293 3.7.1 MUST-16
     fn path_mss<P: Probe>(&mut self, cx: &mut Cx<'_, P>, mss: u16) -> bool {
         let mss = mss.max(cx.cfg.mss_min);
         match &mut self.phase {

@@ -94,7 +94,7 @@ pub(crate) fn conclude<P: Probe>(c: &mut Connection, cx: &mut Cx<'_, P>, seg: &S
     let Phase::Synchronized(t) = &mut c.phase else { return };
     match verdict {
         Verdict::Reset(Rule::TextAfterClose) => {
-            //= RFC 9293 3.6.1 SHLD-3 (a reset, so that the peer learns that its data is lost)
+            //= RFC 9293 3.6.1 MAY-1 SHLD-3 (a reset, so that the peer learns that its data is lost)
             cx.mib.abort_on_data += 1;
             t.transition(cx, Trigger::Abort);
             let farewell = Farewell {

@@ -9,7 +9,8 @@ use core::ops::ControlFlow;
 use synfin_wire::tcp::Flags;
 
 /// R1: a segment with an old timestamp is not acceptable, whatever its sequence number; RST is exempt.
-//= RFC 7323 5.3 R1
+//= RFC 7323 5.3 (R1)
+//= RFC 7323 5.2: a RST is not judged by its timestamp
 pub(super) fn check<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment) -> ControlFlow<Verdict> {
     if !t.negotiated.timestamps || seg.has(Flags::RST) {
         return ControlFlow::Continue(());
@@ -29,6 +30,7 @@ pub(super) fn check<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment) ->
 
 /// R3: an acceptable segment that covers Last.ACK.sent updates TS.Recent.
 //= RFC 7323 4.3
+//= RFC 7323 5.2: nothing older replaces TS.Recent
 pub(super) fn update<P: Probe>(t: &mut Tcb, cx: &Cx<'_, P>, seg: &Segment) {
     if let Some(ts) = seg.opts.timestamps
         && t.negotiated.timestamps

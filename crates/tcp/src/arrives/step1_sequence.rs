@@ -59,7 +59,7 @@ fn unacceptable<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &mut Segment) ->
     }
     // "If the RCV.WND is zero, no segments will be acceptable, but special allowance should be made to accept
     // valid ACKs": the text is left for later, and the sender told again how things stand.
-    //= RFC 9293 3.10.7.4 MUST-66
+    //= RFC 9293 3.4 MUST-66
     if wnd == 0 && seg.seq() == nxt {
         seg.hdr.flags = seg.hdr.flags.without(Flags::FIN | Flags::PSH);
         seg.payload.truncate(0);

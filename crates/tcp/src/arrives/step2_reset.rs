@@ -15,6 +15,7 @@ pub(super) fn check<P: Probe>(t: &mut Tcb, _: &mut Cx<'_, P>, seg: &Segment) -> 
     if !seg.has(Flags::RST) {
         return ControlFlow::Continue(());
     }
+    //= RFC 9293 3.5.3 SHLD-2: with or without text
     if seg.seq() == t.rcv.nxt {
         return ControlFlow::Break(Verdict::Reset(Rule::ResetExact));
     }

@@ -22,12 +22,15 @@ pub(super) fn process<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment) 
         return ControlFlow::Break(Verdict::Acked(Rule::AckOfUnsent));
     }
     //= RFC 5961 5.2: (SND.UNA - MAX.SND.WND) =< SEG.ACK =< SND.NXT
+    //= RFC 9293 3.10.7.4 MAY-12
     if ack.lt(t.snd.una - t.snd.max_wnd) {
         return ControlFlow::Break(Verdict::Acked(Rule::AckTooOld));
     }
     // The peer lives and answers: a closed window may stay closed for ever (RFC 9293 3.8.6.1, MUST-37).
     if ack.ge(t.snd.una) {
         // A connection that its user has closed is not kept open for ever, though (RFC 6429 4).
+        //= RFC 9293 3.8.6.1 MUST-37
+        //= RFC 9293 3.8.6 SHLD-17
         t.snd.retries = if t.snd.wnd == 0 && !t.orphan { 0 } else { t.snd.retries };
     }
     let rule = if ack.gt(t.snd.una) {
@@ -38,7 +41,7 @@ pub(super) fn process<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment) 
         duplicate(t, cx);
         Rule::DuplicateAck
     } else {
-        //= RFC 9293 3.10.7.4 (fifth): only if SND.UNA =< SEG.ACK
+        //= RFC 9293 3.10.7.4: fifth, only if SND.UNA =< SEG.ACK
         let changed = ack.ge(t.snd.una) && update_window(t, cx, seg);
         if changed { Rule::WindowUpdate } else { Rule::PureAck }
     };
@@ -53,6 +56,7 @@ pub(super) fn process<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment) 
 }
 
 /// The five conditions of RFC 5681 2.
+//= RFC 5681 2
 fn is_duplicate(t: &Tcb, seg: &Segment) -> bool {
     t.snd.flight() > 0
         && seg.is_empty()
@@ -129,12 +133,14 @@ fn measure<P: Probe>(t: &mut Tcb, cx: &Cx<'_, P>, seg: &Segment) {
 }
 
 /// SND.WND follows the latest segment. True if it changed.
-//= RFC 9293 3.10.7.4 (fifth): SND.WL1, SND.WL2
+//= RFC 9293 3.10.7.4: fifth, SND.WL1, SND.WL2
 fn update_window<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment) -> bool {
     let s = &mut t.snd;
     if !(s.wl1.lt(seg.seq()) || (s.wl1 == seg.seq() && s.wl2.le(seg.hdr.ack))) {
         return false;
     }
+    //= RFC 9293 3.1 MUST-1 REC-1
+    //= RFC 7323 2.3
     let wnd = u32::from(seg.hdr.window) << s.shift;
     if (seg.hdr.ack + wnd).lt(s.wl2 + s.wnd) {
         cx.mib.window_shrunk += 1;
@@ -171,7 +177,8 @@ pub(super) fn fin_acknowledged<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>) {
 
 impl Tcb {
     /// After SND.UNA moved: the retransmission timer, and the user who waits for room.
-    //= RFC 6298 5.2 5.3
+    //= RFC 6298 5.2
+    //= RFC 6298 5.3
     fn after_ack<P: Probe>(&mut self, cx: &Cx<'_, P>, restart: bool) {
         if restart {
             self.timers.retransmission = crate::time::Instant::NEVER;

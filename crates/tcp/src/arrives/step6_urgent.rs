@@ -9,7 +9,8 @@ use synfin_wire::tcp::Flags;
 
 /// RCV.UP moves forward, and the user is told once for each announcement. The octets themselves stay in line
 /// (RFC 6093 4): nothing is indexed by the pointer, so no value of it can do harm.
-//= RFC 9293 3.8.5 MUST-31 MUST-32 SHLD-13
+//= RFC 9293 3.8.5 MUST-30 MUST-31 MUST-32
+//= RFC 9293 3.4 MUST-66
 pub(super) fn process(t: &mut Tcb, seg: &Segment, up: SeqNum) {
     if !seg.has(Flags::URG) || !matches!(t.state, State::Established | State::FinWait1 | State::FinWait2) {
         return;

@@ -100,7 +100,8 @@ fn deliver<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, chunk: Chunk) {
 }
 
 /// Text beyond a hole: kept, and acknowledged at once with what is missing.
-//= RFC 9293 3.10.7.4 SHLD-31
+//= RFC 9293 3.10.7.4 SHLD-31 MAY-13
+//= RFC 2018 8: what is kept is not dropped again
 //= RFC 5681 4.2
 fn out_of_order<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seq: synfin_wire::SeqNum, chunk: &Chunk) -> Rule {
     let ahead = seq.since(t.rcv.nxt);
@@ -130,7 +131,9 @@ fn out_of_order<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seq: synfin_wire::Seq
 }
 
 /// The first run of octets that came twice is reported by the next acknowledgment.
-//= RFC 2883 4 4.1 4.2
+//= RFC 2883 4
+//= RFC 2883 4.1
+//= RFC 2883 4.2
 fn report_duplicate<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, got: &Inserted) {
     if let Some((left, right)) = got.first_duplicate
         && t.negotiated.sack

@@ -42,6 +42,7 @@ pub struct SynReceived {
     /// A SYN+ACK is to be sent.
     pub due: bool,
     /// Came here from LISTEN.
+    //= RFC 9293 3.5 MUST-11
     pub passive: bool,
     /// An ACK is owed instead of the SYN+ACK: a challenge.
     pub challenge: bool,
@@ -152,6 +153,7 @@ impl SynReceived {
             return self.challenged(cx, Rule::Paws);
         }
         // First, the sequence number. In a simultaneous open the SYN comes a second time, with an ACK (figure 7).
+        //= RFC 9293 3.5 MUST-10
         if !syn_again && !acceptable(seg.seq(), seg.len(), nxt, self.rcv_wnd(cx.cfg)) {
             return if seg.has(Flags::RST) {
                 Outcome::Stays(Verdict::Dropped(Rule::ResetOutside))
@@ -164,6 +166,7 @@ impl SynReceived {
             return if seg.seq() == nxt {
                 cx.mib.attempt_fails += 1;
                 let mut state = State::SynReceived;
+                //= RFC 9293 3.5 MUST-11
                 cx.transition(&mut state, if self.passive { Trigger::RcvRstPassive } else { Trigger::RcvRst });
                 Outcome::Gone(Verdict::Reset(Rule::ResetExact))
             } else {
@@ -226,7 +229,7 @@ impl SynReceived {
     }
 
     /// The retransmission timer expired: when it will again, or none if the handshake is given up.
-    //= RFC 9293 3.8.3 MUST-23
+    //= RFC 9293 3.8.3 MUST-22 MUST-23
     pub fn on_deadline<P: Probe>(&mut self, cx: &mut Cx<'_, P>) -> Option<Instant> {
         if self.retries >= cx.cfg.synack_retries {
             cx.mib.attempt_fails += 1;

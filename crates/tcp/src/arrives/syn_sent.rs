@@ -62,6 +62,7 @@ impl SynSent {
             irs,
             negotiated,
             // The window of a segment with SYN is never scaled (RFC 7323 2.2).
+            //= RFC 7323 2.2
             wnd: u32::from(seg.hdr.window),
             wl: (irs, seg.hdr.ack),
             edge: irs + 1 + cx.cfg.rcv_window.after_syn(u32::from(self.window), negotiated.rcv_mss),
@@ -86,6 +87,7 @@ pub(super) fn on_segment<P: Probe>(c: &mut Connection, cx: &mut Cx<'_, P>, seg: 
         return Verdict::Dropped(Rule::SynSentBadAck);
     }
     // Second, the RST bit.
+    //= RFC 5961 3.2
     if seg.has(Flags::RST) {
         if !acceptable {
             return Verdict::Dropped(Rule::SynSentBadReset);
@@ -109,6 +111,7 @@ pub(super) fn on_segment<P: Probe>(c: &mut Connection, cx: &mut Cx<'_, P>, seg: 
         // Text and FIN on the SYN+ACK are not kept: they are not acknowledged and come again.
         return Verdict::Accepted(Rule::SynAck);
     }
+    //= RFC 9293 3.5 MUST-10
     cx.transition(&mut state, Trigger::RcvSyn);
     c.phase = Phase::SynReceived(Box::new(SynReceived::simultaneous(cx, h, s)));
     Verdict::Accepted(Rule::SimultaneousOpen)

@@ -59,7 +59,7 @@ impl TimeWait {
             };
         }
         if seg.has(Flags::RST) {
-            //= RFC 1337 3 (fix F1); without it the peer's RST ends the wait
+            //= RFC 1337 3: fix F1; without it the peer's RST ends the wait
             let kills = !cx.cfg.rfc1337 && seg.seq() == self.rcv_nxt;
             return Outcome { verdict: Verdict::Dropped(Rule::TimeWaitReset), restart: false, over: kills };
         }
@@ -70,7 +70,7 @@ impl TimeWait {
             cx.mib.paws_estab += 1;
             return stays(Verdict::Acked(Rule::Paws));
         }
-        //= RFC 9293 3.10.7.4 (fifth, TIME-WAIT): the FIN again: acknowledge it, and restart the 2 MSL timeout
+        //= RFC 9293 3.10.7.4: fifth, TIME-WAIT, the FIN again: acknowledge it, and restart the 2 MSL timeout
         if seg.has(Flags::FIN) && seg.end() == self.rcv_nxt {
             if let Some(ts) = seg.opts.timestamps {
                 self.ts_recent = ts.val;
@@ -86,7 +86,7 @@ impl TimeWait {
 
     /// Whether the SYN `seg` safely begins a new incarnation.
     //= RFC 6191 2
-    //= RFC 9293 3.6.1 MAY-2
+    //= RFC 9293 3.6.1 MAY-2 SHLD-4
     fn may_reuse(&self, seg: &Segment, timestamps_on: bool) -> bool {
         let later = seg.seq().gt(self.rcv_nxt);
         match (self.timestamps, seg.opts.timestamps) {
@@ -102,6 +102,7 @@ impl TimeWait {
     /// The acknowledgment that an `Acked` verdict asks for; ports are zero, for the stack to fill in.
     ///
     /// The offset of our timestamps is not kept: it is a keyed hash of both addresses ([`crate::isn::timestamp_offset`]).
+    //= RFC 7323 3.2
     pub fn ack(&self, now: Instant, ts_offset: u32) -> (Header, OptionsBuf) {
         let ts = self
             .timestamps

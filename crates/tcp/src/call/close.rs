@@ -35,6 +35,7 @@ impl Connection {
     /// Closes both directions: the user holds the connection no more. With text unread it is reset instead, for
     /// the peer must not believe that it was taken.
     //= RFC 2525 2.17
+    //= RFC 9293 3.6.1 MAY-1 SHLD-3
     pub fn close<P: Probe>(&mut self, cx: &mut Cx<'_, P>) {
         if self.abort_on_close {
             self.abort(cx, SendReason::Abort);

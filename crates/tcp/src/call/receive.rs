@@ -71,6 +71,7 @@ impl Connection {
         }
     }
 
+    //= RFC 9293 3.6 MUST-12: an orderly end gives 0, any other its reason
     fn readable(&mut self) -> Result<Option<&mut Tcb>, ReceiveError> {
         match &mut self.phase {
             Phase::SynSent(_) | Phase::SynReceived(_) => Err(ReceiveError::WouldBlock),

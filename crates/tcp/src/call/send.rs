@@ -47,7 +47,7 @@ impl Connection {
     }
 
     /// Like [`Connection::send`], and the last octet taken ends urgent data.
-    //= RFC 9293 3.8.5 MUST-30 MUST-31 (RFC 6093 advises new applications against it)
+    //= RFC 9293 3.8.5 MUST-30 MUST-31 MUST-62 (RFC 6093 advises new applications against it)
     pub fn send_urgent<P: Probe>(&mut self, cx: &mut Cx<'_, P>, data: &[u8]) -> Result<usize, SendError> {
         let n = self.send(cx, data)?;
         if let Some(t) = self.tcb_mut() {

@@ -50,6 +50,7 @@ impl AckPolicy {
     }
 
     /// Owes an acknowledgment now; the first reason stands.
+    //= RFC 9293 3.10.7.4 MUST-58 MUST-59: owed once, however many segments ask for it
     pub fn now(&mut self, why: SendReason) {
         if !matches!(self.owed, Owed::Now(_)) {
             self.owed = Owed::Now(why);
@@ -81,6 +82,7 @@ impl AckPolicy {
     /// A segment arrived out of order. Each is answered, even if several come before anything can be sent: a sender
     /// without SACK counts the duplicates, though none beyond the third.
     //= RFC 5681 4.2
+    //= RFC 9293 3.10.7.4 MAY-13
     pub fn out_of_order(&mut self) {
         if matches!(self.owed, Owed::Now(_)) {
             self.repeat = (self.repeat + 1).min(MOST_REPEATS);
@@ -143,6 +145,7 @@ mod tests {
 
     #[test]
     //= RFC 5681 4.2
+    //= RFC 9293 3.10.7.4 MAY-13
     fn several_out_of_order_at_once_are_several_duplicates_though_not_without_end() {
         for (segments, want) in [(1, 1), (2, 2), (3, 3), (50, 4)] {
             let mut a = AckPolicy::new(SeqNum(0), 0);

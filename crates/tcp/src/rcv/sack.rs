@@ -14,6 +14,7 @@ impl SackList {
     /// Text arrived and lies in the run `left..right` now: that run is reported first (RFC 2018 4, the first block
     /// specifies the contiguous block that contains the segment which triggered this ACK).
     //= RFC 2018 4
+    //= RFC 2883 3
     pub fn arrived(&mut self, left: SeqNum, right: SeqNum) {
         let mut kept = [(left, right); 4];
         let mut n = 1;
@@ -90,6 +91,7 @@ mod tests {
 
     #[test]
     //= RFC 2018 4
+    //= RFC 2883 3
     fn the_latest_run_comes_first_and_swallows_the_older() {
         for base in [0u32, u32::MAX - 50] {
             let at = |l: u32, r: u32| (SeqNum(base) + l, SeqNum(base) + r);

@@ -6,11 +6,13 @@ use synfin_wire::SeqNum;
 
 impl Rcv {
     /// RCV.WND as the peer knows it.
+    //= RFC 9293 3.1 REC-1
     pub fn wnd(&self) -> u32 {
         self.edge.diff(self.nxt).max(0) as u32
     }
 
     /// Room in the receive buffer, in octets.
+    //= RFC 9293 3.8.6.1 MAY-8: shut as long as the user does not read
     pub fn free(&self) -> u32 {
         let held = self.queue.pinned() + self.holes.as_ref().map_or(0, |h| h.pinned());
         // Pinned memory is charged up to twice the buffer: beyond that small segments in large buffers would starve us.
@@ -26,6 +28,8 @@ impl Rcv {
     /// `SLACK_UNITS` units is it rounded down, which such a peer sees as a retreat of less than one unit
     /// (RFC 7323 2.4); what was promised before is accepted all the same.
     //= RFC 9293 3.8.6 SHLD-14 (do not shrink the window)
+    //= RFC 7323 2.4
+    //= RFC 7323 2.3
     //= RFC 9293 3.8.6.2.2 MUST-39
     pub fn offer(&self) -> (u16, SeqNum) {
         let unit = 1u32 << self.shift;
@@ -45,6 +49,7 @@ impl Rcv {
     }
 
     /// The window field of a SYN or SYN+ACK, which is never scaled (RFC 7323 2.2).
+    //= RFC 7323 2.2
     pub fn syn_window(cfg: &TcpConfig) -> u16 {
         cfg.rcv_buf_initial.min(65_535) as u16
     }

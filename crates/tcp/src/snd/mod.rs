@@ -31,6 +31,7 @@ pub struct Snd {
     /// SND.UP: the octet after the urgent data; equal to `una` or before it when there is none.
     pub up: SeqNum,
     /// SND.WND, in octets.
+    //= RFC 9293 3.1 REC-1
     pub wnd: u32,
     /// SND.WL1: the segment of the last window update.
     pub wl1: SeqNum,
@@ -91,6 +92,7 @@ impl Snd {
     }
 
     /// What the send window still admits, in octets.
+    //= RFC 9293 3.8.6 MUST-34: below zero it is zero
     pub fn usable(&self) -> u32 {
         (self.una + self.wnd).diff(self.cursor).max(0) as u32
     }

@@ -29,7 +29,10 @@ impl Rtt {
     }
 
     /// Takes a measurement.
-    //= RFC 6298 2.2 2.3
+    //= RFC 6298 2.2
+    //= RFC 6298 2.3
+    //= RFC 6298 4: the least timeout is above one tick
+    //= RFC 9293 3.8.1 MUST-18
     pub fn sample(&mut self, rtt: Duration, cfg: &TcpConfig) {
         let r = micros(rtt).max(1);
         self.min_us = self.min_us.min(r);
@@ -50,6 +53,7 @@ impl Rtt {
 
     /// The timeout with its back-off.
     //= RFC 6298 5.5
+    //= RFC 9293 3.8.2 MUST-19
     pub fn rto(&self, cfg: &TcpConfig) -> Duration {
         let us = u64::from(self.rto_us) << self.backoff.min(31);
         Duration::from_micros(us).min(cfg.rto_max)
@@ -69,6 +73,7 @@ impl Rtt {
 
     /// Something was sent again: what is being timed can no longer be told apart (Karn's algorithm).
     //= RFC 6298 3
+    //= RFC 9293 3.8.1 MUST-18
     pub fn retransmitted(&mut self) {
         self.timing = None;
     }
@@ -95,7 +100,11 @@ mod tests {
     const MS: fn(u64) -> Duration = Duration::from_millis;
 
     #[test]
-    //= RFC 6298 2.2 2.3 5.5
+    //= RFC 6298 2.2
+    //= RFC 6298 2.3
+    //= RFC 6298 5.5
+    //= RFC 9293 3.8.1 MUST-18
+    //= RFC 9293 3.8.2 MUST-19
     fn first_and_later_measurements_and_back_off() {
         let cfg = TcpConfig { rto_min: MS(1), ..TcpConfig::default() };
         let mut r = Rtt::new(&cfg);
@@ -113,6 +122,7 @@ mod tests {
     }
 
     #[test]
+    //= RFC 6298 4
     fn zero_and_huge_measurements_are_survived() {
         let cfg = TcpConfig::default();
         let mut r = Rtt::new(&cfg);
@@ -124,6 +134,7 @@ mod tests {
 
     #[test]
     //= RFC 6298 3
+    //= RFC 9293 3.8.1 MUST-18
     fn what_was_sent_again_is_not_measured() {
         let mut r = Rtt::new(&TcpConfig::default());
         let at = |ms| Instant::ZERO + MS(ms);

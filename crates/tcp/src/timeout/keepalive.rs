@@ -10,7 +10,7 @@ use crate::tcb::Tcb;
 use crate::time::Instant;
 
 /// The k-th probe goes out when the peer has been silent for idle + k x interval.
-//= RFC 9293 3.8.4 MUST-25 MUST-26 MUST-27
+//= RFC 9293 3.8.4 MAY-5 MUST-24 MUST-25 MUST-26 MUST-27
 pub(super) fn arm<P: Probe>(t: &mut Tcb, cx: &Cx<'_, P>) {
     let on = cx.cfg.keepalive
         && t.snd.flight() == 0

@@ -63,6 +63,7 @@ struct Ended {
 pub(crate) fn on_deadline<P: Probe>(c: &mut Connection, cx: &mut Cx<'_, P>) {
     let ended = match &mut c.phase {
         Phase::SynSent(s) => {
+            //= RFC 9293 3.8.3 MUST-22
             if cx.now >= s.give_up || (cx.now >= s.retransmission && s.retries >= cx.cfg.syn_retries) {
                 Some(Ended { reason: CloseReason::TimedOut, farewell: None })
             } else {
@@ -109,7 +110,7 @@ pub(crate) fn on_deadline<P: Probe>(c: &mut Connection, cx: &mut Cx<'_, P>) {
         _ => None,
     };
     cx.transition(&mut state, Trigger::Timeout);
-    //= RFC 9293 3.9.2.2: a soft error that was remembered is the reason told at the timeout
+    //= RFC 9293 3.9.2.2 SHLD-25: a soft error that was remembered is the reason told at the timeout
     let reason = if ended.reason == CloseReason::TimedOut { c.soft.unwrap_or(ended.reason) } else { ended.reason };
     c.finish(cx, reason, farewell);
 }

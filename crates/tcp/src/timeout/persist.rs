@@ -12,6 +12,7 @@ use crate::time::Instant;
 /// It runs while something waits, nothing is out whose acknowledgment could open the window, and the window is
 /// too small to send. The first probe comes after one RTO (SHLD-29), the next ones at growing distances (SHLD-30).
 //= RFC 9293 3.8.6.1 MUST-36 SHLD-29 SHLD-30
+//= RFC 9293 3.9.1.2 MUST-60: the override timeout lets small segments go
 //= RFC 9293 3.8.6.2.1
 pub(super) fn arm<P: Probe>(t: &mut Tcb, cx: &Cx<'_, P>) {
     let s = &t.snd;
@@ -25,6 +26,7 @@ pub(super) fn arm<P: Probe>(t: &mut Tcb, cx: &Cx<'_, P>) {
 }
 
 /// A peer that answers may keep its window shut for ever (MUST-37): answers reset the count.
+//= RFC 9293 3.8.6.1 MUST-37 SHLD-30
 pub(super) fn expired<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>) -> Option<Ended> {
     t.timers.persist = Instant::NEVER;
     if t.snd.wnd > 0 {

@@ -8,6 +8,7 @@ use crate::tcb::Tcb;
 use crate::time::Instant;
 
 /// It runs from the moment something is unacknowledged, or waits before a shut window, until SND.UNA moves.
+//= RFC 9293 3.8.3 MUST-21
 pub(super) fn arm<P: Probe>(t: &mut Tcb, cx: &Cx<'_, P>) {
     let waiting = t.snd.flight() > 0 || t.snd.has_pending();
     if cx.cfg.user_timeout.is_zero() || !waiting {

@@ -12,7 +12,8 @@ use crate::time::{Duration, Instant};
 use synfin_wire::tcp::Flags;
 
 /// The wait after the `retries`-th retransmission of a SYN: 1, 2, 4, 8 .. seconds.
-//= RFC 6298 2.1 5.5
+//= RFC 6298 2.1
+//= RFC 6298 5.5
 pub(crate) fn syn_backoff(cfg: &TcpConfig, retries: u8) -> Duration {
     (cfg.rto_initial * (1 << retries.min(20))).min(cfg.rto_max)
 }
@@ -32,6 +33,7 @@ pub(super) fn syn_sent<P: Probe>(s: &mut SynSent, cx: &Cx<'_, P>) {
 
 /// A probe of a shut window carries the next octet (RFC 9293 3.8.6.1), unless it is to be empty; of a silent peer, none:
 /// its sequence number, SND.NXT-1, makes the peer answer (RFC 9293 3.8.4).
+//= RFC 9293 3.8.4 SHLD-12
 pub(super) fn probe(t: &Tcb, cfg: &TcpConfig) -> Option<Plan> {
     let why = t.probe_due?;
     let s = &t.snd;

@@ -115,12 +115,13 @@ pub(crate) fn frame<'a, P: Probe>(c: &'a mut Connection, cx: &Cx<'_, P>, plan: P
             hdr.window = window;
             edge = e;
             if plan.flags.has(Flags::URG) {
-                //= RFC 9293 3.8.5 SHLD-13 (RFC 6093): the pointer names the octet after the urgent data
+                //= RFC 9293 3.8.5 MUST-62: the pointer names the octet after the urgent data
                 hdr.urgent = t.snd.up.since(plan.seq).min(65_535) as u16;
             }
             t.snd.queue.seek(plan.seq);
             if kind == Kind::SynAck {
                 // The window of a segment with SYN is never scaled (RFC 7323 2.2).
+                //= RFC 7323 2.2
                 hdr.window = t.rcv.wnd().min(65_535) as u16;
                 OptionsBuf::syn(&syn_ack_options(cx.cfg, &t.negotiated, cx.now.as_millis()), cx.cfg.layout)
             } else {

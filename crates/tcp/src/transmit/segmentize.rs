@@ -26,6 +26,9 @@ pub(super) fn again(t: &Tcb) -> Option<Plan> {
 
 /// What the windows, Nagle's algorithm and silly-window avoidance let go next.
 //= RFC 9293 3.7.4 SHLD-7
+//= RFC 9293 3.9.1.2 MUST-60 SHLD-28
+//= RFC 5681 2
+//= RFC 5681 3
 //= RFC 9293 3.8.6.2.1 MUST-38
 pub(super) fn at_cursor<P: Probe>(t: &Tcb, cx: &Cx<'_, P>, limits: &Limits) -> Option<Plan> {
     let s = &t.snd;
@@ -38,10 +41,13 @@ pub(super) fn at_cursor<P: Probe>(t: &Tcb, cx: &Cx<'_, P>, limits: &Limits) -> O
         let (flags, why) = (Flags::SYN | Flags::ACK, SendReason::SynAckRetransmission);
         return Some(Plan { kind: Kind::SynAck, seq: s.cursor, len: 0, flags, why, gso: 0 });
     }
+    //= RFC 9293 3.7.1 MUST-16
     let mss = u32::from(s.mss).saturating_sub(options::sack_room(t)).max(1);
     let available = s.queue.end().diff(s.cursor).max(0) as u32;
     let congestion =
         s.window.cwnd.saturating_add(s.recovery.limited_transmit(u32::from(s.mss))).saturating_sub(s.out());
+    //= RFC 9293 3.8.6 SHLD-15 SHLD-16
+    //= RFC 7323 2.4
     let usable = s.usable().min(congestion);
     let urg = urgent(t, s.cursor);
     // Super-segments of at most half the congestion window: one can be acknowledged while another is under way.
@@ -50,6 +56,8 @@ pub(super) fn at_cursor<P: Probe>(t: &Tcb, cx: &Cx<'_, P>, limits: &Limits) -> O
     let mut len = available.min(usable).min(cap);
     if available > 0 {
         // Minshall's variant of Nagle's algorithm: at most one small segment is unacknowledged.
+        //= RFC 9293 3.7.4 MUST-17
+        //= RFC 9293 3.9.1.2 MAY-16
         let tail_may_go = cx.cfg.nodelay || s.fin || resent || s.small_end.le(s.una);
         let whole = len - len % mss;
         if len < mss {
@@ -65,7 +73,7 @@ pub(super) fn at_cursor<P: Probe>(t: &Tcb, cx: &Cx<'_, P>, limits: &Limits) -> O
     let last = len == available;
     let mut flags = Flags::ACK | urg;
     if (last && len > 0) || len > mss {
-        //= RFC 9293 3.9.1.2 MUST-61: PSH on the last buffered segment. At the end of a super-segment too: there a
+        //= RFC 9293 3.9.1.2 MUST-61 SHLD-27: PSH on the last buffered segment. At the end of a super-segment too: there a
         // receiver that puts segments together need not wait for more.
         flags |= Flags::PSH;
     }

@@ -154,6 +154,7 @@ impl Header {
             ack: SeqNum(u32_at(b, 8)),
             header_len: header_len as u8,
             flags: Flags(u16::from(u8_at(b, 13)) | u16::from(u8_at(b, 12) & 1) << 8),
+            //= RFC 9293 3.1 MUST-1
             window: u16_at(b, 14),
             urgent: u16_at(b, 18),
         }
@@ -186,6 +187,7 @@ impl Header {
 
     /// Whether the segment `b` with its pseudo-header sum is intact (RFC 9293 3.1, MUST-3).
     #[inline]
+    //= RFC 9293 3.1 MUST-3
     pub fn checksum_ok(b: &[u8], pseudo: Sum) -> bool {
         pseudo.add(b).is_valid()
     }

@@ -132,6 +132,8 @@ impl Options {
         o
     }
 
+    //= RFC 9293 3.1 MUST-4 MUST-6 MUST-7 MUST-68
+    //= RFC 9293 3.2 MUST-64
     fn walk(&mut self, mut b: &[u8]) {
         while let Some(&k) = b.first() {
             match k {
@@ -198,6 +200,7 @@ impl Options {
                 | kind::ACC_ECN1,
                 _,
             ) => return false,
+            //= RFC 9293 3.1 MUST-6
             _ => self.unusual.unknown = self.unusual.unknown.or(Some(k)),
         }
         true
@@ -238,6 +241,8 @@ impl core::fmt::Debug for OptionsBuf {
 
 impl OptionsBuf {
     /// The options of a SYN or SYN+ACK, in the given order, each if present.
+    //= RFC 9293 3.1 MUST-4
+    //= RFC 9293 3.7.1 MUST-14
     pub fn syn(o: &Options, layout: layout::Layout) -> OptionsBuf {
         let mut b = OptionsBuf::default();
         if let Some(mss) = o.mss {
@@ -264,6 +269,7 @@ impl OptionsBuf {
                 }
                 match (o.sack_permitted, o.timestamps) {
                     (true, Some(_)) => b.push(&[kind::SACK_PERMITTED, 2]),
+                    //= RFC 9293 3.1 MUST-69
                     (true, None) => b.push(&[kind::SACK_PERMITTED, 2, kind::EOL, kind::EOL]),
                     (false, Some(_)) => b.push(&[kind::NOP, kind::NOP]),
                     (false, None) => {}
@@ -279,6 +285,8 @@ impl OptionsBuf {
     /// The options of any other segment: timestamps and SACK blocks as far as there is room (RFC 2018 3: three
     /// blocks beside timestamps, four without).
     #[inline]
+    //= RFC 9293 3.2 MUST-65
+    //= RFC 2018 2
     pub fn data(timestamps: Option<Timestamps>, sack: &[(SeqNum, SeqNum)]) -> OptionsBuf {
         let mut b = OptionsBuf::default();
         if let Some(ts) = timestamps {
@@ -348,6 +356,7 @@ mod tests {
     }
 
     #[test]
+    //= RFC 9293 3.1 MUST-4
     fn the_syn_of_a_real_capture() {
         let b = OptionsBuf::syn(&full(), Layout::Linux);
         assert_eq!(b.as_slice()[..6], [2, 4, 5, 0xb4, 4, 2]);
@@ -356,6 +365,8 @@ mod tests {
     }
 
     #[test]
+    //= RFC 9293 3.1 MUST-4
+    //= RFC 9293 3.7.1 MUST-14
     fn each_option_of_a_syn_can_be_absent_in_either_layout() {
         for mask in 0..16u8 {
             let f = full();
@@ -385,12 +396,14 @@ mod tests {
     }
 
     #[test]
+    //= RFC 9293 3.1 MUST-6 MUST-68
     fn unknown_options_are_skipped_and_named() {
         let o = Options::parse(&[253, 4, 1, 2, 2, 4, 5, 0xb4]);
         assert_eq!((o.mss, o.unusual.unknown, o.malformed), (Some(1460), Some(253), None));
     }
 
     #[test]
+    //= RFC 9293 3.1 MUST-7
     fn lengths_that_end_the_walk_keep_what_was_read() {
         for tail in [&[8u8, 0][..], &[8, 1], &[8, 20], &[8]] {
             let mut b = std::vec![2, 4, 5, 0xb4];
@@ -401,6 +414,8 @@ mod tests {
     }
 
     #[test]
+    //= RFC 9293 3.1 MUST-7
+    //= RFC 9293 3.2 MUST-64
     fn known_options_of_the_wrong_size_are_ignored_and_the_rest_is_read() {
         for bad in [
             &[2u8, 3, 0][..],
@@ -430,12 +445,14 @@ mod tests {
     }
 
     #[test]
+    //= RFC 9293 3.1 MUST-4
     fn forty_nops_and_what_follows_the_end_of_list() {
         assert_eq!(Options::parse(&[1; 40]), Options::default());
         assert_eq!(Options::parse(&[0, 2, 4, 5, 0xb4]), Options::default());
     }
 
     #[test]
+    //= RFC 9293 3.2 MUST-64
     fn the_first_of_duplicates_counts() {
         let o = Options::parse(&[2, 4, 5, 0xb4, 2, 4, 0, 1, 3, 3, 2, 3, 3, 9]);
         assert_eq!((o.mss, o.window_scale), (Some(1460), Some(2)));

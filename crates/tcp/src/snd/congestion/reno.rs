@@ -21,10 +21,12 @@ impl CongestionControl for Reno {
             return;
         }
         if w.cwnd < w.ssthresh {
-            //= RFC 5681 3.1 (equation 2), with L x SMSS (RFC 9406 4.3)
+            //= RFC 5681 3.1: equation 2, with L x SMSS (RFC 9406 4.3)
+            //= RFC 9293 3.8.2 MUST-19
             w.cwnd = w.cwnd.saturating_add(ack.acked.min(ack.limit * ack.smss));
         } else {
-            //= RFC 5681 3.1 (equation 3): one SMSS per window of acknowledged data
+            //= RFC 5681 3.1: equation 3, one SMSS per window of acknowledged data
+            //= RFC 9293 3.8.2 MUST-19
             self.counted = self.counted.saturating_add(ack.acked);
             if self.counted >= w.cwnd {
                 self.counted -= w.cwnd;
@@ -35,6 +37,7 @@ impl CongestionControl for Reno {
 
     fn on_loss(&mut self, w: &mut Window, flight: u32, smss: u32) {
         //= RFC 5681 3.1 (equation 4)
+        //= RFC 5681 4.3
         w.ssthresh = (flight / 2).max(2 * smss);
         self.counted = 0;
     }
@@ -43,6 +46,7 @@ impl CongestionControl for Reno {
         if first {
             self.on_loss(w, flight, smss);
         }
+        //= RFC 5681 3.1
         w.cwnd = smss; // the loss window
     }
 }
@@ -58,6 +62,8 @@ mod tests {
     }
 
     #[test]
+    //= RFC 5681 3.1
+    //= RFC 9293 3.8.2 MUST-19
     fn slow_start_doubles_and_avoidance_adds_one_per_window() {
         let mut w = Window { cwnd: 10 * SMSS, ssthresh: 40 * SMSS };
         let mut r = Reno::default();
@@ -75,6 +81,7 @@ mod tests {
     }
 
     #[test]
+    //= RFC 5681 3.1
     fn an_unused_window_does_not_grow_and_acks_are_counted_by_octets() {
         let mut w = Window { cwnd: 10 * SMSS, ssthresh: u32::MAX };
         let mut r = Reno::default();
@@ -87,6 +94,8 @@ mod tests {
     }
 
     #[test]
+    //= RFC 5681 3.1
+    //= RFC 9293 3.8.2 MUST-19
     fn losses_halve_and_timeouts_restart() {
         let mut w = Window { cwnd: 20 * SMSS, ssthresh: u32::MAX };
         let mut r = Reno::default();

@@ -42,7 +42,9 @@ impl NewReno {
     }
 
     /// A duplicate acknowledgment for `una`, while `flight` octets are out.
-    //= RFC 5681 3.2 RFC 6582 3.2 (step 2)
+    //= RFC 5681 3.2
+    //= RFC 6582 3.2 (step 2)
+    //= RFC 2018 5.1: not by a single acknowledgment, SACK or no SACK
     pub fn on_duplicate(&mut self, una: SeqNum, flight: u32, window: &mut Window, smss: u32) -> Step {
         self.dupacks = self.dupacks.saturating_add(1);
         if self.active {
@@ -67,6 +69,8 @@ impl NewReno {
 
     /// New data up to `una` was acknowledged, `acked` octets of it; `flight` is what is left.
     //= RFC 6582 3.2 (step 3)
+    //= RFC 5681 3.2
+    //= RFC 5681 4.3
     pub fn on_ack(&mut self, una: SeqNum, acked: u32, flight: u32, window: &mut Window, smss: u32) -> Step {
         self.dupacks = 0;
         if una.ge(self.recover) {
@@ -112,7 +116,9 @@ mod tests {
     const SMSS: u32 = 1000;
 
     #[test]
-    //= RFC 5681 3.2 RFC 6582 3.2
+    //= RFC 5681 3.2
+    //= RFC 5681 4.3
+    //= RFC 6582 3.2
     fn three_duplicates_partial_and_full_acknowledgment() {
         let mut w = Window { cwnd: 10 * SMSS, ssthresh: 5 * SMSS };
         let mut r = NewReno::new(SeqNum(0));
