@@ -349,7 +349,7 @@ fn icmp_errors_are_hints_and_only_about_what_is_in_flight() {
     assert_eq!(lab.stack.counters().0.icmp_in_ignored, 2);
     lab.icmp(&icmp::Message::Unreachable(icmp::Unreachable::Port, &quote(seq)));
     assert_eq!(lab.stack.tcp_state(c), State::Established, "a hard error is soft here");
-    for (mtu, want) in [(1000, 960), (68, 512), (0, 512), (1400, 512)] {
+    for (mtu, want) in [(1000, 960), (0, 468), (1400, 468), (300, 260), (68, 88)] {
         lab.icmp(&icmp::Message::PacketTooBig(mtu, &quote(seq)));
         assert_eq!(lab.stack.tcp_status(c).unwrap().mss, want, "MTU {mtu}");
     }

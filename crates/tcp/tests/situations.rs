@@ -713,10 +713,12 @@ fn forged_duplicates_do_not_inflate_the_window_without_end() {
     p.drain();
     let t = p.a.conn.as_ref().and_then(|c| c.tcb()).expect("a block");
     let (una, nxt, ts, wnd, flight) = (t.snd.una, t.rcv.nxt, t.rcv.ts_recent.val, t.snd.wnd, t.snd.flight());
-    for _ in 0..10_000 {
+    for i in 0..10_000 {
         let mut s = bare(nxt.0, una.0, Flags::ACK);
         s.hdr.window = (wnd >> 7) as u16;
         s.opts.timestamps = Some(Timestamps { val: ts, ecr: 0 });
+        let left = una + 1_448 * (1 + i % 9); // another block each time, or nothing would count
+        s.opts.sack.push(left, left + 1_448);
         p.inject(false, s);
     }
     let t = p.a.conn.as_ref().and_then(|c| c.tcb()).expect("a block");

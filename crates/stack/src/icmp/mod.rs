@@ -103,10 +103,20 @@ impl Stack {
         if !matches!(error, IcmpError::TooBig(_)) {
             return self.tcp_on_icmp(now, probe, error, local, remote, seq);
         }
-        // A router that does not tell (RFC 1191 5) is taken to mean the least that every path carries; nobody is
-        // believed below that (RFC 8201 4: 1280; for IPv4 552, as Linux, above RFC 791's 68).
-        let least = if local.is_ipv4() { 552 } else { 1280 };
-        let mtu = if mtu == 0 { 576 } else { mtu }.max(least);
+        // Below the least MTU of IPv6 there is nothing to obey; below that of IPv4 nothing to reduce to; a router that does
+        // not tell means the next plateau.
+        //= RFC 8201 4
+        //= RFC 1191 3
+        //= RFC 1191 7.1
+        const PLATEAUS: [u32; 10] = [32_000, 17_914, 8_166, 4_352, 2_002, 1_492, 1_006, 508, 296, 68];
+        let mtu = match (local.is_ipv4(), mtu) {
+            (false, ..1280) => return false,
+            (true, 0) => {
+                let known = self.route(remote.ip()).map_or(1_500, |r| self.path_mtu(remote.ip(), r.link));
+                PLATEAUS.into_iter().find(|p| *p < known).unwrap_or(68)
+            }
+            (_, told) => told.max(68),
+        };
         let headers = ip_header_len(remote.ip()) as u32 + 20;
         let mss = (mtu - headers).min(u32::from(u16::MAX)) as u16;
         if !self.tcp_on_icmp(now, probe, IcmpError::TooBig(mss), local, remote, seq) {

@@ -35,6 +35,9 @@ pub(crate) fn on_segment<P: Probe>(c: &mut Connection, cx: &mut Cx<'_, P>, seg: 
         Phase::SynReceived(_) => syn_received::on_segment(c, cx, seg),
         Phase::Synchronized(t) => {
             let verdict = synchronized(t, cx, seg);
+            if matches!(verdict, Verdict::Accepted(_)) {
+                c.soft = None; // the path works, whatever a router said before
+            }
             conclude(c, cx, seg, verdict);
             verdict
         }

@@ -37,8 +37,10 @@ pub(super) fn process<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment) 
         advance(t, cx, seg);
         update_window(t, cx, seg);
         Rule::PureAck
-    } else if is_duplicate(t, seg) {
-        duplicate(t, cx);
+    } else if is_duplicate(t, seg)
+        && let arrived @ 1.. = arrived(t, seg)
+    {
+        (0..arrived).for_each(|_| duplicate(t, cx));
         Rule::DuplicateAck
     } else {
         //= RFC 9293 3.10.7.4: fifth, only if SND.UNA =< SEG.ACK
@@ -65,11 +67,18 @@ fn is_duplicate(t: &Tcb, seg: &Segment) -> bool {
         && t.snd.wnd > 0
 }
 
+/// How many segments a duplicate acknowledgment says have arrived.
+fn arrived(t: &mut Tcb, seg: &Segment) -> u32 {
+    let s = &mut t.snd;
+    if t.negotiated.sack { s.recovery.news(s.una, s.nxt, seg.opts.sack.as_slice(), u32::from(s.mss)) } else { 1 }
+}
+
 fn duplicate<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>) {
     let s = &mut t.snd;
     let (smss, flight) = (u32::from(s.mss), s.flight());
     if s.recovery.on_duplicate(s.una, flight, &mut s.window, smss) == Step::Enter {
-        s.congestion.get().on_loss(&mut s.window, flight, smss);
+        //= RFC 5681 3.2: without what limited transmit has sent
+        s.congestion.get().on_loss(&mut s.window, flight.min(s.recovery.flight_before), smss);
         s.recovery.enter(s.nxt, &mut s.window, smss);
         t.again = SendReason::FastRetransmit;
         cx.mib.fast_retrans += 1;

@@ -61,7 +61,18 @@ impl TimeWait {
         if seg.has(Flags::RST) {
             //= RFC 1337 3: fix F1; without it the peer's RST ends the wait
             let kills = !cx.cfg.rfc1337 && seg.seq() == self.rcv_nxt;
+            //= RFC 5961 3.2
+            if !cx.cfg.rfc1337 && !kills && seg.seq().within(self.rcv_nxt, u32::from(self.window)) {
+                return stays(Verdict::Acked(Rule::ResetInWindow));
+            }
             return Outcome { verdict: Verdict::Dropped(Rule::TimeWaitReset), restart: false, over: kills };
+        }
+        if !seg.has(Flags::ACK) && !seg.has(Flags::SYN) {
+            return stays(Verdict::Dropped(Rule::NoAck));
+        }
+        //= RFC 7323 3.2
+        if self.timestamps && seg.opts.timestamps.is_none() {
+            return stays(Verdict::Dropped(Rule::MissingTimestamp));
         }
         if self.timestamps
             && let Some(ts) = seg.opts.timestamps

@@ -18,7 +18,9 @@ impl Connection {
         }
         let farewell = match &self.phase {
             Phase::Synchronized(t) => {
-                let silent = matches!(t.state, State::Closing | State::LastAck | State::TimeWait);
+                // Both FINs are known there: only text that nobody will read is worth a word (RFC 9293 3.6.1, SHLD-3).
+                let over = matches!(t.state, State::Closing | State::LastAck);
+                let silent = t.state == State::TimeWait || (over && why != SendReason::ResetUnread);
                 (!silent).then(|| Farewell {
                     seq: t.snd.nxt,
                     ack: t.rcv.nxt,

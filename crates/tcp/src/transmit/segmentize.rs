@@ -44,8 +44,9 @@ pub(super) fn at_cursor<P: Probe>(t: &Tcb, cx: &Cx<'_, P>, limits: &Limits) -> O
     //= RFC 9293 3.7.1 MUST-16
     let mss = u32::from(s.mss).saturating_sub(options::sack_room(t)).max(1);
     let available = s.queue.end().diff(s.cursor).max(0) as u32;
-    let congestion =
-        s.window.cwnd.saturating_add(s.recovery.limited_transmit(u32::from(s.mss))).saturating_sub(s.out());
+    // Limited transmit is for new text.
+    let limited = if resent { 0 } else { s.recovery.limited_transmit(u32::from(s.mss)) };
+    let congestion = s.window.cwnd.saturating_add(limited).saturating_sub(s.out());
     //= RFC 9293 3.8.6 SHLD-15 SHLD-16
     //= RFC 7323 2.4
     let usable = s.usable().min(congestion);

@@ -18,6 +18,10 @@ pub struct NewReno {
     first_partial: bool,
     /// What a timeout sends again is not acknowledged yet.
     pub after_timeout: bool,
+    /// FlightSize at the first of the duplicates, before limited transmit added to it.
+    pub flight_before: u32,
+    /// The SACK block that came last.
+    last_sack: Option<(SeqNum, SeqNum)>,
 }
 
 /// What an acknowledgment means for recovery.
@@ -35,10 +39,37 @@ pub enum Step {
     Stay,
 }
 
+/// Segments that one acknowledgment can report at most: a bound on its work.
+const MOST_NEWS: u32 = 1_024;
+
 impl NewReno {
     /// Before any loss.
     pub fn new(iss: SeqNum) -> NewReno {
-        NewReno { dupacks: 0, active: false, recover: iss, again: false, first_partial: false, after_timeout: false }
+        NewReno {
+            dupacks: 0,
+            active: false,
+            recover: iss,
+            again: false,
+            first_partial: false,
+            after_timeout: false,
+            flight_before: 0,
+            last_sack: None,
+        }
+    }
+
+    /// How many segments more have arrived by the SACK blocks of an acknowledgment of `una`, while what is before `nxt` is
+    /// out. Where SACK is in use, only they are duplicates (RFC 6675 2): an acknowledgment that tells nothing new was caused
+    /// by something else, or is forged. By the block that comes first, which is the latest (RFC 2018 4).
+    //= RFC 3042 2
+    pub fn news(&mut self, una: SeqNum, nxt: SeqNum, blocks: &[(SeqNum, SeqNum)], smss: u32) -> u32 {
+        let real = |(left, right): &(SeqNum, SeqNum)| left.ge(una) && right.gt(*left) && right.le(nxt);
+        let Some((left, right)) = blocks.iter().copied().find(real) else { return 0 };
+        let known = match self.last_sack {
+            Some((l, r)) if l.lt(right) && r.gt(left) => r.min(right).since(l.max(left)),
+            _ => 0,
+        };
+        self.last_sack = Some((left, right));
+        (right.since(left) - known).div_ceil(smss).min(MOST_NEWS)
     }
 
     /// A duplicate acknowledgment for `una`, while `flight` octets are out.
@@ -47,6 +78,9 @@ impl NewReno {
     //= RFC 2018 5.1: not by a single acknowledgment, SACK or no SACK
     pub fn on_duplicate(&mut self, una: SeqNum, flight: u32, window: &mut Window, smss: u32) -> Step {
         self.dupacks = self.dupacks.saturating_add(1);
+        if self.dupacks == 1 {
+            self.flight_before = flight;
+        }
         if self.active {
             // Step 4 of RFC 5681 3.2: each further duplicate says that a segment has left the network.
             // But no more segments can have left than are out (the same section): duplicates can be forged.
@@ -73,6 +107,7 @@ impl NewReno {
     //= RFC 5681 4.3
     pub fn on_ack(&mut self, una: SeqNum, acked: u32, flight: u32, window: &mut Window, smss: u32) -> Step {
         self.dupacks = 0;
+        self.last_sack = None;
         if una.ge(self.recover) {
             self.after_timeout = false;
         }
