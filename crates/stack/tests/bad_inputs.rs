@@ -11,7 +11,7 @@ use synfin_stack::wire::ip::Ecn;
 use synfin_stack::wire::tcp::{Flags, Header};
 use synfin_stack::wire::{Protocol, SeqNum, checksum, icmp, ipv4, ipv6};
 use synfin_stack::{
-    Cidr, ConnId, ConnectError, LinkConfig, LinkId, ListenerId, RxChecksum, RxFrame, Stack, StackConfig, TxFrame,
+    Cidr, ConnId, ConnectError, LinkConfig, LinkId, ListenerId, Route, RxChecksum, RxFrame, Stack, StackConfig, TxFrame,
 };
 
 const OURS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
@@ -412,6 +412,98 @@ fn ipv6_options_that_ask_for_it_are_answered_and_mapped_addresses_are_nobodys() 
     assert!(lab.packet(&packet("fd00:2::1", &[6, 0, 0x7e, 4, 0, 0, 0, 0])).is_empty());
     assert!(lab.packet(&packet("::ffff:192.0.2.1", &unknown)).is_empty());
     assert_eq!(lab.stack.counters().0.ip_in_addr_errors, 1);
+}
+
+#[test]
+fn a_peer_that_sends_an_octet_a_minute_costs_one_connection_and_no_more() {
+    let mut lab = Lab::new(StackConfig::default());
+    let c = lab.establish(1000);
+    let nxt = lab.stack.tcp_status(c).unwrap().seq.1.0;
+    let before = lab.stack.occupancy();
+    for i in 0..120 {
+        let mut b = segment(PEER, OURS, (1000, 80), Flags::ACK, 1001 + i, nxt, b"");
+        b.push(b'x');
+        let (body, len) = (b.split_off(20), 21);
+        let mut b = ip(PEER, OURS, Protocol::TCP, &body);
+        b[36..38].copy_from_slice(&[0, 0]);
+        let sum = checksum::pseudo_v4(PEER, OURS, 6, len).add(&b[20..]).finish();
+        b[36..38].copy_from_slice(&sum.to_be_bytes());
+        lab.packet(&b);
+        lab.run(Duration::from_secs(60));
+    }
+    assert_eq!(lab.stack.tcp_status(c).unwrap().rcv_queued, 120);
+    assert_eq!(lab.stack.occupancy(), before);
+}
+
+#[test]
+fn a_redirect_changes_no_route() {
+    let mut lab = Lab::new(StackConfig::default());
+    let c = lab.establish(1000);
+    lab.stack.tcp_send(lab.now, &mut (), c, b"x").unwrap();
+    let sent = lab.out();
+    let mut m = vec![5, 1, 0, 0, 192, 0, 2, 66];
+    m.extend_from_slice(&sent[0][..28]);
+    let sum = checksum::Sum::ZERO.add(&m).finish();
+    m[2..4].copy_from_slice(&sum.to_be_bytes());
+    assert!(lab.packet(&ip(PEER, OURS, Protocol::ICMP, &m)).is_empty());
+    assert_eq!(lab.stack.counters().0.icmp_in_ignored, 1);
+    lab.stack.tcp_send(lab.now, &mut (), c, &[0; 536]).unwrap();
+    assert_eq!(lab.out().len(), 1, "it goes on as before");
+}
+
+#[test]
+fn a_jumbogram_is_refused() {
+    // RFC 2675: hop-by-hop option 194, payload length zero; its highest bits ask for a parameter problem.
+    let mut lab = Lab::new(StackConfig::default());
+    for (payload_len, jumbo) in [(0u16, 0u32), (0, 65_536), (8, 70_000), (8, 0)] {
+        let mut b = vec![0; 40];
+        let (src, dst) = ("fd00:2::1".parse::<Ipv6Addr>().unwrap(), "fd00:2::2".parse::<Ipv6Addr>().unwrap());
+        let (dscp, ecn, flow_label, next_header, hop_limit) = (0, Ecn::NotEct, 0, Protocol(0), 64);
+        ipv6::Header { dscp, ecn, flow_label, payload_len, next_header, hop_limit, src, dst }.emit(&mut b).unwrap();
+        b.extend_from_slice(&[6, 0, 0xc2, 4]);
+        b.extend_from_slice(&jumbo.to_be_bytes());
+        let out = lab.packet(&b);
+        assert!(out.len() <= 1 && lab.stack.occupancy().half_open == 0, "{payload_len} {jumbo}");
+    }
+    let m = lab.stack.counters().0;
+    assert!(m.ip_in_hdr_errors + m.icmp_out >= 4, "each has its verdict: {m:?}");
+}
+
+#[test]
+fn a_clock_that_goes_back_is_survived() {
+    let mut lab = Lab::new(StackConfig::default());
+    lab.now = Instant::from_nanos(100_000_000_000);
+    let c = lab.establish(1000);
+    lab.stack.tcp_send(lab.now, &mut (), c, &[1; 5_000]).unwrap();
+    lab.out();
+    lab.now = Instant::from_nanos(50_000_000_000);
+    let nxt = lab.stack.tcp_status(c).unwrap().seq;
+    lab.packet(&tcp(1000, Flags::ACK, 1001, nxt.0.0, b""));
+    lab.stack.on_deadline(lab.now, &mut ());
+    lab.stack.tcp_send(lab.now, &mut (), c, &[1; 5_000]).unwrap();
+    lab.out();
+    lab.run(Duration::from_secs(60));
+    assert_eq!(lab.stack.tcp_state(c), State::Established, "and once the clock is back, the timers run");
+    assert!(lab.stack.tcp_status(c).unwrap().counters.retrans > 0);
+}
+
+#[test]
+//= RFC 6056 3.3.3
+fn ports_and_initial_numbers_are_spread_over_all_their_values() {
+    let mut lab = Lab::new(StackConfig { ephemeral_ports: (32_768, 65_535), ..StackConfig::default() });
+    let network = Cidr { addr: Ipv4Addr::UNSPECIFIED.into(), prefix: 0 };
+    lab.stack.add_route(Route { network, link: lab.link, gateway: None });
+    let (mut ports, mut bits) = ([0u32; 16], [0u32; 32]);
+    for i in 0..1_600u32 {
+        let to = SocketAddr::from((Ipv4Addr::from(0xc633_6400 + i), 7));
+        let c = lab.stack.tcp_connect(lab.now, &mut (), None, to, &TcpConfig::default()).unwrap();
+        ports[usize::from(lab.stack.tcp_tuple(c).unwrap().local.port() - 32_768) / 2_048] += 1;
+        let iss = head(&lab.out()[0]).seq.0;
+        bits.iter_mut().enumerate().for_each(|(n, b)| *b += iss >> n & 1);
+    }
+    // 100 expected in each, with a standard deviation of 9.7; and 800 with one of 20.
+    assert!(ports.iter().all(|n| (60..140).contains(n)), "{ports:?}");
+    assert!(bits.iter().all(|n| (700..900).contains(n)), "{bits:?}");
 }
 
 #[test]
