@@ -89,11 +89,7 @@ impl Builder {
     pub fn start(self, device: Device) -> io::Result<Host> {
         let rng = match self.seed {
             Some(n) => Rng::from_number(n),
-            None => {
-                let mut seed = [0; 32];
-                getrandom::fill(&mut seed).map_err(io::Error::other)?;
-                Rng::from_seed(seed)
-            }
+            None => Rng::from_seed(entropy()?),
         };
         let caps = device.capabilities();
         let mut stack = Stack::new(self.stack, self.tcp, rng);
@@ -125,6 +121,13 @@ impl Builder {
         })?;
         Ok(Host(Arc::new(Inner { shared, driver: Some(driver), link })))
     }
+}
+
+#[allow(clippy::disallowed_methods)] // here the stack's randomness is seeded
+fn entropy() -> io::Result<[u8; 32]> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(io::Error::other)?;
+    Ok(seed)
 }
 
 /// A host that runs. Clones share it; it stops when the last one, sockets included, is gone.
