@@ -7,6 +7,10 @@ bench:
     cargo run --release -p synfin-benches -- memory
     cargo run --release -p synfin-benches -- tun
 
+# Licenses and sources of what we depend on (cargo-deny).
+deny:
+    cargo deny check bans licenses sources
+
 # The whole of the simulation.
 sim:
     cargo run --release -- sim bulk --seeds 10000

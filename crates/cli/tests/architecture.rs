@@ -67,6 +67,29 @@ fn the_core_has_no_std_and_no_unsafe_code() {
     }
 }
 
+/// Where something ambient may be read (clippy.toml): the clock of a driver or of a program, and the seed of a host.
+const AMBIENT: [&str; 4] = [
+    "crates/cli/src/demo/mod.rs",
+    "crates/cli/src/drill.rs",
+    "crates/synfin/src/driver.rs",
+    "crates/synfin/src/host.rs",
+];
+
+#[test]
+fn nothing_ambient_is_read_but_where_it_may_be() {
+    let banned = fs::read_to_string(root().join("clippy.toml")).unwrap();
+    for path in ["std::time::Instant::now", "std::thread::sleep", "std::hash::RandomState::new", "getrandom::fill"] {
+        assert!(banned.contains(&format!("path = \"{path}\"")), "{path}");
+    }
+    let mut files = Vec::new();
+    for dir in fs::read_dir(root().join("crates")).unwrap() {
+        sources(&dir.unwrap().path().join("src"), &mut files);
+    }
+    files.retain(|f| fs::read_to_string(f).unwrap().contains("clippy::disallowed_methods"));
+    files.sort();
+    assert_eq!(files, AMBIENT.map(|f| root().join(f)));
+}
+
 #[test]
 fn the_core_builds_without_std() {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("no-std");

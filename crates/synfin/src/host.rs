@@ -89,12 +89,8 @@ impl Builder {
     pub fn start(self, device: Device) -> io::Result<Host> {
         let rng = match self.seed {
             Some(n) => Rng::from_number(n),
-            None => {
-                let mut seed = [0; 32];
-                //= RFC 6528 4
-                getrandom::fill(&mut seed).map_err(io::Error::other)?;
-                Rng::from_seed(seed)
-            }
+            //= RFC 6528 4
+            None => Rng::from_seed(entropy()?),
         };
         let caps = device.capabilities();
         let mut stack = Stack::new(self.stack, self.tcp, rng);
@@ -126,6 +122,13 @@ impl Builder {
         })?;
         Ok(Host(Arc::new(Inner { shared, driver: Some(driver), link })))
     }
+}
+
+#[allow(clippy::disallowed_methods)] // here the stack's randomness is seeded
+fn entropy() -> io::Result<[u8; 32]> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(io::Error::other)?;
+    Ok(seed)
 }
 
 /// A host that runs. Clones share it; it stops when the last one, sockets included, is gone.

@@ -81,6 +81,7 @@ fn the_errors_are_those_of_std() -> io::Result<()> {
     let kind = |r: io::Result<TcpStream>| r.expect_err("it fails").kind();
     assert_eq!(kind(TcpStream::connect(&a, "192.0.2.2:9")), io::ErrorKind::ConnectionRefused);
     assert_eq!(kind(TcpStream::connect(&a, "203.0.113.1:9")), io::ErrorKind::NetworkUnreachable);
+    assert_eq!(kind(TcpStream::connect(&a, "localhost:9")), io::ErrorKind::InvalidInput);
     let nobody = "192.0.2.77:9".parse().expect("an address");
     assert_eq!(kind(TcpStream::connect_timeout(&a, &nobody, Duration::from_millis(50))), io::ErrorKind::TimedOut);
     let l = TcpListener::bind(&b, "192.0.2.2:7")?;

@@ -1,6 +1,7 @@
 //! Settings of the engine. Defaults follow Linux where users will compare; the RFC's value stands beside each.
 //!
-//! One table makes the struct, its defaults, the parser behind `--tcp KEY=VALUE` and the page behind `--tcp help`.
+//! One table makes the struct, its defaults, the parser behind `synfin drill --tcp KEY=VALUE` and the list that `synfin
+//! settings` prints.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -121,10 +122,10 @@ choice! {
     WindowProbe: "octet" => Octet, "empty" => Empty;
 }
 
-/// One setting, for `--tcp help`.
+/// One setting, as `synfin settings` lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
-    /// The key, as given to `--tcp`.
+    /// The key, as given to `synfin drill --tcp`.
     pub key: &'static str,
     /// The range: inclusive, durations in milliseconds.
     pub range: (u64, u64),
@@ -160,7 +161,7 @@ macro_rules! settings {
                         self.$field = v;
                         Ok(())
                     })*
-                    _ => Err(format!("unknown setting {key:?}; `--tcp help` lists them")),
+                    _ => Err(format!("unknown setting {key:?}; `synfin settings` lists them")),
                 }
             }
 
@@ -290,7 +291,7 @@ mod tests {
         assert_eq!((c.syn_retries, c.time_wait, c.nodelay), (4, Duration::from_millis(1500), true));
         assert_eq!(c.set("delayed-ack", "1s").unwrap_err(), "delayed-ack: 1s is outside 0..=499");
         assert_eq!(c.set("syn-retries", "x").unwrap_err(), "syn-retries: cannot read \"x\"");
-        assert!(c.set("nonsense", "1").unwrap_err().starts_with("unknown setting"));
+        assert_eq!(c.set("nonsense", "1").unwrap_err(), "unknown setting \"nonsense\"; `synfin settings` lists them");
         for s in TcpConfig::settings() {
             assert_eq!(TcpConfig::default().set(s.key, &s.default), Ok(()), "{} takes its own default", s.key);
         }

@@ -22,7 +22,7 @@ impl Events {
     pub const TIME_WAIT: Events = Events(1 << 5);
     /// R1 retransmissions without an answer (RFC 9293 3.8.3, MUST-20): a hint for routing, and for the user.
     pub const SLUGGISH: Events = Events(1 << 6);
-    /// Urgent data is announced (RFC 9293 3.8.5, MUST-32).
+    /// Urgent data is announced (RFC 9293 3.8.5, MUST-32); `Status::urgent` says how much is left (MUST-33).
     pub const URGENT: Events = Events(1 << 7);
 
     /// Whether all of `other` are set.

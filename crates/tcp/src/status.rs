@@ -36,6 +36,8 @@ pub struct Status {
     pub notsent: u32,
     /// Octets received that the user has not taken.
     pub rcv_queued: u32,
+    /// Octets of urgent data that the user has not read, those still to come included: from what is read next to RCV.UP.
+    pub urgent: u32,
     /// SND.WND.
     pub snd_wnd: u32,
     /// RCV.WND.
@@ -71,6 +73,7 @@ impl Connection {
             unacked: s.flight(),
             notsent: s.queue.end().diff(s.nxt).max(0) as u32,
             rcv_queued: r.queue.len(),
+            urgent: t.urgent_left(),
             snd_wnd: s.wnd,
             rcv_wnd: r.wnd(),
             seq: (s.una, s.nxt, r.nxt),

@@ -5,7 +5,7 @@ mod pair;
 use pair::{Pair, bare, segment};
 use std::collections::HashSet;
 use synfin_tcp::time::Duration;
-use synfin_tcp::{CloseReason, Rule, SendReason, State, TcpConfig, Verdict};
+use synfin_tcp::{CloseReason, Events, Rule, SendReason, State, TcpConfig, Verdict};
 use synfin_wire::SeqNum;
 use synfin_wire::tcp::layout::Layout;
 use synfin_wire::tcp::{Flags, Header, Options, OptionsBuf, Timestamps};
@@ -662,19 +662,24 @@ fn neither_side_makes_silly_windows() {
 }
 
 #[test]
-//= RFC 9293 3.8.5 MUST-30 MUST-31 MUST-32 MUST-62
+//= RFC 9293 3.8.5 MUST-30 MUST-31 MUST-32 MUST-33 MUST-62
 fn urgent_data_is_announced_and_stays_in_line() {
     let mut p = Pair::open();
     p.b.log.sent.clear();
     let now = p.now;
+    assert!(!p.b.events().has(Events::URGENT));
+    assert_eq!(urgent_left(&p), 0);
     p.a.send(now, b"normal ");
     p.a.send_urgent(now, b"urgent");
     p.settle();
     let urg: Vec<_> = p.a.log.sent.iter().filter(|s| s.0.flags.has(Flags::URG)).map(|s| s.0.urgent).collect();
     assert!(urg.contains(&13) || urg.contains(&6), "the pointer names the octet after the urgent data: {urg:?}");
-    assert!(p.b.events().has(synfin_tcp::Events::URGENT));
-    let now = p.now;
-    assert_eq!(p.b.read(now), b"normal urgent");
+    assert!(p.b.events().has(Events::URGENT));
+    for (most, read, left) in [(0, &b""[..], 13), (7, b"normal ", 6), (5, b"urgen", 1), (9, b"t", 0)] {
+        let now = p.now;
+        assert_eq!(p.b.read_some(now, most), read);
+        assert_eq!(urgent_left(&p), left, "after {read:?}");
+    }
     // A pointer to anywhere does no harm: nothing is indexed by it.
     for urgent in [0, 1, u16::MAX] {
         let mut s = from_a(&p, 0, Flags::ACK | Flags::URG, b"x");
@@ -683,6 +688,48 @@ fn urgent_data_is_announced_and_stays_in_line() {
     }
     let now = p.now;
     assert_eq!(p.b.read(now), b"xxx");
+}
+
+/// Octets of urgent data that B has not read.
+fn urgent_left(p: &Pair) -> u32 {
+    p.b.conn.as_ref().map_or(0, |c| c.status().urgent)
+}
+
+#[test]
+//= RFC 9293 3.8.5 MUST-32 MUST-33
+fn urgent_data_is_announced_once_each_time_and_counted_until_it_is_read() {
+    let mut p = Pair::open();
+    let announce = |p: &mut Pair, at: i32, urgent, text: &[u8]| {
+        let mut s = from_a(p, at, Flags::ACK | Flags::URG, text);
+        s.hdr.urgent = urgent;
+        p.inject(true, s);
+        (p.b.events().has(Events::URGENT), urgent_left(p))
+    };
+    // (place after RCV.NXT, pointer, text) gives (told, left to be read)
+    for (n, (at, urgent, text, expect)) in [
+        (0, 10, &b"ab"[..], (true, 10)), // it ends in text to come
+        (0, 8, b"cd", (false, 10)),      // the same end again
+        (0, 3, b"ef", (false, 10)),      // an end before it
+        (0, 9, b"gh", (true, 15)),       // further on
+        (5, 2, b"", (false, 15)),        // text is missing before it; no news
+        (0, 7, b"ijklmno", (false, 15)), // all of it has come, and waits for the user
+        (0, 0, b"p", (false, 15)),       // what follows is not urgent
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        assert_eq!(announce(&mut p, at, urgent, text), expect, "announcement {n}");
+    }
+    let now = p.now;
+    assert_eq!(p.b.read_some(now, 14), b"abcdefghijklmn");
+    assert_eq!(urgent_left(&p), 1);
+    // A FIN: what was announced beyond it will never come, what came before it is urgent still.
+    assert_eq!(announce(&mut p, 0, 100, b"q"), (true, 102));
+    let fin = from_a(&p, 0, Flags::ACK | Flags::FIN, b"");
+    p.inject(true, fin);
+    assert_eq!(urgent_left(&p), 3);
+    let now = p.now;
+    assert_eq!((p.b.read(now), urgent_left(&p)), (b"opq".to_vec(), 0));
 }
 
 #[test]

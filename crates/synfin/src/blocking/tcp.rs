@@ -1,10 +1,10 @@
 //! TCP.
 
-use super::literal;
+use super::ToAddress;
 use crate::driver::probed;
 use crate::host::Host;
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, ToSocketAddrs};
+use std::net::{Shutdown, SocketAddr};
 use std::sync::Mutex;
 use std::time::Duration;
 use synfin_stack::engine::call::{ReceiveError, SendError};
@@ -48,9 +48,9 @@ pub struct TcpStream {
 
 impl TcpStream {
     /// Connects. How long it may take is a setting: see `connect-timeout` and `syn-retries` of [`TcpConfig`].
-    pub fn connect(host: &Host, to: impl ToSocketAddrs) -> io::Result<TcpStream> {
+    pub fn connect(host: &Host, to: impl ToAddress) -> io::Result<TcpStream> {
         let cfg = host.tcp_defaults();
-        TcpStream::connect_with(host, None, literal(to)?, &cfg)
+        TcpStream::connect_with(host, None, to.to_address()?, &cfg)
     }
 
     /// Connects, and gives up after `timeout`.
@@ -301,9 +301,9 @@ pub struct TcpListener {
 
 impl TcpListener {
     /// Listens with a backlog of 128, as `std` does.
-    pub fn bind(host: &Host, on: impl ToSocketAddrs) -> io::Result<TcpListener> {
+    pub fn bind(host: &Host, on: impl ToAddress) -> io::Result<TcpListener> {
         let cfg = host.tcp_defaults();
-        TcpListener::bind_with(host, literal(on)?, 128, &cfg)
+        TcpListener::bind_with(host, on.to_address()?, 128, &cfg)
     }
 
     /// Listens with a backlog, which bounds the SYN queue and the accept queue each, and with settings of its own.

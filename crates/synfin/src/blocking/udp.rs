@@ -1,9 +1,9 @@
 //! UDP.
 
-use super::literal;
+use super::ToAddress;
 use crate::host::Host;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::time::Duration;
 use synfin_stack::{SocketEvent, UdpError, UdpId};
@@ -31,8 +31,8 @@ fn error(e: UdpError) -> io::Error {
 
 impl UdpSocket {
     /// Opens a socket; port 0 takes a free one.
-    pub fn bind(host: &Host, on: impl ToSocketAddrs) -> io::Result<UdpSocket> {
-        let on = literal(on)?;
+    pub fn bind(host: &Host, on: impl ToAddress) -> io::Result<UdpSocket> {
+        let on = on.to_address()?;
         let mut s = host.shared().lock();
         let id = s.stack.udp_bind(on).map_err(error)?;
         let local = s.stack.udp_local(id).unwrap_or(on);
@@ -46,8 +46,8 @@ impl UdpSocket {
     }
 
     /// Remembers a destination; only from there is received.
-    pub fn connect(&self, to: impl ToSocketAddrs) -> io::Result<()> {
-        let to = literal(to)?;
+    pub fn connect(&self, to: impl ToAddress) -> io::Result<()> {
+        let to = to.to_address()?;
         self.host.shared().lock().stack.udp_connect(self.id, Some(to)).map_err(error)
     }
 
@@ -57,8 +57,8 @@ impl UdpSocket {
     }
 
     /// Sends a datagram to `to`.
-    pub fn send_to(&self, data: &[u8], to: impl ToSocketAddrs) -> io::Result<usize> {
-        self.transmit(Some(literal(to)?), data)
+    pub fn send_to(&self, data: &[u8], to: impl ToAddress) -> io::Result<usize> {
+        self.transmit(Some(to.to_address()?), data)
     }
 
     /// Sends a datagram to the remembered destination.

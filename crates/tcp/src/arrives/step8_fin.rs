@@ -26,7 +26,8 @@ pub(super) fn process<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, at: Option<SeqN
         return None;
     }
     t.rcv.fin = None;
-    t.rcv.up = None;
+    // Nothing urgent can follow a FIN.
+    t.rcv.up = t.rcv.up.map(|up| up.min(t.rcv.nxt));
     t.rcv.nxt += 1;
     if cx.cfg.rcv_window == ReceiveWindow::FreeBsd {
         // The FIN takes no room in the buffer: the window moves with it.

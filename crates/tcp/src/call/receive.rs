@@ -95,6 +95,9 @@ impl Tcb {
     /// The user took `n` octets: the buffer may grow, and the peer is told of a window that has opened.
     fn taken<P: Probe>(&mut self, cx: &Cx<'_, P>, n: u32) {
         self.rcv.drained(n, cx.cfg);
+        if self.urgent_left() == 0 {
+            self.rcv.up = None;
+        }
         if !self.state.peer_closed() && self.rcv.update_is_due() && !matches!(self.rcv.ack.owed, Owed::Now(_)) {
             self.rcv.ack.owed = Owed::Now(SendReason::WindowUpdate);
         }

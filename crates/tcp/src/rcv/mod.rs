@@ -27,7 +27,7 @@ pub struct Rcv {
     pub edge: SeqNum,
     /// Last.ACK.sent (RFC 7323 4.3).
     pub last_ack_sent: SeqNum,
-    /// RCV.UP: the octet after the urgent data, if some is announced.
+    /// RCV.UP: the octet after the urgent data, from its announcement until the user has read as far.
     pub up: Option<SeqNum>,
     /// Where the peer's FIN stands, if it came before what precedes it.
     pub fin: Option<SeqNum>,
