@@ -8,7 +8,7 @@ use crate::ip::{Cidr, Route};
 use crate::link::{Address, Link, LinkConfig, LinkId, Medium};
 use crate::mib::StackMib;
 use crate::rate::Bucket;
-use crate::tcp::{ConnId, HalfOpen, ListenerId, Occupancy, Slot, Tables, TimeWaitTable};
+use crate::tcp::{Configs, ConnId, HalfOpen, ListenerId, Occupancy, Slot, Tables, TimeWaitTable};
 use crate::timer_wheel::TimerWheel;
 use crate::udp::{UdpId, UdpSockets};
 use alloc::collections::{BTreeMap, VecDeque};
@@ -66,8 +66,7 @@ pub struct Stack {
     pub(crate) pool: Pool,
     pub(crate) mib: StackMib,
     pub(crate) tcp_mib: TcpMib,
-    /// Interned settings; the first are the host's own.
-    pub(crate) configs: Vec<TcpConfig>,
+    pub(crate) configs: Configs,
     pub(crate) links: Vec<Link>,
     pub(crate) routes: Vec<Route>,
     /// Path MTUs below the link's.
@@ -99,13 +98,13 @@ impl Stack {
             icmp_bucket: Bucket::new(cfg.icmp_errors_per_second),
             port_counter: rng.next_u32(),
             fragment_ident: rng.next_u32(),
+            configs: Configs::new(tcp, cfg.max_settings),
             cfg,
             rng,
             secret,
             pool: Pool::default(),
             mib: StackMib::default(),
             tcp_mib: TcpMib::default(),
-            configs: alloc::vec![tcp],
             links: Vec::new(),
             routes: Vec::new(),
             paths: BTreeMap::new(),
@@ -164,18 +163,6 @@ impl Stack {
         &self.configs[0]
     }
 
-    pub(crate) fn intern(&mut self, cfg: &TcpConfig) -> u16 {
-        if let Some(i) = self.configs.iter().position(|c| c == cfg) {
-            return i as u16;
-        }
-        // More kinds of settings than a u16 counts: the last ones share a place (no program has so many).
-        if self.configs.len() > usize::from(u16::MAX) {
-            return u16::MAX;
-        }
-        self.configs.push(cfg.clone());
-        (self.configs.len() - 1) as u16
-    }
-
     /// A buffer for the next frame to be received.
     pub fn take_buffer(&mut self, size: usize) -> synfin_tcp::BufMut {
         self.pool.take(size)
@@ -201,6 +188,7 @@ impl Stack {
             timers: self.wheel.len(),
             fragments: self.fragments.memory(),
             index: self.tcp.index.len(),
+            settings: self.configs.len(),
         }
     }
 
@@ -330,6 +318,8 @@ impl Stack {
         assert_eq!(indexed + self.tcp.half.len() + self.tcp.waits.len(), self.tcp.index.len(), "the index is exact");
         let orphans = self.tcp.conns.iter().filter(|(_, e)| !e.owned).count();
         assert_eq!(orphans, self.tcp.orphans);
+        let holders = self.tcp.conns.len() + self.tcp.half.len() + self.tcp.listeners.len();
+        assert_eq!(self.configs.users(), holders, "settings are held by what uses them");
         for (_, e) in self.tcp.conns.iter() {
             if let Some(t) = e.conn.tcb() {
                 t.check_invariants();

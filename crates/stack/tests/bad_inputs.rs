@@ -11,7 +11,8 @@ use synfin_stack::wire::ip::Ecn;
 use synfin_stack::wire::tcp::{Flags, Header};
 use synfin_stack::wire::{Protocol, SeqNum, checksum, icmp, ipv4, ipv6};
 use synfin_stack::{
-    Cidr, ConnId, ConnectError, LinkConfig, LinkId, ListenerId, RxChecksum, RxFrame, Stack, StackConfig, TxFrame,
+    Cidr, ConnId, ConnectError, LinkConfig, LinkId, ListenError, ListenerId, RxChecksum, RxFrame, Stack, StackConfig,
+    TxFrame,
 };
 
 const OURS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
@@ -455,6 +456,48 @@ fn ephemeral_ports_run_out_cleanly() {
     assert!(lab.stack.tcp_connect(lab.now, &mut (), None, other, &cfg).is_ok());
     ports.sort_unstable();
     assert_eq!(ports, (50_000..50_010).collect::<Vec<_>>());
+}
+
+#[test]
+fn settings_are_kept_as_long_as_something_uses_them() {
+    let mut lab = Lab::new(StackConfig::default());
+    let to = SocketAddr::from((PEER, 7));
+    for ms in 1..=200_000 {
+        let cfg = TcpConfig { connect_timeout: Duration::from_millis(ms), ..TcpConfig::default() };
+        let c = lab.stack.tcp_connect(lab.now, &mut (), None, to, &cfg).unwrap();
+        assert_eq!(lab.stack.tcp_config(c), Some(&cfg));
+        lab.stack.tcp_close(lab.now, &mut (), c);
+        if ms % 1_000 == 0 {
+            lab.out();
+        }
+    }
+    lab.stack.check_invariants();
+    assert_eq!((lab.stack.occupancy().settings, lab.stack.occupancy().connections), (0, 0));
+}
+
+#[test]
+fn when_the_table_of_settings_is_full_the_next_ones_are_refused() {
+    let mut lab = Lab::new(StackConfig { max_settings: 2, ..StackConfig::default() });
+    let to = SocketAddr::from((PEER, 7));
+    let cfg = |ms| TcpConfig { connect_timeout: Duration::from_millis(ms), ..TcpConfig::default() };
+    let connect = |lab: &mut Lab, ms| lab.stack.tcp_connect(lab.now, &mut (), None, to, &cfg(ms));
+    let (a, b) = (connect(&mut lab, 1).unwrap(), connect(&mut lab, 2).unwrap());
+    assert_eq!(connect(&mut lab, 3), Err(ConnectError::TableFull));
+    let on = SocketAddr::from((OURS, 81));
+    assert_eq!(lab.stack.tcp_listen(lab.now, &mut (), on, 4, &cfg(3)), Err(ListenError::TableFull));
+    assert!(!lab.stack.tcp_configure_listener(lab.listener, |c| c.nodelay = true));
+    let (same, default) = (connect(&mut lab, 2).unwrap(), lab.establish(1000));
+    assert!(!lab.stack.tcp_configure(lab.now, &mut (), same, |c| c.nodelay = true), "b needs the old ones");
+    assert_eq!(lab.stack.tcp_config(same), Some(&cfg(2)));
+    assert!(lab.stack.tcp_configure(lab.now, &mut (), a, |c| c.nodelay = true), "nobody needs the old ones");
+    assert!(lab.stack.tcp_configure(lab.now, &mut (), default, |c| *c = cfg(2)));
+    lab.stack.check_invariants();
+    for c in [a, b, same, default] {
+        lab.stack.tcp_abort(lab.now, &mut (), c);
+    }
+    lab.out();
+    lab.stack.check_invariants();
+    assert_eq!(lab.stack.occupancy().settings, 0);
 }
 
 #[test]

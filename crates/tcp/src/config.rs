@@ -65,7 +65,7 @@ impl Value for Duration {
 }
 
 /// How the first receive windows are measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum ReceiveWindow {
     /// As large as the buffer, as Linux has it.
     #[default]
@@ -85,7 +85,7 @@ impl ReceiveWindow {
 }
 
 /// What a probe of a shut window carries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum WindowProbe {
     /// The next octet (RFC 9293 3.8.6.1).
     #[default]
@@ -141,7 +141,7 @@ pub struct Setting {
 macro_rules! settings {
     ($($(#[doc = $doc:literal])+ $field:ident: $t:ty = $default:expr, $key:literal, $lo:literal..=$hi:literal, $linux:literal, $rfc:literal;)*) => {
         /// The settings of a connection. Interned by the stack: connections hold a reference, not a copy.
-        #[derive(Debug, Clone, PartialEq)]
+        #[derive(Debug, Clone, PartialEq, Eq, Hash)]
         pub struct TcpConfig { $($(#[doc = $doc])+ pub $field: $t,)* }
 
         impl Default for TcpConfig {

@@ -108,6 +108,7 @@ impl Stack {
             Outcome::Done(tcb, v) => {
                 arrived(probe, v, tcb.state);
                 let (cfg, link) = (h.cfg, h.link);
+                self.configs.hold(cfg);
                 self.drop_half_open(i);
                 self.tcp_mib.passive_opens += 1;
                 let entry = Entry {
@@ -254,6 +255,7 @@ impl Stack {
         // The number first, so that the observer knows whose events follow.
         let mut cx = tcp_cx!(self, cfg, now, &mut ());
         let syn = SynReceived::passive(&mut cx, seg, &open);
+        self.configs.hold(cfg);
         let half = HalfOpen { syn, key, listener, timer: HalfOpen::NO_TIMER, cfg, link: at.link, ready: false };
         let i = self.tcp.half.insert(half);
         self.tcp.link_in(&key, Slot::Half(i));
@@ -277,6 +279,7 @@ impl Stack {
     pub(crate) fn drop_half_open(&mut self, i: u32) {
         let Some(h) = self.tcp.half.remove(i) else { return };
         self.tcp.link_out(&h.key, Slot::Half(i));
+        self.configs.release(h.cfg);
         if h.ready {
             // Its place may be used again: no entry of a queue may outlive it.
             self.tcp.half_due.retain(|d| *d != i);
@@ -292,7 +295,7 @@ impl Stack {
 
     /// What an OPEN needs to know of the path.
     pub(crate) fn open_params(&mut self, now: Instant, key: &Key, cfg: u16, link: crate::link::LinkId) -> Open {
-        let c = &self.configs[usize::from(cfg)];
+        let c = &self.configs[cfg];
         let remote = key.remote().ip();
         let headers = ip_header_len(remote) as u32 + 20;
         let mtu = self.links.get(usize::from(link.0)).map_or(1280, |l| l.cfg.mtu);
@@ -400,6 +403,7 @@ impl Stack {
             let mut cx = tcp_cx!(self, cfg, Instant::ZERO, &mut ());
             e.conn.abort(&mut cx, synfin_tcp::SendReason::Abort);
         }
+        self.configs.release(cfg);
     }
 
     pub(crate) fn tcp_on_icmp<P: Probe>(
