@@ -88,7 +88,8 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// A host without links. All its randomness comes from `rng`, so the same inputs give the same run.
+    /// A host without links. All its randomness comes from `rng`, so the same inputs give the same run. `tcp` is the
+    /// default of its connections; TIME-WAIT obeys it alone (`time_wait`, `rfc1337`).
     pub fn new(cfg: StackConfig, tcp: TcpConfig, mut rng: Rng) -> Stack {
         let secret = rng.secret();
         let mut tables = Tables::default();

@@ -427,6 +427,24 @@ fn time_wait_is_bounded_and_the_oldest_goes_first() {
 }
 
 #[test]
+fn the_length_of_time_wait_is_the_hosts_whatever_a_connection_asks_for() {
+    let mut lab = Lab::new(StackConfig::default());
+    for (port, wait) in [(1000, Duration::from_secs(1)), (1001, Duration::from_secs(3600))] {
+        let c = lab.establish(port);
+        assert!(lab.stack.tcp_configure(lab.now, &mut (), c, |t| (t.time_wait, t.rfc1337) = (wait, false)));
+        let nxt = lab.stack.tcp_status(c).unwrap().seq.1.0;
+        lab.stack.tcp_close(lab.now, &mut (), c);
+        lab.out();
+        lab.packet(&tcp(port, Flags::FIN | Flags::ACK, 1001, nxt.wrapping_add(1), b""));
+        lab.packet(&tcp(port, Flags::RST, 1002, 0, b""));
+    }
+    lab.run(Duration::from_secs(59));
+    assert_eq!(lab.stack.occupancy().time_wait, 2);
+    lab.run(Duration::from_secs(2));
+    assert_eq!(lab.stack.occupancy().time_wait, 0);
+}
+
+#[test]
 fn orphans_are_bounded_in_number_and_in_time() {
     let mut lab = Lab::new(StackConfig { max_orphans: 2, ..StackConfig::default() });
     for port in 1000..1004 {

@@ -245,9 +245,9 @@ settings! {
     user_timeout: Duration = Duration::ZERO, "user-timeout", 0..=2_147_483_647, "TCP_USER_TIMEOUT", "5 min (RFC 9293 3.9.1.1, as an example)";
     /// How long a closed connection waits for the peer's FIN; 0 waits for ever.
     fin_wait_2: Duration = Duration::from_secs(60), "fin-wait-2", 0..=2_147_483_647, "tcp_fin_timeout", "for ever";
-    /// 2 MSL.
+    /// 2 MSL. Of the host: TIME-WAIT is one queue, so all connections wait equally long; on a single one it is ignored.
     time_wait: Duration = Duration::from_secs(60), "time-wait", 0..=2_147_483_647, "TCP_TIMEWAIT_LEN", "4 min (RFC 9293 3.4.2)";
-    /// A RST does not end TIME-WAIT (RFC 1337).
+    /// A RST does not end TIME-WAIT (RFC 1337). Of the host, as time-wait; on a single connection it is ignored.
     rfc1337: bool = true, "rfc1337", 0..=1, "tcp_rfc1337", "on (RFC 1337 fix F1)";
     /// The least time between two challenge ACKs, or two answers to unacceptable empty segments, of one connection.
     challenge_interval: Duration = Duration::from_millis(500), "challenge-interval", 0..=60_000, "tcp_invalid_ratelimit", "10 in 5 s (RFC 5961 7)";
@@ -283,6 +283,10 @@ mod tests {
         assert_eq!(c.set("delayed-ack", "1s").unwrap_err(), "delayed-ack: 1s is outside 0..=499");
         assert_eq!(c.set("syn-retries", "x").unwrap_err(), "syn-retries: cannot read \"x\"");
         assert!(c.set("nonsense", "1").unwrap_err().starts_with("unknown setting"));
+        let of_host = |s: &Setting| s.help.contains("Of the host");
+        let of_host: alloc::vec::Vec<&str> =
+            TcpConfig::settings().iter().filter(|s| of_host(s)).map(|s| s.key).collect();
+        assert_eq!(of_host, ["time-wait", "rfc1337"]);
         for s in TcpConfig::settings() {
             assert_eq!(TcpConfig::default().set(s.key, &s.default), Ok(()), "{} takes its own default", s.key);
         }

@@ -17,6 +17,9 @@ use synfin_tcp::{Chunk, Connection, Event, Events, Instant, Probe, Rule, Segment
 use synfin_wire::tcp::{Flags, Header, Options};
 use synfin_wire::{Protocol, SeqNum};
 
+/// The settings that hold in TIME-WAIT: the host's. A record has no room for its own, and the queue no use.
+const TIME_WAIT: u16 = 0;
+
 impl Stack {
     pub(crate) fn tcp_in<P: Probe>(&mut self, now: Instant, probe: &mut P, at: Arrival, mut payload: Chunk) {
         let b = payload.as_slice();
@@ -152,7 +155,7 @@ impl Stack {
         probe.focus(u64::from(Slot::Wait(i).token()));
         let key = w.key;
         self.tcp_mib.in_segs += 1;
-        let mut cx = tcp_cx!(self, 0u16, now, probe);
+        let mut cx = tcp_cx!(self, TIME_WAIT, now, probe);
         let o = w.tw.on_segment(&mut cx, seg, listening);
         let tw = w.tw;
         let length = cx.cfg.time_wait;
@@ -351,7 +354,7 @@ impl Stack {
             self.mib.time_wait_overflow += 1;
             self.end_time_wait(now, &mut (), old, Trigger::Timeout2Msl);
         }
-        let length = self.configs[0].time_wait;
+        let length = self.configs[TIME_WAIT].time_wait;
         let Some(e) = self.tcp.conns.at_mut(i) else { return };
         let Some(t) = e.conn.tcb() else { return };
         let (key, tw) = (e.key, TimeWait::new(t));
@@ -369,7 +372,7 @@ impl Stack {
         }
         probe.focus(u64::from(Slot::Wait(i).token()));
         let mut state = State::TimeWait;
-        tcp_cx!(self, 0u16, now, probe).transition(&mut state, trigger);
+        tcp_cx!(self, TIME_WAIT, now, probe).transition(&mut state, trigger);
     }
 
     /// Forgets a connection that nobody needs any more: not its peer, not its user.
