@@ -4,6 +4,7 @@ use crate::config::StackConfig;
 use crate::cx::tcp_cx;
 use crate::icmp::EchoReplies;
 use crate::ip::fragments::Fragments;
+use crate::ip::paths::Paths;
 use crate::ip::{Cidr, Route};
 use crate::link::{Address, Link, LinkConfig, LinkId, Medium};
 use crate::mib::StackMib;
@@ -11,7 +12,7 @@ use crate::rate::Bucket;
 use crate::tcp::{Configs, ConnId, HalfOpen, ListenerId, Occupancy, Slot, Tables, TimeWaitTable};
 use crate::timer_wheel::TimerWheel;
 use crate::udp::{UdpId, UdpSockets};
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use synfin_tcp::{Chunk, Instant, Pool, Probe, Rng, TcpConfig, TcpMib, Trigger};
@@ -70,7 +71,7 @@ pub struct Stack {
     pub(crate) links: Vec<Link>,
     pub(crate) routes: Vec<Route>,
     /// Path MTUs below the link's.
-    pub(crate) paths: BTreeMap<IpAddr, u32>,
+    pub(crate) paths: Paths,
     /// Whether packets to any address are ours.
     pub(crate) any_address: bool,
     pub(crate) fragments: Fragments,
@@ -108,7 +109,7 @@ impl Stack {
             tcp_mib: TcpMib::default(),
             links: Vec::new(),
             routes: Vec::new(),
-            paths: BTreeMap::new(),
+            paths: Paths::default(),
             any_address: false,
             fragments: Fragments::default(),
             tcp: tables,
@@ -254,6 +255,7 @@ impl Stack {
         if self.fragments.next_deadline() <= now {
             self.mib.reasm_fails += self.fragments.expire(now) as u64;
         }
+        self.forget_paths(now, probe);
         self.solicit_neighbors(now);
         self.solicit_routers(now);
     }
@@ -265,7 +267,22 @@ impl Stack {
             .next()
             .min(self.tcp.waits.next_deadline(now))
             .min(self.fragments.next_deadline())
+            .min(self.paths.next_deadline())
             .min(links.unwrap_or(Instant::NEVER))
+    }
+
+    /// Forgets path MTUs that are too old. Connections that were talked down send segments again as large as their
+    /// handshake allows; one that was opened while the smaller MTU was known keeps to it, the next one does not.
+    fn forget_paths<P: Probe>(&mut self, now: Instant, probe: &mut P) {
+        let forgotten = self.paths.expire(now);
+        if forgotten.is_empty() {
+            return;
+        }
+        for (_, e) in self.tcp.conns.iter_mut() {
+            if forgotten.binary_search(&e.tuple.remote.ip()).is_ok() {
+                e.conn.on_path_forgotten(&tcp_cx!(self, e.cfg, now, probe));
+            }
+        }
     }
 
     fn connection_deadline<P: Probe>(&mut self, now: Instant, probe: &mut P, i: u32) {

@@ -352,6 +352,31 @@ fn icmp_errors_are_hints_and_only_about_what_is_in_flight() {
 }
 
 #[test]
+//= RFC 1191 6.3
+//= RFC 8201 5.3
+fn what_a_router_said_of_the_path_is_forgotten_after_ten_minutes() {
+    let mut lab = Lab::new(StackConfig::default());
+    let mss = |lab: &Lab, c| lab.stack.tcp_status(c).unwrap().mss;
+    let c = lab.establish(1000);
+    let full = mss(&lab, c);
+    lab.stack.tcp_send(lab.now, &mut (), c, &vec![1; 20_000]).unwrap();
+    let sent = lab.out();
+    lab.icmp(&icmp::Message::PacketTooBig(1000, &sent[0][..28]));
+    let next = lab.establish(1001);
+    assert_eq!((full, mss(&lab, c), mss(&lab, next)), (1460, 960, 960));
+    lab.run(Duration::from_secs(590));
+    let next = lab.establish(1002);
+    assert_eq!((mss(&lab, c), mss(&lab, next)), (960, 960));
+    lab.run(Duration::from_secs(80));
+    let next = lab.establish(1003);
+    assert_eq!((mss(&lab, c), mss(&lab, next)), (1460, 1460));
+    // Its congestion window had come down to one segment of the smaller size; the peer's window is 1000.
+    let seq = head(&sent[0]).seq.0;
+    let out = lab.packet(&tcp(1000, Flags::ACK, 1001, seq.wrapping_add(960), b""));
+    assert_eq!(out.iter().map(|b| b.len() - 40).max(), Some(1000));
+}
+
+#[test]
 fn icmp_port_unreachable_refuses_a_connection_that_is_being_opened() {
     let mut lab = Lab::new(StackConfig::default());
     let to = SocketAddr::from((PEER, 99));

@@ -3,6 +3,7 @@
 pub(crate) mod fragments;
 pub(crate) mod input;
 pub(crate) mod output;
+pub(crate) mod paths;
 
 use crate::link::LinkId;
 use core::fmt;

@@ -109,7 +109,7 @@ impl Stack {
     /// The most that a packet to `dst` may have, as far as known.
     pub(crate) fn path_mtu(&self, dst: IpAddr, link: LinkId) -> u32 {
         let mtu = self.links.get(usize::from(link.0)).map_or(1280, |l| l.cfg.mtu);
-        self.paths.get(&dst).map_or(mtu, |p| mtu.min(*p))
+        self.paths.mtu(dst).map_or(mtu, |p| mtu.min(p))
     }
 
     /// Sends `payload` (transport header included) to `dst`, in fragments if it must. False if it cannot be sent.

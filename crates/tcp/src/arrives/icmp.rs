@@ -55,6 +55,17 @@ impl Connection {
         true
     }
 
+    /// What a router said of the path is too old to be believed: segments may again be as large as the handshake allows.
+    //= RFC 1191 6.3
+    //= RFC 8201 5.3
+    pub fn on_path_forgotten<P: Probe>(&mut self, cx: &Cx<'_, P>) {
+        let Phase::Synchronized(t) = &mut self.phase else { return };
+        t.snd.mss = t.negotiated.text();
+        // Else a whole segment could never leave.
+        t.snd.window.cwnd = t.snd.window.cwnd.max(u32::from(t.snd.mss));
+        t.settle(cx);
+    }
+
     /// The path carries at most `mss` octets of text per segment without options. Only downwards here.
     fn path_mss<P: Probe>(&mut self, cx: &mut Cx<'_, P>, mss: u16) -> bool {
         let mss = mss.max(cx.cfg.mss_min);
