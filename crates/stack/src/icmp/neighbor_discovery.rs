@@ -2,7 +2,7 @@
 
 use crate::ip::input::Arrival;
 use crate::ip::output::pseudo;
-use crate::ip::{Cidr, Route};
+use crate::ip::{Cidr, Route, is_link_local};
 use crate::link::LinkId;
 use crate::stack::Stack;
 use alloc::vec;
@@ -145,7 +145,7 @@ impl Stack {
     //= RFC 3810 6.2
     pub(crate) fn mld_query(&mut self, now: Instant, at: &Arrival, b: &[u8]) -> Result<(), Error> {
         let q = mld::parse_query(b)?;
-        let from_link = matches!(at.src, IpAddr::V6(a) if (a.segments()[0] & 0xffc0) == 0xfe80);
+        let from_link = matches!(at.src, IpAddr::V6(a) if is_link_local(a));
         let Some(l) = self.links.get(usize::from(at.link.0)).filter(|l| l.mac().is_some()) else { return Ok(()) };
         // RFC 3810 5.1.14: from a link-local address, with a hop limit of one.
         if !from_link || at.hop_limit != 1 {
@@ -201,7 +201,7 @@ impl Stack {
             }
             Message::RouterAdvert { lifetime_s, mtu, mac: theirs, .. }
                 // A router speaks from its link-local address (RFC 4861 6.1.2).
-                if (src.segments()[0] & 0xffc0) == 0xfe80 => {
+                if is_link_local(src) => {
                     self.router_heard(at.link, src, lifetime_s, mtu);
                     if let Some(t) = theirs {
                         self.neighbor_heard(now, at.link, at.src, t);
