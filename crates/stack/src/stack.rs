@@ -5,8 +5,8 @@ use crate::cx::tcp_cx;
 use crate::icmp::EchoReplies;
 use crate::ip::fragments::Fragments;
 use crate::ip::paths::Paths;
-use crate::ip::{Cidr, Route};
-use crate::link::{Address, Link, LinkConfig, LinkId, Medium};
+use crate::ip::{Cidr, Route, is_link_local};
+use crate::link::{Address, Link, LinkConfig, LinkId, Medium, link_local_of};
 use crate::mib::StackMib;
 use crate::rate::Bucket;
 use crate::tcp::{Configs, ConnId, HalfOpen, ListenerId, Occupancy, Slot, Tables, TimeWaitTable};
@@ -132,8 +132,20 @@ impl Stack {
     }
 
     /// Gives a link an address, and a route to its network. An IPv6 address on an Ethernet link is used after
-    /// duplicate address detection, one second later.
+    /// duplicate address detection, one second later; with the first one comes the link-local address that its MAC makes.
     pub fn add_address(&mut self, now: Instant, link: LinkId, cidr: Cidr) {
+        let Some(l) = self.links.get(usize::from(link.0)) else { return };
+        let first = cidr.addr.is_ipv6() && !l.addrs.iter().any(|x| x.cidr.addr.is_ipv6());
+        let mac = l.mac();
+        self.put_address(now, link, cidr);
+        if let (Some(mac), true, IpAddr::V6(a)) = (mac, first, cidr.addr)
+            && !is_link_local(a)
+        {
+            self.put_address(now, link, Cidr { addr: link_local_of(mac).into(), prefix: 64 });
+        }
+    }
+
+    fn put_address(&mut self, now: Instant, link: LinkId, cidr: Cidr) {
         let Some(l) = self.links.get(usize::from(link.0)) else { return };
         let tentative_until = match (l.cfg.medium, cidr.addr) {
             (Medium::Ethernet(_), IpAddr::V6(a)) => self.begin_dad(now, link, a),
@@ -258,11 +270,12 @@ impl Stack {
         self.forget_paths(now, probe);
         self.solicit_neighbors(now);
         self.solicit_routers(now);
+        self.report_groups(now);
     }
 
     /// When [`Stack::on_deadline`] wants to be called. It may be earlier than anything is due, never later.
     pub fn next_deadline(&self, now: Instant) -> Instant {
-        let links = self.links.iter().map(|l| l.neighbors.next_deadline().min(l.solicit.1)).min();
+        let links = self.links.iter().map(|l| l.neighbors.next_deadline().min(l.solicit.1).min(l.report_at)).min();
         self.wheel
             .next()
             .min(self.tcp.waits.next_deadline(now))

@@ -124,6 +124,35 @@ fn an_address_that_another_has_is_given_up() {
     assert!(a.stack.has_address("fd00::9".parse().unwrap()));
 }
 
+#[test]
+//= RFC 4862 5.3
+//= RFC 3810 5.2.13
+fn an_ethernet_link_has_a_link_local_address_from_which_its_groups_are_reported() {
+    let mut now = start();
+    let mut a = host(A, 1, now, &["192.0.2.1/24"]);
+    let local: Ipv6Addr = "fe80::ff:fe00:1".parse().unwrap();
+    assert!(!a.stack.has_address(local.into()), "no use for it");
+    a.out(now);
+    a.stack.add_address(now, a.link, Cidr::parse("fd00::9/64").unwrap());
+    assert!(a.stack.has_address(local.into()));
+    let frames = a.out(now);
+    // Who reports, and the end of the group, which ends the message.
+    let reports = |frames: &[Vec<u8>]| -> Vec<(Ipv6Addr, Vec<u8>)> {
+        let mld = frames.iter().filter(|f| f[20] == 58 && f[54] == 143);
+        mld.map(|f| (<[u8; 16]>::try_from(&f[22..38]).unwrap().into(), f[f.len() - 3..].to_vec())).collect()
+    };
+    let both = |from: Ipv6Addr| vec![(from, vec![0, 0, 9]), (from, vec![0, 0, 1])];
+    assert_eq!(reports(&frames), both(Ipv6Addr::UNSPECIFIED), "there is none to be used yet");
+    let asked = |f: &&Vec<u8>| f[20] == 58 && f[54] == 135 && f[22..38] == [0; 16] && f[62..78] == local.octets();
+    assert_eq!(frames.iter().filter(asked).count(), 1, "it is asked for before it is used");
+    now += Duration::from_secs(1);
+    assert!(a.stack.next_deadline(now) <= now);
+    a.stack.on_deadline(now, &mut ());
+    assert_eq!(reports(&a.out(now)), both(local));
+    a.stack.add_address(now, a.link, Cidr::parse("fd00::8/64").unwrap());
+    assert_eq!(reports(&a.out(now)), [(local, vec![0, 0, 8])]);
+}
+
 fn icmpv6(from: Ipv6Addr, to: Ipv6Addr, hop_limit: u8, m: &Message) -> Vec<u8> {
     let mut body = [0; 128];
     let n = ndp::emit(m, |n| pseudo_v6(from, to, 58, n), &mut body).unwrap();

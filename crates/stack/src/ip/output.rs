@@ -1,7 +1,7 @@
 //! The way out for packets that are made whole: resets, ICMP, datagrams, neighbor discovery. Segments of connections
 //! go out by `egress`, without a copy.
 
-use crate::ip::{Route, select_source};
+use crate::ip::{Route, is_link_local, select_source};
 use crate::link::neighbor::Resolution;
 use crate::link::{LinkId, Medium};
 use crate::stack::Stack;
@@ -146,13 +146,19 @@ impl Stack {
         self.send_fragments(now, route, (src, dst, protocol, ttl), payload, mtu)
     }
 
-    /// Multicasts of link scope leave by the link that owns their source, whatever the routes say.
+    /// What is of a link only leaves by the link that owns its source, whatever the routes say: link-local destinations,
+    /// and multicasts that no route is for.
     fn route_of(&self, src: IpAddr, dst: IpAddr) -> Option<Route> {
-        self.route(dst).or_else(|| {
+        let by_source = || {
             let owner = self.links.iter().position(|l| l.addrs.iter().any(|a| a.cidr.addr == src))?;
             let network = crate::ip::Cidr { addr: dst, prefix: 128 };
-            dst.is_multicast().then_some(Route { network, link: LinkId(owner as u8), gateway: None })
-        })
+            Some(Route { network, link: LinkId(owner as u8), gateway: None })
+        };
+        match dst {
+            IpAddr::V6(a) if is_link_local(a) => by_source().or_else(|| self.route(dst)),
+            _ if dst.is_multicast() => self.route(dst).or_else(by_source),
+            _ => self.route(dst),
+        }
     }
 
     //= RFC 791 3.2, RFC 8200 4.5
