@@ -69,7 +69,8 @@ pub struct Stack {
     pub(crate) tcp_mib: TcpMib,
     pub(crate) configs: Configs,
     pub(crate) links: Vec<Link>,
-    pub(crate) routes: Vec<Route>,
+    /// Each with its end: that of a default route learned from a router, else never.
+    pub(crate) routes: Vec<(Route, Instant)>,
     /// Path MTUs below the link's.
     pub(crate) paths: Paths,
     /// Whether packets to any address are ours.
@@ -154,12 +155,12 @@ impl Stack {
         if let Some(l) = self.links.get_mut(usize::from(link.0)) {
             l.addrs.push(Address { cidr, tentative_until });
         }
-        self.routes.push(Route { network: cidr, link, gateway: None });
+        self.routes.push((Route { network: cidr, link, gateway: None }, Instant::NEVER));
     }
 
     /// Adds a route.
     pub fn add_route(&mut self, route: Route) {
-        self.routes.push(route);
+        self.routes.push((route, Instant::NEVER));
     }
 
     /// Takes packets to any address for ours, as a gateway does.
@@ -271,13 +272,17 @@ impl Stack {
         self.solicit_neighbors(now);
         self.solicit_routers(now);
         self.report_groups(now);
+        //= RFC 4861 6.3.5
+        self.routes.retain(|(_, until)| now < *until);
     }
 
     /// When [`Stack::on_deadline`] wants to be called. It may be earlier than anything is due, never later.
     pub fn next_deadline(&self, now: Instant) -> Instant {
         let links = self.links.iter().map(|l| l.neighbors.next_deadline().min(l.solicit.1).min(l.report_at)).min();
+        let routes = self.routes.iter().map(|(_, until)| *until).min();
         self.wheel
             .next()
+            .min(routes.unwrap_or(Instant::NEVER))
             .min(self.tcp.waits.next_deadline(now))
             .min(self.fragments.next_deadline())
             .min(self.paths.next_deadline())

@@ -10,7 +10,7 @@ use synfin_stack::wire::ethernet::{self, Mac, ethertype};
 use synfin_stack::wire::ip::Ecn;
 use synfin_stack::wire::ndp::{self, Message};
 use synfin_stack::wire::{Protocol, arp, ipv6};
-use synfin_stack::{Cidr, ConnId, LinkConfig, LinkId, RxChecksum, RxFrame, Stack, StackConfig, TxFrame};
+use synfin_stack::{Cidr, ConnId, LinkConfig, LinkId, Route, RxChecksum, RxFrame, Stack, StackConfig, TxFrame};
 
 const A: Mac = Mac([2, 0, 0, 0, 0, 1]);
 const B: Mac = Mac([2, 0, 0, 0, 0, 2]);
@@ -193,6 +193,19 @@ fn routers_are_asked_for_and_believed_only_from_the_link() {
     assert!(try_it(&mut a, now));
     a.get(now, &icmpv6(link_local, all, 255, &advert(0)));
     assert!(!try_it(&mut a, now), "it says that it is a router no more");
+    a.get(now, &icmpv6(link_local, all, 255, &advert(1800)));
+    run(&mut a, &mut b, &mut now, Duration::from_secs(1000), true);
+    a.get(now, &icmpv6(link_local, all, 255, &advert(1800)));
+    run(&mut a, &mut b, &mut now, Duration::from_secs(1799), true);
+    assert!(try_it(&mut a, now), "its lifetime began again");
+    run(&mut a, &mut b, &mut now, Duration::from_secs(1), true);
+    assert!(!try_it(&mut a, now), "nothing was heard of it for its lifetime");
+    let network = Cidr::parse("::/0").unwrap();
+    a.stack.add_route(Route { network, link: a.link, gateway: Some(link_local.into()) });
+    a.get(now, &icmpv6(link_local, all, 255, &advert(1)));
+    run(&mut a, &mut b, &mut now, Duration::from_secs(2), true);
+    a.get(now, &icmpv6(link_local, all, 255, &advert(0)));
+    assert!(try_it(&mut a, now), "this one was configured");
 }
 
 #[test]

@@ -238,7 +238,7 @@ impl Stack {
             Message::RouterAdvert { lifetime_s, mtu, mac: theirs, .. }
                 // A router speaks from its link-local address (RFC 4861 6.1.2).
                 if is_link_local(src) => {
-                    self.router_heard(at.link, src, lifetime_s, mtu);
+                    self.router_heard(now, at.link, src, lifetime_s, mtu);
                     if let Some(t) = theirs {
                         self.neighbor_heard(now, at.link, at.src, t);
                     }
@@ -317,20 +317,25 @@ impl Stack {
         }
     }
 
-    fn router_heard(&mut self, link: LinkId, router: Ipv6Addr, lifetime_s: u16, mtu: Option<u32>) {
+    /// A router says for how long it is one; a route that was configured stands whatever it says.
+    //= RFC 4861 6.3.4 6.3.5
+    fn router_heard(&mut self, now: Instant, link: LinkId, router: Ipv6Addr, lifetime_s: u16, mtu: Option<u32>) {
         let any = Cidr { addr: IpAddr::V6(Ipv6Addr::UNSPECIFIED), prefix: 0 };
         let route = Route { network: any, link, gateway: Some(IpAddr::V6(router)) };
-        match (self.routes.iter().position(|r| *r == route), lifetime_s) {
+        let until = now + Duration::from_secs(lifetime_s.into());
+        match (self.routes.iter().position(|(r, _)| *r == route), lifetime_s) {
+            (Some(i), _) if self.routes[i].1 == Instant::NEVER => {}
             (Some(i), 0) => {
                 self.routes.remove(i);
             }
-            (None, 1..) => {
-                let learned = |r: &&Route| r.link == link && r.network == any && r.gateway.is_some();
+            (Some(i), _) => self.routes[i].1 = until,
+            (None, 0) => {}
+            (None, _) => {
+                let learned = |(r, until): &&(Route, Instant)| r.link == link && *until != Instant::NEVER;
                 if self.routes.iter().filter(learned).count() < MAX_ROUTERS {
-                    self.routes.push(route);
+                    self.routes.push((route, until));
                 }
             }
-            _ => {}
         }
         if let (Some(m), Some(l)) = (mtu, self.links.get_mut(usize::from(link.0))) {
             // RFC 4861 6.3.4: between the least and the link's own.

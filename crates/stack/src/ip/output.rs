@@ -84,7 +84,7 @@ impl Stack {
     /// The route to `dst`: the longest prefix; of equals the first.
     pub(crate) fn route(&self, dst: IpAddr) -> Option<Route> {
         let mut best: Option<Route> = None;
-        for r in &self.routes {
+        for (r, _) in &self.routes {
             if r.network.contains(dst) && best.is_none_or(|b| r.network.prefix > b.network.prefix) {
                 best = Some(*r);
             }
