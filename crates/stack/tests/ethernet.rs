@@ -5,11 +5,12 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 use synfin_stack::engine::{Chunk, Instant, Rng, State, TcpConfig};
-use synfin_stack::wire::checksum::pseudo_v6;
+use synfin_stack::wire::checksum::{pseudo_v4, pseudo_v6};
 use synfin_stack::wire::ethernet::{self, Mac, ethertype};
 use synfin_stack::wire::ip::Ecn;
 use synfin_stack::wire::ndp::{self, Message};
-use synfin_stack::wire::{Protocol, arp, ipv6};
+use synfin_stack::wire::tcp::{Flags, Header};
+use synfin_stack::wire::{Protocol, SeqNum, arp, ipv4, ipv6};
 use synfin_stack::{Cidr, ConnId, LinkConfig, LinkId, Route, RxChecksum, RxFrame, Stack, StackConfig, TxFrame};
 
 const A: Mac = Mac([2, 0, 0, 0, 0, 1]);
@@ -151,6 +152,84 @@ fn an_ethernet_link_has_a_link_local_address_from_which_its_groups_are_reported(
     assert_eq!(reports(&a.out(now)), both(local));
     a.stack.add_address(now, a.link, Cidr::parse("fd00::8/64").unwrap());
     assert_eq!(reports(&a.out(now)), [(local, vec![0, 0, 8])]);
+}
+
+/// A SYN to a port 80, in a frame to `mac`.
+fn syn(src: IpAddr, dst: IpAddr, mac: Mac) -> Vec<u8> {
+    let hdr = Header {
+        src_port: 1000,
+        dst_port: 80,
+        seq: SeqNum(1),
+        ack: SeqNum(0),
+        header_len: 20,
+        flags: Flags::SYN,
+        window: 1000,
+        urgent: 0,
+    };
+    let mut segment = vec![0; 20];
+    hdr.emit(&[], &mut segment).unwrap();
+    let (ethertype, mut ip, sum) = match (src, dst) {
+        (IpAddr::V6(src), IpAddr::V6(dst)) => {
+            let (dscp, ecn, flow_label, next_header) = (0, Ecn::NotEct, 0, Protocol::TCP);
+            let h = ipv6::Header { dscp, ecn, flow_label, payload_len: 20, next_header, hop_limit: 64, src, dst };
+            let mut b = vec![0; 40];
+            h.emit(&mut b).unwrap();
+            (ethertype::IPV6, b, pseudo_v6(src, dst, 6, 20))
+        }
+        (IpAddr::V4(src), IpAddr::V4(dst)) => {
+            let h = ipv4::Header {
+                header_len: 20,
+                dscp: 0,
+                ecn: Ecn::NotEct,
+                total_len: 40,
+                ident: 9,
+                dont_fragment: false,
+                more_fragments: false,
+                fragment_offset: 0,
+                ttl: 64,
+                protocol: Protocol::TCP,
+                src,
+                dst,
+                source_routed: false,
+            };
+            let mut b = vec![0; 20];
+            h.emit(&mut b).unwrap();
+            (ethertype::IPV4, b, pseudo_v4(src, dst, 6, 20))
+        }
+        _ => panic!("of one version"),
+    };
+    let sum = sum.add(&segment).finish();
+    Header::put_checksum(&mut segment, sum);
+    ip.extend_from_slice(&segment);
+    let mut b = vec![0; 14];
+    ethernet::Header { dst: mac, src: B, ethertype }.emit(&mut b).unwrap();
+    b.extend_from_slice(&ip);
+    b
+}
+
+#[test]
+//= RFC 4862 5.4
+fn nothing_but_neighbor_discovery_is_taken_for_a_tentative_address() {
+    let mut now = start();
+    let ours: Ipv6Addr = "fd00::1".parse().unwrap();
+    let mut a = host(A, 1, now, &["fd00::1/64"]);
+    a.stack.tcp_listen(now, &mut (), "[::]:80".parse().unwrap(), 4, &TcpConfig::default()).unwrap();
+    a.out(now);
+    let to_it = syn("fd00::2".parse().unwrap(), ours.into(), A);
+    a.get(now, &to_it);
+    assert_eq!((a.stack.occupancy().half_open, a.stack.counters().0.ip_in_addr_errors), (0, 1));
+    now += Duration::from_secs(1);
+    a.stack.on_deadline(now, &mut ());
+    a.get(now, &to_it);
+    assert_eq!(a.stack.occupancy().half_open, 1);
+    // An advertisement sent to the address itself ends it too.
+    let mut b = host(A, 1, now, &["fd00::1/64"]);
+    let (solicited, overrides) = (false, true);
+    let advert = Message::NeighborAdvert { target: ours, solicited, overrides, mac: Some(B) };
+    let mut frame = icmpv6("fd00::1".parse().unwrap(), ours, 255, &advert);
+    frame[..6].copy_from_slice(&A.0);
+    b.get(now, &frame);
+    assert!(!b.stack.has_address(ours.into()));
 }
 
 fn icmpv6(from: Ipv6Addr, to: Ipv6Addr, hop_limit: u8, m: &Message) -> Vec<u8> {

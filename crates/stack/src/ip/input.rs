@@ -23,6 +23,15 @@ pub(crate) struct Arrival {
     pub header: usize,
 }
 
+/// Whose an address is.
+#[derive(Debug, PartialEq, Eq)]
+enum Owner {
+    Us,
+    /// Tentatively ours: nobody's until duplicate address detection is over.
+    Nobody,
+    Other,
+}
+
 impl Stack {
     /// An IP packet of either version: the whole of `packet`, link padding included.
     pub(crate) fn ip_in<P: Probe>(&mut self, now: Instant, probe: &mut P, link: LinkId, packet: Chunk, meta: RxMeta) {
@@ -38,8 +47,13 @@ impl Stack {
         }
     }
 
-    fn is_local(&self, dst: IpAddr) -> bool {
-        self.any_address || self.links.iter().flat_map(|l| &l.addrs).any(|a| a.cidr.addr == dst)
+    /// Whose a destination that is no group is.
+    fn owner(&self, dst: IpAddr, now: Instant) -> Owner {
+        match self.links.iter().flat_map(|l| &l.addrs).find(|x| x.cidr.addr == dst) {
+            Some(x) if x.tentative_until > now => Owner::Nobody,
+            None if !self.any_address => Owner::Other,
+            _ => Owner::Us,
+        }
     }
 
     fn ipv4_in<P: Probe>(
@@ -55,7 +69,7 @@ impl Stack {
         packet.truncate(usize::from(h.total_len));
         let broadcast = h.dst.is_broadcast() || h.dst.is_multicast() || self.is_subnet_broadcast(h.dst);
         let odd_source = !super::is_plausible_source(src) || self.is_subnet_broadcast(h.src);
-        if odd_source || (!self.is_local(dst) && !broadcast) {
+        if odd_source || (!broadcast && self.owner(dst, now) != Owner::Us) {
             self.mib.ip_in_addr_errors += 1;
             self.pool.give(packet);
             return Ok(());
@@ -132,7 +146,16 @@ impl Stack {
         // IPv4 one it holds.
         let mapped = h.src.to_ipv4_mapped().is_some() || h.dst.to_ipv4_mapped().is_some();
         let odd_source = mapped || !super::is_plausible_source(src);
-        if odd_source || !(group || self.is_local(dst) || self.is_tentative(h.dst)) {
+        // A tentative address gets nothing but neighbor discovery, which finds out whether it may be ours.
+        //= RFC 4862 5.4
+        let discovery = || packet.as_slice().get(u.offset).is_some_and(|t| (133..=136).contains(t));
+        let for_us = group
+            || match self.owner(dst, now) {
+                Owner::Us => true,
+                Owner::Nobody => u.protocol == Protocol::ICMPV6 && discovery(),
+                Owner::Other => false,
+            };
+        if odd_source || !for_us {
             self.mib.ip_in_addr_errors += 1;
             self.pool.give(packet);
             return Ok(());
@@ -174,10 +197,6 @@ impl Stack {
         packet.advance(u.offset);
         self.deliver(now, probe, at, u.protocol, packet, group);
         Ok(())
-    }
-
-    fn is_tentative(&self, a: core::net::Ipv6Addr) -> bool {
-        self.links.iter().flat_map(|l| &l.addrs).any(|x| x.cidr.addr == IpAddr::V6(a))
     }
 
     fn deliver<P: Probe>(
