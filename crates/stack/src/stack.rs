@@ -34,6 +34,8 @@ pub(crate) struct RxMeta {
     pub checksum: RxChecksum,
     /// The size of the segments that a super-segment was put together from; 0 for a plain frame.
     pub gso_size: u16,
+    /// It was for many of its link: a broadcast or multicast of the link layer (RFC 1122 2.4).
+    pub many: bool,
 }
 
 /// A frame that has arrived.

@@ -208,6 +208,28 @@ fn syn(src: IpAddr, dst: IpAddr, mac: Mac) -> Vec<u8> {
 }
 
 #[test]
+//= RFC 1122 2.4 3.3.6
+fn a_segment_in_a_frame_for_many_is_dropped_and_counted() {
+    let now = start();
+    let mut a = host(A, 1, now, &["192.0.2.1/24", "fd00::1/64"]);
+    a.stack.tcp_listen(now, &mut (), "[::]:80".parse().unwrap(), 4, &TcpConfig::default()).unwrap();
+    let now = now + Duration::from_secs(1);
+    a.stack.on_deadline(now, &mut ());
+    a.out(now);
+    for (from, to) in [("192.0.2.2", "192.0.2.1"), ("fd00::2", "fd00::1")] {
+        let (from, to): (IpAddr, IpAddr) = (from.parse().unwrap(), to.parse().unwrap());
+        for mac in [Mac::BROADCAST, Mac([1, 0, 0x5e, 0, 0, 1]), Mac([0x33, 0x33, 0, 0, 0, 1])] {
+            a.get(now, &syn(from, to, mac));
+        }
+        assert!(a.out(now).is_empty(), "not a word");
+    }
+    let (mib, _) = a.stack.counters();
+    assert_eq!((mib.ip_in_discards, mib.tcp_martian, a.stack.occupancy().half_open), (3, 3, 0));
+    a.get(now, &syn("192.0.2.2".parse().unwrap(), "192.0.2.1".parse().unwrap(), A));
+    assert_eq!(a.stack.occupancy().half_open, 1, "to us alone");
+}
+
+#[test]
 //= RFC 4862 5.4
 fn nothing_but_neighbor_discovery_is_taken_for_a_tentative_address() {
     let mut now = start();

@@ -74,6 +74,13 @@ impl Stack {
             self.pool.give(packet);
             return Ok(());
         }
+        // A packet for one host, in a frame for all: a mistake of the sender's, or a trick.
+        //= RFC 1122 3.3.6
+        if meta.many && !broadcast {
+            self.mib.ip_in_discards += 1;
+            self.pool.give(packet);
+            return Ok(());
+        }
         // A host obeys no source route unless told to (RFC 1122 3.2.1.8 (c)), and nobody has.
         if h.source_routed {
             self.mib.ip_in_discards += 1;
@@ -95,7 +102,7 @@ impl Stack {
             );
             self.pool.give(packet);
             let Some(whole) = self.reassembled(outcome) else { return Ok(()) };
-            at.meta = RxMeta { checksum: RxChecksum::Unverified, gso_size: 0 };
+            at.meta = RxMeta { checksum: RxChecksum::Unverified, gso_size: 0, ..meta };
             at.header = 0;
             self.deliver(now, probe, at, h.protocol, whole, broadcast);
             return Ok(());
@@ -160,6 +167,8 @@ impl Stack {
             self.pool.give(packet);
             return Ok(());
         }
+        // No error is sent about what came in a frame for many (RFC 4443 2.4 (e.4)), and no segment is taken from one.
+        let group = group || meta.many;
         let report = match u.option_action {
             OptionAction::Skip => None,
             OptionAction::Discard => Some(None),
@@ -186,7 +195,7 @@ impl Stack {
             let Some(whole) = self.reassembled(outcome) else { return Ok(()) };
             // Neighbor discovery is never fragmented (RFC 6980 5): its hop limit is made to fail.
             at.hop_limit = at.hop_limit.min(254);
-            at.meta = RxMeta { checksum: RxChecksum::Unverified, gso_size: 0 };
+            at.meta = RxMeta { checksum: RxChecksum::Unverified, gso_size: 0, ..meta };
             at.header = 0;
             self.deliver(now, probe, at, u.protocol, whole, group);
             return Ok(());
