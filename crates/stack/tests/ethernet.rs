@@ -126,6 +126,38 @@ fn an_address_that_another_has_is_given_up() {
 }
 
 #[test]
+//= RFC 9293 3.8.3 MUST-20
+fn a_neighbor_whose_connections_get_no_answer_is_asked_for_again() {
+    for (addrs, to) in
+        [(["192.0.2.1/24", "192.0.2.2/24"], "192.0.2.2:80"), (["fd00::1/64", "fd00::2/64"], "[fd00::2]:80")]
+    {
+        let mut now = start();
+        let (mut a, mut b) = (host(A, 1, now, &addrs[..1]), host(B, 2, now, &addrs[1..]));
+        let to: SocketAddr = to.parse().unwrap();
+        let l = b.stack.tcp_listen(now, &mut (), to, 4, &TcpConfig::default()).unwrap();
+        run(&mut a, &mut b, &mut now, Duration::from_secs(2), true);
+        let c = connect(&mut a, now, &to.to_string());
+        run(&mut a, &mut b, &mut now, Duration::from_millis(100), true);
+        assert!(b.stack.tcp_accept(l).is_some());
+        // Nothing arrives any more: B's address may have moved to another interface. A's entry is fresh for 30 s.
+        a.stack.tcp_send(now, &mut (), c, b"hello").unwrap();
+        let (mut segments, mut asked) = (0, None);
+        while asked.is_none() && segments < 10 {
+            for f in a.out(now) {
+                // An ARP request, or a neighbor solicitation.
+                let asks = f[12..14] == [8, 6] || f[12..14] == [0x86, 0xdd] && f[20] == 58 && f[54] == 135;
+                segments += usize::from(!asks);
+                asked = asked.or(asks.then_some(segments));
+            }
+            now = now.max(a.stack.next_deadline(now));
+            a.stack.on_deadline(now, &mut ());
+        }
+        let r1 = usize::from(TcpConfig::default().retries1);
+        assert_eq!(asked, Some(r1), "{to}: with the R1-th retransmission, before it leaves");
+    }
+}
+
+#[test]
 //= RFC 4862 5.3
 //= RFC 3810 5.2.13
 fn an_ethernet_link_has_a_link_local_address_from_which_its_groups_are_reported() {

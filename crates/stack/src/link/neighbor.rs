@@ -84,6 +84,16 @@ impl Neighbors {
         }
     }
 
+    /// Somebody says that `a` may not be there any more: it is asked for again, and used meanwhile.
+    pub(crate) fn doubt(&mut self, a: IpAddr, now: Instant) {
+        if let Some(e) = self.cache.get_mut(&a)
+            && let State::Known { fresh_until, .. } = &mut e.state
+            && e.next == Instant::NEVER
+        {
+            (*fresh_until, e.next, e.tries) = (now, now, 0);
+        }
+    }
+
     /// Lets a whole frame, its destination still blank, wait for the answer; false if the queue is full.
     pub(crate) fn hold(&mut self, a: IpAddr, frame: Vec<u8>, limit: usize) -> bool {
         match self.cache.get_mut(&a).map(|e| &mut e.state) {

@@ -325,6 +325,9 @@ impl Stack {
         if news.has(Events::TIME_WAIT) {
             self.enter_time_wait(now, i);
         }
+        if news.has(Events::SLUGGISH) {
+            self.doubt_next_hop(now, i);
+        }
         let Some(e) = self.tcp.conns.at_mut(i) else { return };
         if !news.is_empty() && e.owned && !e.notified && e.accepting.is_none() {
             e.notified = true;
@@ -334,6 +337,17 @@ impl Stack {
         self.tcp.mark_ready(i);
         self.set_timer(i);
         self.reap(i);
+    }
+
+    /// R1 retransmissions were not answered: "negative advice" to the IP layer. The neighbor may have moved or gone.
+    //= RFC 9293 3.8.3 MUST-20
+    //= RFC 1122 3.3.1.4
+    fn doubt_next_hop(&mut self, now: Instant, i: u32) {
+        let Some((link, dst)) = self.tcp.conns.at(i).map(|e| (e.link, e.tuple.remote.ip())) else { return };
+        let Some(route) = self.route(dst) else { return };
+        if let Some(l) = self.links.get_mut(usize::from(link.0)) {
+            l.neighbors.doubt(route.gateway.unwrap_or(dst), now);
+        }
     }
 
     /// Lets the wheel follow the connection's deadline; moved only when it gets earlier.
