@@ -22,6 +22,8 @@ pub struct StackConfig {
     pub resets_per_second: u32,
     /// ICMP errors per second (RFC 1812 4.3.2.8, RFC 4443 2.4 (f)).
     pub icmp_errors_per_second: u32,
+    /// Kinds of settings of connections and listeners in use at a time, at most 65,535 (records hold a number of 16 bits).
+    pub max_settings: usize,
     /// Fragments kept, in octets.
     pub fragment_memory: usize,
     /// How long fragments wait for the others (RFC 1122 3.3.2: 60 to 120 s; RFC 8200 4.5: 60 s; Linux: 30 s).
@@ -51,6 +53,7 @@ impl Default for StackConfig {
             max_orphans: 1 << 14,
             resets_per_second: 1_000,
             icmp_errors_per_second: 1_000,
+            max_settings: usize::from(u16::MAX),
             fragment_memory: 1 << 20,
             fragment_timeout: Duration::from_secs(30),
             neighbor_queue: 8,

@@ -7,7 +7,7 @@ macro_rules! tcp_cx {
         synfin_tcp::Cx {
             now: $now,
             rng: &mut $stack.rng,
-            cfg: &$stack.configs[usize::from($cfg)],
+            cfg: &$stack.configs[$cfg],
             mib: &mut $stack.tcp_mib,
             pool: &mut $stack.pool,
             probe: $probe,

@@ -4,14 +4,15 @@ use crate::config::StackConfig;
 use crate::cx::tcp_cx;
 use crate::icmp::EchoReplies;
 use crate::ip::fragments::Fragments;
-use crate::ip::{Cidr, Route};
-use crate::link::{Address, Link, LinkConfig, LinkId, Medium};
+use crate::ip::paths::Paths;
+use crate::ip::{Cidr, Route, is_link_local};
+use crate::link::{Address, Link, LinkConfig, LinkId, Medium, link_local_of};
 use crate::mib::StackMib;
 use crate::rate::Bucket;
-use crate::tcp::{ConnId, HalfOpen, ListenerId, Occupancy, Slot, Tables, TimeWaitTable};
+use crate::tcp::{Configs, ConnId, HalfOpen, ListenerId, Occupancy, Slot, Tables, TimeWaitTable};
 use crate::timer_wheel::TimerWheel;
 use crate::udp::{UdpId, UdpSockets};
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use synfin_tcp::{Chunk, Instant, Pool, Probe, Rng, TcpConfig, TcpMib, Trigger};
@@ -33,6 +34,8 @@ pub(crate) struct RxMeta {
     pub checksum: RxChecksum,
     /// The size of the segments that a super-segment was put together from; 0 for a plain frame.
     pub gso_size: u16,
+    /// It was for many of its link: a broadcast or multicast of the link layer (RFC 1122 2.4).
+    pub many: bool,
 }
 
 /// A frame that has arrived.
@@ -66,12 +69,12 @@ pub struct Stack {
     pub(crate) pool: Pool,
     pub(crate) mib: StackMib,
     pub(crate) tcp_mib: TcpMib,
-    /// Interned settings; the first are the host's own.
-    pub(crate) configs: Vec<TcpConfig>,
+    pub(crate) configs: Configs,
     pub(crate) links: Vec<Link>,
-    pub(crate) routes: Vec<Route>,
+    /// Each with its end: that of a default route learned from a router, else never.
+    pub(crate) routes: Vec<(Route, Instant)>,
     /// Path MTUs below the link's.
-    pub(crate) paths: BTreeMap<IpAddr, u32>,
+    pub(crate) paths: Paths,
     /// Whether packets to any address are ours.
     pub(crate) any_address: bool,
     pub(crate) fragments: Fragments,
@@ -89,7 +92,8 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// A host without links. All its randomness comes from `rng`, so the same inputs give the same run.
+    /// A host without links. All its randomness comes from `rng`, so the same inputs give the same run. `tcp` is the
+    /// default of its connections; TIME-WAIT obeys it alone (`time_wait`, `rfc1337`).
     pub fn new(cfg: StackConfig, tcp: TcpConfig, mut rng: Rng) -> Stack {
         let secret = rng.secret();
         let mut tables = Tables::default();
@@ -99,16 +103,16 @@ impl Stack {
             icmp_bucket: Bucket::new(cfg.icmp_errors_per_second),
             port_counter: rng.next_u32(),
             fragment_ident: rng.next_u32(),
+            configs: Configs::new(tcp, cfg.max_settings),
             cfg,
             rng,
             secret,
             pool: Pool::default(),
             mib: StackMib::default(),
             tcp_mib: TcpMib::default(),
-            configs: alloc::vec![tcp],
             links: Vec::new(),
             routes: Vec::new(),
-            paths: BTreeMap::new(),
+            paths: Paths::default(),
             any_address: false,
             fragments: Fragments::default(),
             tcp: tables,
@@ -131,8 +135,20 @@ impl Stack {
     }
 
     /// Gives a link an address, and a route to its network. An IPv6 address on an Ethernet link is used after
-    /// duplicate address detection, one second later.
+    /// duplicate address detection, one second later; with the first one comes the link-local address that its MAC makes.
     pub fn add_address(&mut self, now: Instant, link: LinkId, cidr: Cidr) {
+        let Some(l) = self.links.get(usize::from(link.0)) else { return };
+        let first = cidr.addr.is_ipv6() && !l.addrs.iter().any(|x| x.cidr.addr.is_ipv6());
+        let mac = l.mac();
+        self.put_address(now, link, cidr);
+        if let (Some(mac), true, IpAddr::V6(a)) = (mac, first, cidr.addr)
+            && !is_link_local(a)
+        {
+            self.put_address(now, link, Cidr { addr: link_local_of(mac).into(), prefix: 64 });
+        }
+    }
+
+    fn put_address(&mut self, now: Instant, link: LinkId, cidr: Cidr) {
         let Some(l) = self.links.get(usize::from(link.0)) else { return };
         let tentative_until = match (l.cfg.medium, cidr.addr) {
             (Medium::Ethernet(_), IpAddr::V6(a)) => self.begin_dad(now, link, a),
@@ -141,12 +157,12 @@ impl Stack {
         if let Some(l) = self.links.get_mut(usize::from(link.0)) {
             l.addrs.push(Address { cidr, tentative_until });
         }
-        self.routes.push(Route { network: cidr, link, gateway: None });
+        self.routes.push((Route { network: cidr, link, gateway: None }, Instant::NEVER));
     }
 
     /// Adds a route.
     pub fn add_route(&mut self, route: Route) {
-        self.routes.push(route);
+        self.routes.push((route, Instant::NEVER));
     }
 
     /// Takes packets to any address for ours, as a gateway does.
@@ -162,18 +178,6 @@ impl Stack {
     /// The settings of the host: the default of its connections.
     pub fn tcp_defaults(&self) -> &TcpConfig {
         &self.configs[0]
-    }
-
-    pub(crate) fn intern(&mut self, cfg: &TcpConfig) -> u16 {
-        if let Some(i) = self.configs.iter().position(|c| c == cfg) {
-            return i as u16;
-        }
-        // More kinds of settings than a u16 counts: the last ones share a place (no program has so many).
-        if self.configs.len() > usize::from(u16::MAX) {
-            return u16::MAX;
-        }
-        self.configs.push(cfg.clone());
-        (self.configs.len() - 1) as u16
     }
 
     /// A buffer for the next frame to be received.
@@ -201,6 +205,7 @@ impl Stack {
             timers: self.wheel.len(),
             fragments: self.fragments.memory(),
             index: self.tcp.index.len(),
+            settings: self.configs.len(),
         }
     }
 
@@ -265,18 +270,39 @@ impl Stack {
         if self.fragments.next_deadline() <= now {
             self.mib.reasm_fails += self.fragments.expire(now) as u64;
         }
+        self.forget_paths(now, probe);
         self.solicit_neighbors(now);
         self.solicit_routers(now);
+        self.report_groups(now);
+        //= RFC 4861 6.3.5
+        self.routes.retain(|(_, until)| now < *until);
     }
 
     /// When [`Stack::on_deadline`] wants to be called. It may be earlier than anything is due, never later.
     pub fn next_deadline(&self, now: Instant) -> Instant {
-        let links = self.links.iter().map(|l| l.neighbors.next_deadline().min(l.solicit.1)).min();
+        let links = self.links.iter().map(|l| l.neighbors.next_deadline().min(l.solicit.1).min(l.report_at)).min();
+        let routes = self.routes.iter().map(|(_, until)| *until).min();
         self.wheel
             .next()
+            .min(routes.unwrap_or(Instant::NEVER))
             .min(self.tcp.waits.next_deadline(now))
             .min(self.fragments.next_deadline())
+            .min(self.paths.next_deadline())
             .min(links.unwrap_or(Instant::NEVER))
+    }
+
+    /// Forgets path MTUs that are too old. Connections that were talked down send segments again as large as their
+    /// handshake allows; one that was opened while the smaller MTU was known keeps to it, the next one does not.
+    fn forget_paths<P: Probe>(&mut self, now: Instant, probe: &mut P) {
+        let forgotten = self.paths.expire(now);
+        if forgotten.is_empty() {
+            return;
+        }
+        for (_, e) in self.tcp.conns.iter_mut() {
+            if forgotten.binary_search(&e.tuple.remote.ip()).is_ok() {
+                e.conn.on_path_forgotten(&tcp_cx!(self, e.cfg, now, probe));
+            }
+        }
     }
 
     fn connection_deadline<P: Probe>(&mut self, now: Instant, probe: &mut P, i: u32) {
@@ -330,6 +356,8 @@ impl Stack {
         assert_eq!(indexed + self.tcp.half.len() + self.tcp.waits.len(), self.tcp.index.len(), "the index is exact");
         let orphans = self.tcp.conns.iter().filter(|(_, e)| !e.owned).count();
         assert_eq!(orphans, self.tcp.orphans);
+        let holders = self.tcp.conns.len() + self.tcp.half.len() + self.tcp.listeners.len();
+        assert_eq!(self.configs.users(), holders, "settings are held by what uses them");
         for (_, e) in self.tcp.conns.iter() {
             if let Some(t) = e.conn.tcb() {
                 t.check_invariants();

@@ -11,7 +11,8 @@ use synfin_stack::wire::ip::Ecn;
 use synfin_stack::wire::tcp::{Flags, Header};
 use synfin_stack::wire::{Protocol, SeqNum, checksum, icmp, ipv4, ipv6};
 use synfin_stack::{
-    Cidr, ConnId, ConnectError, LinkConfig, LinkId, ListenerId, Route, RxChecksum, RxFrame, Stack, StackConfig, TxFrame,
+    Cidr, ConnId, ConnectError, LinkConfig, LinkId, ListenError, ListenerId, Route, RxChecksum, RxFrame, Stack,
+    StackConfig, TxFrame,
 };
 
 const OURS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
@@ -356,6 +357,31 @@ fn icmp_errors_are_hints_and_only_about_what_is_in_flight() {
 }
 
 #[test]
+//= RFC 1191 6.3
+//= RFC 8201 5.3
+fn what_a_router_said_of_the_path_is_forgotten_after_ten_minutes() {
+    let mut lab = Lab::new(StackConfig::default());
+    let mss = |lab: &Lab, c| lab.stack.tcp_status(c).unwrap().mss;
+    let c = lab.establish(1000);
+    let full = mss(&lab, c);
+    lab.stack.tcp_send(lab.now, &mut (), c, &vec![1; 20_000]).unwrap();
+    let sent = lab.out();
+    lab.icmp(&icmp::Message::PacketTooBig(1000, &sent[0][..28]));
+    let next = lab.establish(1001);
+    assert_eq!((full, mss(&lab, c), mss(&lab, next)), (1460, 960, 960));
+    lab.run(Duration::from_secs(590));
+    let next = lab.establish(1002);
+    assert_eq!((mss(&lab, c), mss(&lab, next)), (960, 960));
+    lab.run(Duration::from_secs(80));
+    let next = lab.establish(1003);
+    assert_eq!((mss(&lab, c), mss(&lab, next)), (1460, 1460));
+    // Its congestion window had come down to one segment of the smaller size; the peer's window is 1000.
+    let seq = head(&sent[0]).seq.0;
+    let out = lab.packet(&tcp(1000, Flags::ACK, 1001, seq.wrapping_add(960), b""));
+    assert_eq!(out.iter().map(|b| b.len() - 40).max(), Some(1000));
+}
+
+#[test]
 //= RFC 9293 3.9.2.2 MUST-54 SHLD-26
 fn icmp_port_unreachable_refuses_a_connection_that_is_being_opened() {
     let mut lab = Lab::new(StackConfig::default());
@@ -524,6 +550,24 @@ fn time_wait_is_bounded_and_the_oldest_goes_first() {
 }
 
 #[test]
+fn the_length_of_time_wait_is_the_hosts_whatever_a_connection_asks_for() {
+    let mut lab = Lab::new(StackConfig::default());
+    for (port, wait) in [(1000, Duration::from_secs(1)), (1001, Duration::from_secs(3600))] {
+        let c = lab.establish(port);
+        assert!(lab.stack.tcp_configure(lab.now, &mut (), c, |t| (t.time_wait, t.rfc1337) = (wait, false)));
+        let nxt = lab.stack.tcp_status(c).unwrap().seq.1.0;
+        lab.stack.tcp_close(lab.now, &mut (), c);
+        lab.out();
+        lab.packet(&tcp(port, Flags::FIN | Flags::ACK, 1001, nxt.wrapping_add(1), b""));
+        lab.packet(&tcp(port, Flags::RST, 1002, 0, b""));
+    }
+    lab.run(Duration::from_secs(59));
+    assert_eq!(lab.stack.occupancy().time_wait, 2);
+    lab.run(Duration::from_secs(2));
+    assert_eq!(lab.stack.occupancy().time_wait, 0);
+}
+
+#[test]
 fn orphans_are_bounded_in_number_and_in_time() {
     let mut lab = Lab::new(StackConfig { max_orphans: 2, ..StackConfig::default() });
     for port in 1000..1004 {
@@ -553,6 +597,48 @@ fn ephemeral_ports_run_out_cleanly() {
     assert!(lab.stack.tcp_connect(lab.now, &mut (), None, other, &cfg).is_ok());
     ports.sort_unstable();
     assert_eq!(ports, (50_000..50_010).collect::<Vec<_>>());
+}
+
+#[test]
+fn settings_are_kept_as_long_as_something_uses_them() {
+    let mut lab = Lab::new(StackConfig::default());
+    let to = SocketAddr::from((PEER, 7));
+    for ms in 1..=200_000 {
+        let cfg = TcpConfig { connect_timeout: Duration::from_millis(ms), ..TcpConfig::default() };
+        let c = lab.stack.tcp_connect(lab.now, &mut (), None, to, &cfg).unwrap();
+        assert_eq!(lab.stack.tcp_config(c), Some(&cfg));
+        lab.stack.tcp_close(lab.now, &mut (), c);
+        if ms % 1_000 == 0 {
+            lab.out();
+        }
+    }
+    lab.stack.check_invariants();
+    assert_eq!((lab.stack.occupancy().settings, lab.stack.occupancy().connections), (0, 0));
+}
+
+#[test]
+fn when_the_table_of_settings_is_full_the_next_ones_are_refused() {
+    let mut lab = Lab::new(StackConfig { max_settings: 2, ..StackConfig::default() });
+    let to = SocketAddr::from((PEER, 7));
+    let cfg = |ms| TcpConfig { connect_timeout: Duration::from_millis(ms), ..TcpConfig::default() };
+    let connect = |lab: &mut Lab, ms| lab.stack.tcp_connect(lab.now, &mut (), None, to, &cfg(ms));
+    let (a, b) = (connect(&mut lab, 1).unwrap(), connect(&mut lab, 2).unwrap());
+    assert_eq!(connect(&mut lab, 3), Err(ConnectError::TableFull));
+    let on = SocketAddr::from((OURS, 81));
+    assert_eq!(lab.stack.tcp_listen(lab.now, &mut (), on, 4, &cfg(3)), Err(ListenError::TableFull));
+    assert!(!lab.stack.tcp_configure_listener(lab.listener, |c| c.nodelay = true));
+    let (same, default) = (connect(&mut lab, 2).unwrap(), lab.establish(1000));
+    assert!(!lab.stack.tcp_configure(lab.now, &mut (), same, |c| c.nodelay = true), "b needs the old ones");
+    assert_eq!(lab.stack.tcp_config(same), Some(&cfg(2)));
+    assert!(lab.stack.tcp_configure(lab.now, &mut (), a, |c| c.nodelay = true), "nobody needs the old ones");
+    assert!(lab.stack.tcp_configure(lab.now, &mut (), default, |c| *c = cfg(2)));
+    lab.stack.check_invariants();
+    for c in [a, b, same, default] {
+        lab.stack.tcp_abort(lab.now, &mut (), c);
+    }
+    lab.out();
+    lab.stack.check_invariants();
+    assert_eq!(lab.stack.occupancy().settings, 0);
 }
 
 #[test]

@@ -66,7 +66,7 @@ impl Value for Duration {
 }
 
 /// How the first receive windows are measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum ReceiveWindow {
     /// As large as the buffer, as Linux has it.
     #[default]
@@ -86,7 +86,7 @@ impl ReceiveWindow {
 }
 
 /// What a probe of a shut window carries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum WindowProbe {
     /// The next octet (RFC 9293 3.8.6.1).
     #[default]
@@ -142,7 +142,7 @@ pub struct Setting {
 macro_rules! settings {
     ($($(#[doc = $doc:literal])+ $field:ident: $t:ty = $default:expr, $key:literal, $lo:literal..=$hi:literal, $linux:literal, $rfc:literal;)*) => {
         /// The settings of a connection. Interned by the stack: connections hold a reference, not a copy.
-        #[derive(Debug, Clone, PartialEq)]
+        #[derive(Debug, Clone, PartialEq, Eq, Hash)]
         pub struct TcpConfig { $($(#[doc = $doc])+ pub $field: $t,)* }
 
         impl Default for TcpConfig {
@@ -252,10 +252,10 @@ settings! {
     user_timeout: Duration = Duration::ZERO, "user-timeout", 0..=2_147_483_647, "TCP_USER_TIMEOUT", "5 min (RFC 9293 3.9.1.1, as an example)";
     /// How long a closed connection waits for the peer's FIN; 0 waits for ever.
     fin_wait_2: Duration = Duration::from_secs(60), "fin-wait-2", 0..=2_147_483_647, "tcp_fin_timeout", "for ever";
-    /// 2 MSL.
+    /// 2 MSL. Of the host: TIME-WAIT is one queue, so all connections wait equally long; on a single one it is ignored.
     //= RFC 9293 3.6.1 MUST-13
     time_wait: Duration = Duration::from_secs(60), "time-wait", 0..=2_147_483_647, "TCP_TIMEWAIT_LEN", "4 min (RFC 9293 3.4.2)";
-    /// A RST does not end TIME-WAIT (RFC 1337).
+    /// A RST does not end TIME-WAIT (RFC 1337). Of the host, as time-wait; on a single connection it is ignored.
     rfc1337: bool = true, "rfc1337", 0..=1, "tcp_rfc1337", "on (RFC 1337 fix F1)";
     /// The least time between two challenge ACKs, or two answers to unacceptable empty segments, of one connection.
     challenge_interval: Duration = Duration::from_millis(500), "challenge-interval", 0..=60_000, "tcp_invalid_ratelimit", "10 in 5 s (RFC 5961 7)";

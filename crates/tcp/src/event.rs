@@ -20,7 +20,7 @@ impl Events {
     pub const CLOSED: Events = Events(1 << 4);
     /// The connection is in TIME-WAIT: the record can be moved to a table.
     pub const TIME_WAIT: Events = Events(1 << 5);
-    /// R1 retransmissions without an answer (RFC 9293 3.8.3, MUST-20): a hint for routing, and for the user.
+    /// R1 retransmissions without an answer (RFC 9293 3.8.3, MUST-20): the stack doubts the next hop, and the user may know.
     pub const SLUGGISH: Events = Events(1 << 6);
     /// Urgent data is announced (RFC 9293 3.8.5, MUST-32); `Status::urgent` says how much is left (MUST-33).
     pub const URGENT: Events = Events(1 << 7);

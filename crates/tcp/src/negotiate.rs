@@ -77,6 +77,13 @@ impl Offer {
     }
 }
 
+impl Negotiated {
+    /// The most text per segment, beside the options that every segment has (RFC 6691 2).
+    pub(crate) fn text(&self) -> u16 {
+        self.snd_mss.saturating_sub(if self.timestamps { 12 } else { 0 }).max(1)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -96,7 +96,7 @@ impl Tcb {
     /// The block of a connection that has just become ESTABLISHED, in `state`.
     pub fn new<P: Probe>(h: Handshake, state: State, cx: &mut Cx<'_, P>) -> Tcb {
         let n = h.negotiated;
-        let mss = n.snd_mss.saturating_sub(if n.timestamps { 12 } else { 0 }).max(1);
+        let mss = n.text();
         let mut rtt = Rtt::new(cx.cfg);
         if let Some(sample) = h.rtt {
             rtt.sample(sample, cx.cfg);

@@ -178,7 +178,9 @@ impl World {
             6 => {
                 let _ = s.tcp_send_urgent(now, &mut (), c, &vec![2; n % 2_000]);
             }
-            _ => s.tcp_configure(now, &mut (), c, |t| t.nodelay = n % 2 == 0),
+            _ => {
+                s.tcp_configure(now, &mut (), c, |t| t.nodelay = n % 2 == 0);
+            }
         }
     }
 

@@ -196,6 +196,7 @@ impl Sockets {
         let id = h.with(|s, now, w| s.tcp_listen(now, w, local, backlog, &t.cfg)).map_err(|e| match e {
             ListenError::AddressInUse => libc::EADDRINUSE,
             ListenError::AddressNotAvailable => libc::EADDRNOTAVAIL,
+            ListenError::TableFull => libc::ENOMEM,
         })?;
         t.phase = Phase::Listening(id);
         Ok(())

@@ -122,10 +122,7 @@ impl Stack {
         if !self.tcp_on_icmp(now, probe, IcmpError::TooBig(mss), local, remote, seq) {
             return false;
         }
-        if self.paths.len() < self.cfg.max_paths || self.paths.contains_key(&remote.ip()) {
-            let known = self.paths.entry(remote.ip()).or_insert(mtu);
-            *known = mtu.min(*known);
-        }
+        self.paths.learn(remote.ip(), mtu, now, self.cfg.max_paths);
         true
     }
 

@@ -2,10 +2,11 @@
 
 use crate::ip::input::Arrival;
 use crate::ip::output::pseudo;
-use crate::ip::{Cidr, Route};
+use crate::ip::{Cidr, Route, is_link_local};
 use crate::link::LinkId;
 use crate::stack::Stack;
 use alloc::vec;
+use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv6Addr};
 use core::time::Duration;
 use synfin_tcp::Instant;
@@ -124,15 +125,53 @@ impl Stack {
     //= RFC 4862 5.4.2
     pub(crate) fn begin_dad(&mut self, now: Instant, link: LinkId, a: Ipv6Addr) -> Instant {
         let group = solicited_node(a);
-        let from = Ipv6Addr::UNSPECIFIED;
-        self.join(now, link, from, group);
-        self.send_ndp(now, link, from, group, &Message::NeighborSolicit(a, None));
+        if !self.groups(link).contains(&group) {
+            self.join(now, link, group);
+        }
+        self.send_ndp(now, link, Ipv6Addr::UNSPECIFIED, group, &Message::NeighborSolicit(a, None));
+        if let Some(l) = self.links.get_mut(usize::from(link.0))
+            && is_link_local(a)
+        {
+            l.report_at = now + DAD_WAIT;
+        }
         now + DAD_WAIT
     }
 
-    /// Says that a group is listened to.
+    /// The groups of the addresses of a link, each once.
+    fn groups(&self, link: LinkId) -> Vec<Ipv6Addr> {
+        let mut groups = Vec::new();
+        for x in self.links.get(usize::from(link.0)).into_iter().flat_map(|l| &l.addrs) {
+            if let IpAddr::V6(a) = x.cidr.addr
+                && !groups.contains(&solicited_node(a))
+            {
+                groups.push(solicited_node(a));
+            }
+        }
+        groups
+    }
+
+    /// Groups joined before there was a link-local address were reported from none, which snooping switches ignore:
+    /// reported again now that there is one.
+    //= RFC 3590 4
+    pub(crate) fn report_groups(&mut self, now: Instant) {
+        for i in 0..self.links.len() {
+            if now < self.links[i].report_at {
+                continue;
+            }
+            self.links[i].report_at = Instant::NEVER;
+            let link = LinkId(i as u8);
+            if self.links[i].link_local(now).is_some() {
+                self.groups(link).into_iter().for_each(|g| self.join(now, link, g));
+            }
+        }
+    }
+
+    /// Says that a group is listened to: from a link-local address, or while there is none from none at all.
+    //= RFC 3810 5.2.13
     //= RFC 3810 6.1
-    fn join(&mut self, now: Instant, link: LinkId, from: Ipv6Addr, group: Ipv6Addr) {
+    fn join(&mut self, now: Instant, link: LinkId, group: Ipv6Addr) {
+        let local = self.links.get(usize::from(link.0)).and_then(|l| l.link_local(now));
+        let from = local.unwrap_or(Ipv6Addr::UNSPECIFIED);
         let mut b = [0u8; 64];
         let sum = |n| -> Sum { pseudo(from.into(), mld::ALL_ROUTERS.into(), Protocol::ICMPV6, n) };
         if let Ok(n) = mld::emit_join(group, sum, &mut b) {
@@ -145,20 +184,17 @@ impl Stack {
     //= RFC 3810 6.2
     pub(crate) fn mld_query(&mut self, now: Instant, at: &Arrival, b: &[u8]) -> Result<(), Error> {
         let q = mld::parse_query(b)?;
-        let from_link = matches!(at.src, IpAddr::V6(a) if (a.segments()[0] & 0xffc0) == 0xfe80);
-        let Some(l) = self.links.get(usize::from(at.link.0)).filter(|l| l.mac().is_some()) else { return Ok(()) };
+        let from_link = matches!(at.src, IpAddr::V6(a) if is_link_local(a));
+        if self.links.get(usize::from(at.link.0)).is_none_or(|l| l.mac().is_none()) {
+            return Ok(());
+        }
         // RFC 3810 5.1.14: from a link-local address, with a hop limit of one.
         if !from_link || at.hop_limit != 1 {
             return Err(Error::BadValue);
         }
-        let addrs: alloc::vec::Vec<IpAddr> = l.addrs.iter().map(|a| a.cidr.addr).collect();
-        for a in addrs {
-            let IpAddr::V6(a) = a else { continue };
-            let group = solicited_node(a);
+        for group in self.groups(at.link) {
             if (q.group.is_unspecified() || q.group == group) && self.icmp_bucket.take(now) {
-                let from = self.source_on(at.link, IpAddr::V6(mld::ALL_ROUTERS), now);
-                let from = if let Some(IpAddr::V6(f)) = from { f } else { Ipv6Addr::UNSPECIFIED };
-                self.join(now, at.link, from, group);
+                self.join(now, at.link, group);
             }
         }
         Ok(())
@@ -201,8 +237,8 @@ impl Stack {
             }
             Message::RouterAdvert { lifetime_s, mtu, mac: theirs, .. }
                 // A router speaks from its link-local address (RFC 4861 6.1.2).
-                if (src.segments()[0] & 0xffc0) == 0xfe80 => {
-                    self.router_heard(at.link, src, lifetime_s, mtu);
+                if is_link_local(src) => {
+                    self.router_heard(now, at.link, src, lifetime_s, mtu);
                     if let Some(t) = theirs {
                         self.neighbor_heard(now, at.link, at.src, t);
                     }
@@ -281,20 +317,25 @@ impl Stack {
         }
     }
 
-    fn router_heard(&mut self, link: LinkId, router: Ipv6Addr, lifetime_s: u16, mtu: Option<u32>) {
+    /// A router says for how long it is one; a route that was configured stands whatever it says.
+    //= RFC 4861 6.3.4 6.3.5
+    fn router_heard(&mut self, now: Instant, link: LinkId, router: Ipv6Addr, lifetime_s: u16, mtu: Option<u32>) {
         let any = Cidr { addr: IpAddr::V6(Ipv6Addr::UNSPECIFIED), prefix: 0 };
         let route = Route { network: any, link, gateway: Some(IpAddr::V6(router)) };
-        match (self.routes.iter().position(|r| *r == route), lifetime_s) {
+        let until = now + Duration::from_secs(lifetime_s.into());
+        match (self.routes.iter().position(|(r, _)| *r == route), lifetime_s) {
+            (Some(i), _) if self.routes[i].1 == Instant::NEVER => {}
             (Some(i), 0) => {
                 self.routes.remove(i);
             }
-            (None, 1..) => {
-                let learned = |r: &&Route| r.link == link && r.network == any && r.gateway.is_some();
+            (Some(i), _) => self.routes[i].1 = until,
+            (None, 0) => {}
+            (None, _) => {
+                let learned = |(r, until): &&(Route, Instant)| r.link == link && *until != Instant::NEVER;
                 if self.routes.iter().filter(learned).count() < MAX_ROUTERS {
-                    self.routes.push(route);
+                    self.routes.push((route, until));
                 }
             }
-            _ => {}
         }
         if let (Some(m), Some(l)) = (mtu, self.links.get_mut(usize::from(link.0))) {
             // RFC 4861 6.3.4: between the least and the link's own.

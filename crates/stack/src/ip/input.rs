@@ -23,6 +23,15 @@ pub(crate) struct Arrival {
     pub header: usize,
 }
 
+/// Whose an address is.
+#[derive(Debug, PartialEq, Eq)]
+enum Owner {
+    Us,
+    /// Tentatively ours: nobody's until duplicate address detection is over.
+    Nobody,
+    Other,
+}
+
 impl Stack {
     /// An IP packet of either version: the whole of `packet`, link padding included.
     pub(crate) fn ip_in<P: Probe>(&mut self, now: Instant, probe: &mut P, link: LinkId, packet: Chunk, meta: RxMeta) {
@@ -38,8 +47,13 @@ impl Stack {
         }
     }
 
-    fn is_local(&self, dst: IpAddr) -> bool {
-        self.any_address || self.links.iter().flat_map(|l| &l.addrs).any(|a| a.cidr.addr == dst)
+    /// Whose a destination that is no group is.
+    fn owner(&self, dst: IpAddr, now: Instant) -> Owner {
+        match self.links.iter().flat_map(|l| &l.addrs).find(|x| x.cidr.addr == dst) {
+            Some(x) if x.tentative_until > now => Owner::Nobody,
+            None if !self.any_address => Owner::Other,
+            _ => Owner::Us,
+        }
     }
 
     fn ipv4_in<P: Probe>(
@@ -56,8 +70,15 @@ impl Stack {
         let broadcast = h.dst.is_broadcast() || h.dst.is_multicast() || self.is_subnet_broadcast(h.dst);
         //= RFC 9293 3.9.2.3 MUST-63
         let odd_source = !super::is_plausible_source(src) || self.is_subnet_broadcast(h.src);
-        if odd_source || (!self.is_local(dst) && !broadcast) {
+        if odd_source || (!broadcast && self.owner(dst, now) != Owner::Us) {
             self.mib.ip_in_addr_errors += 1;
+            self.pool.give(packet);
+            return Ok(());
+        }
+        // A packet for one host, in a frame for all: a mistake of the sender's, or a trick.
+        //= RFC 1122 3.3.6
+        if meta.many && !broadcast {
+            self.mib.ip_in_discards += 1;
             self.pool.give(packet);
             return Ok(());
         }
@@ -82,7 +103,7 @@ impl Stack {
             );
             self.pool.give(packet);
             let Some(whole) = self.reassembled(outcome) else { return Ok(()) };
-            at.meta = RxMeta { checksum: RxChecksum::Unverified, gso_size: 0 };
+            at.meta = RxMeta { checksum: RxChecksum::Unverified, gso_size: 0, ..meta };
             at.header = 0;
             self.deliver(now, probe, at, h.protocol, whole, broadcast);
             return Ok(());
@@ -141,11 +162,22 @@ impl Stack {
         // IPv4 one it holds.
         let mapped = h.src.to_ipv4_mapped().is_some() || h.dst.to_ipv4_mapped().is_some();
         let odd_source = mapped || !super::is_plausible_source(src);
-        if odd_source || !(group || self.is_local(dst) || self.is_tentative(h.dst)) {
+        // A tentative address gets nothing but neighbor discovery, which finds out whether it may be ours.
+        //= RFC 4862 5.4
+        let discovery = || packet.as_slice().get(u.offset).is_some_and(|t| (133..=136).contains(t));
+        let for_us = group
+            || match self.owner(dst, now) {
+                Owner::Us => true,
+                Owner::Nobody => u.protocol == Protocol::ICMPV6 && discovery(),
+                Owner::Other => false,
+            };
+        if odd_source || !for_us {
             self.mib.ip_in_addr_errors += 1;
             self.pool.give(packet);
             return Ok(());
         }
+        // No error is sent about what came in a frame for many (RFC 4443 2.4 (e.4)), and no segment is taken from one.
+        let group = group || meta.many;
         let report = match u.option_action {
             OptionAction::Skip => None,
             OptionAction::Discard => Some(None),
@@ -172,7 +204,7 @@ impl Stack {
             let Some(whole) = self.reassembled(outcome) else { return Ok(()) };
             // Neighbor discovery is never fragmented (RFC 6980 5): its hop limit is made to fail.
             at.hop_limit = at.hop_limit.min(254);
-            at.meta = RxMeta { checksum: RxChecksum::Unverified, gso_size: 0 };
+            at.meta = RxMeta { checksum: RxChecksum::Unverified, gso_size: 0, ..meta };
             at.header = 0;
             self.deliver(now, probe, at, u.protocol, whole, group);
             return Ok(());
@@ -183,10 +215,6 @@ impl Stack {
         packet.advance(u.offset);
         self.deliver(now, probe, at, u.protocol, packet, group);
         Ok(())
-    }
-
-    fn is_tentative(&self, a: core::net::Ipv6Addr) -> bool {
-        self.links.iter().flat_map(|l| &l.addrs).any(|x| x.cidr.addr == IpAddr::V6(a))
     }
 
     fn deliver<P: Probe>(

@@ -1,7 +1,7 @@
 //! The way out for packets that are made whole: resets, ICMP, datagrams, neighbor discovery. Segments of connections
 //! go out by `egress`, without a copy.
 
-use crate::ip::{Route, select_source};
+use crate::ip::{Route, is_link_local, select_source};
 use crate::link::neighbor::Resolution;
 use crate::link::{LinkId, Medium};
 use crate::stack::Stack;
@@ -84,7 +84,7 @@ impl Stack {
     /// The route to `dst`: the longest prefix; of equals the first.
     pub(crate) fn route(&self, dst: IpAddr) -> Option<Route> {
         let mut best: Option<Route> = None;
-        for r in &self.routes {
+        for (r, _) in &self.routes {
             if r.network.contains(dst) && best.is_none_or(|b| r.network.prefix > b.network.prefix) {
                 best = Some(*r);
             }
@@ -109,7 +109,7 @@ impl Stack {
     /// The most that a packet to `dst` may have, as far as known.
     pub(crate) fn path_mtu(&self, dst: IpAddr, link: LinkId) -> u32 {
         let mtu = self.links.get(usize::from(link.0)).map_or(1280, |l| l.cfg.mtu);
-        self.paths.get(&dst).map_or(mtu, |p| mtu.min(*p))
+        self.paths.mtu(dst).map_or(mtu, |p| mtu.min(p))
     }
 
     /// Sends `payload` (transport header included) to `dst`, in fragments if it must. False if it cannot be sent.
@@ -146,13 +146,19 @@ impl Stack {
         self.send_fragments(now, route, (src, dst, protocol, ttl), payload, mtu)
     }
 
-    /// Multicasts of link scope leave by the link that owns their source, whatever the routes say.
+    /// What is of a link only leaves by the link that owns its source, whatever the routes say: link-local destinations,
+    /// and multicasts that no route is for.
     fn route_of(&self, src: IpAddr, dst: IpAddr) -> Option<Route> {
-        self.route(dst).or_else(|| {
+        let by_source = || {
             let owner = self.links.iter().position(|l| l.addrs.iter().any(|a| a.cidr.addr == src))?;
             let network = crate::ip::Cidr { addr: dst, prefix: 128 };
-            dst.is_multicast().then_some(Route { network, link: LinkId(owner as u8), gateway: None })
-        })
+            Some(Route { network, link: LinkId(owner as u8), gateway: None })
+        };
+        match dst {
+            IpAddr::V6(a) if is_link_local(a) => by_source().or_else(|| self.route(dst)),
+            _ if dst.is_multicast() => self.route(dst).or_else(by_source),
+            _ => self.route(dst),
+        }
     }
 
     //= RFC 791 3.2

@@ -2,9 +2,10 @@
 
 pub(crate) mod neighbor;
 
-use crate::ip::Cidr;
+use crate::ip::{Cidr, is_link_local};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::net::{IpAddr, Ipv6Addr};
 use neighbor::Neighbors;
 use synfin_tcp::Instant;
 use synfin_wire::ethernet::{self, Mac};
@@ -65,6 +66,8 @@ pub(crate) struct Link {
     pub control: VecDeque<Vec<u8>>,
     /// Router solicitations still to be sent, and when the next is due (RFC 4861 6.3.7).
     pub solicit: (u8, Instant),
+    /// When all groups are reported again, from the link-local address that is usable from then on (RFC 3590 4).
+    pub report_at: Instant,
 }
 
 impl Link {
@@ -75,6 +78,7 @@ impl Link {
             neighbors: Neighbors::default(),
             control: VecDeque::new(),
             solicit: (0, Instant::NEVER),
+            report_at: Instant::NEVER,
         }
     }
 
@@ -86,10 +90,26 @@ impl Link {
         }
     }
 
+    /// Its usable link-local address.
+    pub(crate) fn link_local(&self, now: Instant) -> Option<Ipv6Addr> {
+        self.addrs.iter().filter(|x| x.tentative_until <= now).find_map(|x| match x.cidr.addr {
+            IpAddr::V6(a) if is_link_local(a) => Some(a),
+            _ => None,
+        })
+    }
+
     pub(crate) fn mac(&self) -> Option<Mac> {
         match self.cfg.medium {
             Medium::Ip => None,
             Medium::Ethernet(mac) => Some(mac),
         }
     }
+}
+
+/// The link-local address of an interface with this link-layer address: its modified EUI-64 after the prefix.
+//= RFC 4862 5.3
+//= RFC 4291 appendix A
+pub(crate) fn link_local_of(mac: Mac) -> Ipv6Addr {
+    let [a, b, c, d, e, f] = mac.0.map(u16::from);
+    Ipv6Addr::new(0xfe80, 0, 0, 0, (a ^ 2) << 8 | b, c << 8 | 0xff, 0xfe00 | d, e << 8 | f)
 }

@@ -25,6 +25,8 @@ struct Entry {
     tries: u8,
     /// When the next request is due.
     next: Instant,
+    /// Its place in the order in which they were asked for.
+    turn: u64,
 }
 
 /// What is known of a neighbor.
@@ -47,20 +49,24 @@ pub(crate) struct Due {
 
 /// The cache.
 #[derive(Debug, Default)]
-pub(crate) struct Neighbors(BTreeMap<IpAddr, Entry>);
+pub(crate) struct Neighbors {
+    cache: BTreeMap<IpAddr, Entry>,
+    /// Places given away so far.
+    turns: u64,
+}
 
 impl Neighbors {
     /// Looks a neighbor up; a request is made due if need be.
     pub(crate) fn resolve(&mut self, a: IpAddr, now: Instant, limit: usize) -> Resolution {
-        if !self.0.contains_key(&a) {
-            if self.0.len() >= limit {
-                self.evict(now);
+        self.turns += 1;
+        let asked = Entry { state: State::Incomplete { queue: Vec::new() }, tries: 0, next: now, turn: self.turns };
+        let Some(e) = self.cache.get_mut(&a) else {
+            if self.cache.len() >= limit {
+                self.evict();
             }
-            let state = State::Incomplete { queue: Vec::new() };
-            self.0.insert(a, Entry { state, tries: 0, next: now });
+            self.cache.insert(a, asked);
             return Resolution::Waits;
-        }
-        let Some(e) = self.0.get_mut(&a) else { return Resolution::Waits };
+        };
         match e.state {
             State::Known { mac, fresh_until } => {
                 if now >= fresh_until && e.next == Instant::NEVER {
@@ -71,16 +77,26 @@ impl Neighbors {
             }
             State::Incomplete { .. } => Resolution::Waits,
             State::Failed { until } if now >= until => {
-                *e = Entry { state: State::Incomplete { queue: Vec::new() }, tries: 0, next: now };
+                *e = asked;
                 Resolution::Waits
             }
             State::Failed { .. } => Resolution::Failed,
         }
     }
 
+    /// Somebody says that `a` may not be there any more: it is asked for again, and used meanwhile.
+    pub(crate) fn doubt(&mut self, a: IpAddr, now: Instant) {
+        if let Some(e) = self.cache.get_mut(&a)
+            && let State::Known { fresh_until, .. } = &mut e.state
+            && e.next == Instant::NEVER
+        {
+            (*fresh_until, e.next, e.tries) = (now, now, 0);
+        }
+    }
+
     /// Lets a whole frame, its destination still blank, wait for the answer; false if the queue is full.
     pub(crate) fn hold(&mut self, a: IpAddr, frame: Vec<u8>, limit: usize) -> bool {
-        match self.0.get_mut(&a).map(|e| &mut e.state) {
+        match self.cache.get_mut(&a).map(|e| &mut e.state) {
             Some(State::Incomplete { queue }) if queue.len() < limit => {
                 queue.push(frame);
                 true
@@ -92,7 +108,7 @@ impl Neighbors {
     /// The neighbor said where it is. What waited is returned. Neighbors nobody asked for are not remembered, so
     /// that nobody fills the table from outside.
     pub(crate) fn heard(&mut self, a: IpAddr, mac: Mac, now: Instant) -> Option<Vec<Vec<u8>>> {
-        let e = self.0.get_mut(&a)?;
+        let e = self.cache.get_mut(&a)?;
         e.tries = 0;
         e.next = Instant::NEVER;
         match core::mem::replace(&mut e.state, State::Known { mac, fresh_until: now + FRESH }) {
@@ -104,7 +120,7 @@ impl Neighbors {
     /// Requests that are due.
     pub(crate) fn poll(&mut self, now: Instant) -> Due {
         let mut due = Due::default();
-        for (a, e) in &mut self.0 {
+        for (a, e) in &mut self.cache {
             if e.next > now {
                 continue;
             }
@@ -122,21 +138,25 @@ impl Neighbors {
     }
 
     pub(crate) fn next_deadline(&self) -> Instant {
-        self.0.values().map(|e| e.next).min().unwrap_or(Instant::NEVER)
+        self.cache.values().map(|e| e.next).min().unwrap_or(Instant::NEVER)
     }
 
-    /// Makes room: one that failed, else one that is known (it is asked for again when needed), the stalest first.
-    fn evict(&mut self, now: Instant) {
-        let age = |e: &Entry| match e.state {
-            State::Failed { .. } => Instant::ZERO,
-            // What was only asked for goes before what is known: a flood of made-up neighbors does not push those out.
-            State::Incomplete { ref queue } if queue.is_empty() => Instant::from_nanos(1),
-            State::Known { fresh_until, .. } => fresh_until,
-            State::Incomplete { .. } => now + FRESH + FRESH,
+    /// Makes room: one that failed, else one that was only asked for, else one that is known (it is asked for again when
+    /// needed), else one that packets wait for; of each kind the oldest.
+    fn evict(&mut self) {
+        let age = |e: &Entry| {
+            let (kind, since) = match e.state {
+                State::Failed { until } => (0, until),
+                // Before what is known: a flood of made-up neighbors does not push those out.
+                State::Incomplete { ref queue } if queue.is_empty() => (1, Instant::ZERO),
+                State::Known { fresh_until, .. } => (2, fresh_until),
+                State::Incomplete { .. } => (3, Instant::ZERO),
+            };
+            (kind, since, e.turn)
         };
-        let victim = self.0.iter().min_by_key(|(_, e)| age(e)).map(|(a, _)| *a);
+        let victim = self.cache.iter().min_by_key(|(_, e)| age(e)).map(|(a, _)| *a);
         if let Some(a) = victim {
-            self.0.remove(&a);
+            self.cache.remove(&a);
         }
     }
 }
@@ -176,12 +196,27 @@ mod tests {
     }
 
     #[test]
+    fn the_oldest_makes_room_whatever_its_address() {
+        let mut n = Neighbors::default();
+        let a = |i: u8| IpAddr::from([192, 0, 2, i]);
+        let (now, kept) = (Instant::ZERO, |n: &Neighbors| n.cache.keys().copied().collect::<Vec<_>>());
+        [9, 1, 5, 3].iter().for_each(|i| assert_eq!(n.resolve(a(*i), now, 3), Resolution::Waits));
+        assert_eq!(kept(&n), [a(1), a(3), a(5)], "9 was asked for first");
+        assert!(n.hold(a(1), Vec::new(), 1));
+        n.resolve(a(9), now, 3);
+        assert_eq!(kept(&n), [a(1), a(3), a(9)], "a packet waits for 1; 5 is older than 3");
+        n.heard(a(3), Mac([2; 6]), now);
+        n.resolve(a(7), now, 3);
+        assert_eq!(kept(&n), [a(1), a(3), a(7)], "3 is known");
+    }
+
+    #[test]
     fn strangers_do_not_fill_the_table() {
         let mut n = Neighbors::default();
         assert!(n.heard(IpAddr::from([192, 0, 2, 9]), Mac([2; 6]), Instant::ZERO).is_none());
         for i in 0..100u8 {
             n.resolve(IpAddr::from([192, 0, 2, i]), Instant::ZERO, 8);
         }
-        assert!(n.0.len() <= 8);
+        assert!(n.cache.len() <= 8);
     }
 }

@@ -21,7 +21,7 @@ pub enum ConnectError {
     AddressInUse,
     /// All ephemeral ports are in use for this destination.
     NoPort,
-    /// The table of connections is full.
+    /// The table of connections is full, or that of settings.
     TableFull,
     /// The destination is no host, or its port is zero.
     InvalidDestination,
@@ -34,6 +34,8 @@ pub enum ListenError {
     AddressNotAvailable,
     /// The port is taken.
     AddressInUse,
+    /// The table of settings is full.
+    TableFull,
 }
 
 impl Stack {
@@ -59,7 +61,7 @@ impl Stack {
         remote: SocketAddr,
     ) -> Result<ConnId, ConnectError> {
         let l = self.tcp.listeners.get((id.0, id.1)).ok_or(ConnectError::AddressNotAvailable)?;
-        let (local, cfg) = (l.local, self.configs[usize::from(l.cfg)].clone());
+        let (local, cfg) = (l.local, self.configs[l.cfg].clone());
         self.tcp_close_listener(now, probe, id);
         self.connect(now, probe, Some(local), remote, &cfg, true)
     }
@@ -102,7 +104,7 @@ impl Stack {
         if self.tcp.find(&key).is_some() || local == remote {
             return Err(ConnectError::AddressInUse);
         }
-        let cfg = self.intern(cfg);
+        let cfg = self.configs.intern(cfg).ok_or(ConnectError::TableFull)?;
         let open = self.open_params(now, &key, cfg, route.link);
         // The engine is opened once to know its number, so that events carry it.
         let entry = Entry {
@@ -163,7 +165,7 @@ impl Stack {
         if self.tcp.ports.get(&port).into_iter().flatten().any(|i| self.tcp.listeners.at(*i).is_some_and(clash)) {
             return Err(ListenError::AddressInUse);
         }
-        let cfg = self.intern(cfg);
+        let cfg = self.configs.intern(cfg).ok_or(ListenError::TableFull)?;
         let queue = VecDeque::new();
         let listener = Listener { local, backlog: backlog.max(1), cfg, half_open: 0, queue, dropped: 0, overflowed: 0 };
         let (i, g) = self.tcp.listeners.insert(listener);
@@ -205,6 +207,7 @@ impl Stack {
             self.tcp_abort(now, probe, c);
         }
         self.tcp.listeners.remove(id.0);
+        self.configs.release(cfg);
         if let Some(list) = self.tcp.ports.get_mut(&port) {
             list.retain(|i| *i != id.0);
             if list.is_empty() {
@@ -340,7 +343,7 @@ impl Stack {
         }
     }
 
-    /// Changes the settings of a connection.
+    /// Changes the settings of a connection. False if it is none, or the table of settings is full: nothing is changed.
     //= RFC 9293 3.8.3 MUST-21
     //= RFC 9293 3.7.4 MUST-17
     //= RFC 9293 3.8.4 MUST-24 MUST-27
@@ -350,32 +353,34 @@ impl Stack {
         probe: &mut P,
         id: ConnId,
         change: impl FnOnce(&mut TcpConfig),
-    ) {
-        let Some(e) = self.tcp.conns.get((id.0, id.1)) else { return };
-        let mut cfg = self.configs[usize::from(e.cfg)].clone();
+    ) -> bool {
+        let Some(e) = self.tcp.conns.get((id.0, id.1)) else { return false };
+        let mut cfg = self.configs[e.cfg].clone();
         change(&mut cfg);
-        let n = self.intern(&cfg);
+        let Some(n) = self.configs.exchange(e.cfg, &cfg) else { return false };
         if let Some(e) = self.tcp.conns.get_mut((id.0, id.1)) {
             e.cfg = n;
         }
         // Timers follow the settings.
         self.with(now, probe, id, |c, cx| c.on_deadline(cx));
+        true
     }
 
-    /// Changes the settings of connections that a listener makes from now on.
-    pub fn tcp_configure_listener(&mut self, id: ListenerId, change: impl FnOnce(&mut TcpConfig)) {
-        let Some(l) = self.tcp.listeners.get((id.0, id.1)) else { return };
-        let mut cfg = self.configs[usize::from(l.cfg)].clone();
+    /// Changes the settings of connections that a listener makes from now on. False as in [`Stack::tcp_configure`].
+    pub fn tcp_configure_listener(&mut self, id: ListenerId, change: impl FnOnce(&mut TcpConfig)) -> bool {
+        let Some(l) = self.tcp.listeners.get((id.0, id.1)) else { return false };
+        let mut cfg = self.configs[l.cfg].clone();
         change(&mut cfg);
-        let n = self.intern(&cfg);
+        let Some(n) = self.configs.exchange(l.cfg, &cfg) else { return false };
         if let Some(l) = self.tcp.listeners.get_mut((id.0, id.1)) {
             l.cfg = n;
         }
+        true
     }
 
     /// The settings of a connection.
     pub fn tcp_config(&self, id: ConnId) -> Option<&TcpConfig> {
-        self.tcp.conns.get((id.0, id.1)).and_then(|e| self.configs.get(usize::from(e.cfg)))
+        self.tcp.conns.get((id.0, id.1)).map(|e| &self.configs[e.cfg])
     }
 
     /// The next `count` segments of text are acknowledged at once; with 0, acknowledgments wait from now on as the
@@ -387,7 +392,7 @@ impl Stack {
     /// Free room in the send buffer, in octets.
     pub fn tcp_send_room(&self, id: ConnId) -> usize {
         let Some(e) = self.tcp.conns.get((id.0, id.1)) else { return 0 };
-        self.configs.get(usize::from(e.cfg)).map_or(0, |cfg| e.conn.send_room(cfg))
+        e.conn.send_room(&self.configs[e.cfg])
     }
 
     /// What has happened to the connection since the last call.

@@ -17,6 +17,9 @@ use synfin_tcp::{Chunk, Connection, Event, Events, Instant, Probe, Rule, Segment
 use synfin_wire::tcp::{Flags, Header, Options};
 use synfin_wire::{Protocol, SeqNum};
 
+/// The settings that hold in TIME-WAIT: the host's. A record has no room for its own, and the queue no use.
+const TIME_WAIT: u16 = 0;
+
 impl Stack {
     pub(crate) fn tcp_in<P: Probe>(&mut self, now: Instant, probe: &mut P, at: Arrival, mut payload: Chunk) {
         let b = payload.as_slice();
@@ -110,6 +113,7 @@ impl Stack {
             Outcome::Done(tcb, v) => {
                 arrived(probe, v, tcb.state);
                 let (cfg, link) = (h.cfg, h.link);
+                self.configs.hold(cfg);
                 self.drop_half_open(i);
                 self.tcp_mib.passive_opens += 1;
                 let entry = Entry {
@@ -153,7 +157,7 @@ impl Stack {
         probe.focus(u64::from(Slot::Wait(i).token()));
         let key = w.key;
         self.tcp_mib.in_segs += 1;
-        let mut cx = tcp_cx!(self, 0u16, now, probe);
+        let mut cx = tcp_cx!(self, TIME_WAIT, now, probe);
         let o = w.tw.on_segment(&mut cx, seg, listening);
         let tw = w.tw;
         let length = cx.cfg.time_wait;
@@ -256,6 +260,7 @@ impl Stack {
         // The number first, so that the observer knows whose events follow.
         let mut cx = tcp_cx!(self, cfg, now, &mut ());
         let syn = SynReceived::passive(&mut cx, seg, &open);
+        self.configs.hold(cfg);
         let half = HalfOpen { syn, key, listener, timer: HalfOpen::NO_TIMER, cfg, link: at.link, ready: false };
         let i = self.tcp.half.insert(half);
         self.tcp.link_in(&key, Slot::Half(i));
@@ -279,6 +284,7 @@ impl Stack {
     pub(crate) fn drop_half_open(&mut self, i: u32) {
         let Some(h) = self.tcp.half.remove(i) else { return };
         self.tcp.link_out(&h.key, Slot::Half(i));
+        self.configs.release(h.cfg);
         if h.ready {
             // Its place may be used again: no entry of a queue may outlive it.
             self.tcp.half_due.retain(|d| *d != i);
@@ -294,7 +300,7 @@ impl Stack {
 
     /// What an OPEN needs to know of the path.
     pub(crate) fn open_params(&mut self, now: Instant, key: &Key, cfg: u16, link: crate::link::LinkId) -> Open {
-        let c = &self.configs[usize::from(cfg)];
+        let c = &self.configs[cfg];
         let remote = key.remote().ip();
         let headers = ip_header_len(remote) as u32 + 20;
         let mtu = self.links.get(usize::from(link.0)).map_or(1280, |l| l.cfg.mtu);
@@ -323,6 +329,9 @@ impl Stack {
         if news.has(Events::TIME_WAIT) {
             self.enter_time_wait(now, i);
         }
+        if news.has(Events::SLUGGISH) {
+            self.doubt_next_hop(now, i);
+        }
         let Some(e) = self.tcp.conns.at_mut(i) else { return };
         if !news.is_empty() && e.owned && !e.notified && e.accepting.is_none() {
             e.notified = true;
@@ -332,6 +341,17 @@ impl Stack {
         self.tcp.mark_ready(i);
         self.set_timer(i);
         self.reap(i);
+    }
+
+    /// R1 retransmissions were not answered: "negative advice" to the IP layer. The neighbor may have moved or gone.
+    //= RFC 9293 3.8.3 MUST-20
+    //= RFC 1122 3.3.1.4
+    fn doubt_next_hop(&mut self, now: Instant, i: u32) {
+        let Some((link, dst)) = self.tcp.conns.at(i).map(|e| (e.link, e.tuple.remote.ip())) else { return };
+        let Some(route) = self.route(dst) else { return };
+        if let Some(l) = self.links.get_mut(usize::from(link.0)) {
+            l.neighbors.doubt(route.gateway.unwrap_or(dst), now);
+        }
     }
 
     /// Lets the wheel follow the connection's deadline; moved only when it gets earlier.
@@ -353,7 +373,7 @@ impl Stack {
             self.end_time_wait(now, &mut (), old, Trigger::Timeout2Msl);
         }
         //= RFC 9293 3.6.1 MUST-13
-        let length = self.configs[0].time_wait;
+        let length = self.configs[TIME_WAIT].time_wait;
         let Some(e) = self.tcp.conns.at_mut(i) else { return };
         let Some(t) = e.conn.tcb() else { return };
         let (key, tw) = (e.key, TimeWait::new(t));
@@ -371,7 +391,7 @@ impl Stack {
         }
         probe.focus(u64::from(Slot::Wait(i).token()));
         let mut state = State::TimeWait;
-        tcp_cx!(self, 0u16, now, probe).transition(&mut state, trigger);
+        tcp_cx!(self, TIME_WAIT, now, probe).transition(&mut state, trigger);
     }
 
     /// Forgets a connection that nobody needs any more: not its peer, not its user.
@@ -405,6 +425,7 @@ impl Stack {
             let mut cx = tcp_cx!(self, cfg, Instant::ZERO, &mut ());
             e.conn.abort(&mut cx, synfin_tcp::SendReason::Abort);
         }
+        self.configs.release(cfg);
     }
 
     pub(crate) fn tcp_on_icmp<P: Probe>(

@@ -1,6 +1,7 @@
 //! The tables around the TCP engine: who is meant by a segment, who waits for what, who may open a port.
 
 mod calls;
+mod configs;
 mod demux;
 mod input;
 mod listener;
@@ -13,6 +14,7 @@ pub use calls::{ConnectError, ListenError};
 pub use demux::Tuple;
 pub use listener::ListenerStatus;
 
+pub(crate) use configs::Configs;
 pub(crate) use demux::{Index, Key, Slot};
 pub(crate) use listener::Listener;
 pub(crate) use syn_cache::HalfOpen;
@@ -67,6 +69,8 @@ pub struct Occupancy {
     pub fragments: usize,
     /// Entries of the demultiplexer.
     pub index: usize,
+    /// Kinds of settings in use, the host's own not counted.
+    pub settings: usize,
 }
 
 /// A connection and what the stack knows of it.

@@ -1,4 +1,4 @@
-//! TIME-WAIT: compact records in a bounded table. All wait equally long, so the table is the queue of their expiry: a
+//! TIME-WAIT: compact records in a bounded table. `time-wait` is a setting of the host: all wait equally long, so the table is the queue of their expiry: a
 //! record lies where its turn is, and needs neither a timer nor an entry beside it.
 
 use super::Key;

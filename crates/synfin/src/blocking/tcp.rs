@@ -242,7 +242,7 @@ fn connect_error(e: ConnectError, to: SocketAddr) -> io::Error {
         ConnectError::AddressNotAvailable => (io::ErrorKind::AddrNotAvailable, "the local address is not ours"),
         ConnectError::AddressInUse => (io::ErrorKind::AddrInUse, "address in use"),
         ConnectError::NoPort => (io::ErrorKind::AddrNotAvailable, "no free port"),
-        ConnectError::TableFull => (io::ErrorKind::OutOfMemory, "too many connections"),
+        ConnectError::TableFull => (io::ErrorKind::OutOfMemory, "too many connections, or kinds of settings"),
         ConnectError::InvalidDestination => (io::ErrorKind::InvalidInput, "not an address to connect to"),
     };
     io::Error::new(kind, format!("{to}: {words}"))
@@ -314,6 +314,7 @@ impl TcpListener {
             let kind = match e {
                 ListenError::AddressInUse => io::ErrorKind::AddrInUse,
                 ListenError::AddressNotAvailable => io::ErrorKind::AddrNotAvailable,
+                ListenError::TableFull => io::ErrorKind::OutOfMemory,
             };
             io::Error::new(kind, format!("{on}: {kind}"))
         })?;

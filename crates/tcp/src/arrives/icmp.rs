@@ -57,6 +57,17 @@ impl Connection {
         true
     }
 
+    /// What a router said of the path is too old to be believed: segments may again be as large as the handshake allows.
+    //= RFC 1191 6.3
+    //= RFC 8201 5.3
+    pub fn on_path_forgotten<P: Probe>(&mut self, cx: &Cx<'_, P>) {
+        let Phase::Synchronized(t) = &mut self.phase else { return };
+        t.snd.mss = t.negotiated.text();
+        // Else a whole segment could never leave.
+        t.snd.window.cwnd = t.snd.window.cwnd.max(u32::from(t.snd.mss));
+        t.settle(cx);
+    }
+
     /// The path carries at most `mss` octets of text per segment without options. Only downwards here.
     //= RFC 7323 5.7
     //= RFC 9293 3.7.1 MUST-16
