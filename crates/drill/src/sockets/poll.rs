@@ -68,6 +68,9 @@ impl Sockets {
         if error {
             mask |= libc::POLLERR;
         }
+        if h.stack.tcp_status(id).is_some_and(|s| s.urgent > 0) {
+            mask |= libc::POLLPRI;
+        }
         mask
     }
 
