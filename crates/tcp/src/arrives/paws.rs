@@ -34,6 +34,7 @@ pub(super) fn check<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment) ->
 pub(super) fn update<P: Probe>(t: &mut Tcb, cx: &Cx<'_, P>, seg: &Segment) {
     if let Some(ts) = seg.opts.timestamps
         && t.negotiated.timestamps
+        && !seg.has(Flags::RST)
         && seg.seq().le(t.rcv.last_ack_sent)
         && !t.rcv.ts_recent.is_old(ts.val, cx.now)
     {
