@@ -248,7 +248,7 @@ settings! {
     keepalive_interval: Duration = Duration::from_secs(75), "keepalive-interval", 10..=2_147_483_647, "tcp_keepalive_intvl", "-";
     /// Unanswered keepalive probes before the peer is taken for dead.
     keepalive_count: u8 = 9, "keepalive-count", 1..=127, "tcp_keepalive_probes", "more than one (RFC 9293 3.8.4, MUST-26)";
-    /// Give up when sent data stays unacknowledged for this long; 0 leaves it to the retries.
+    /// Give up when sent data, or a SYN, stays unacknowledged for this long; 0 leaves it to the retries.
     user_timeout: Duration = Duration::ZERO, "user-timeout", 0..=2_147_483_647, "TCP_USER_TIMEOUT", "5 min (RFC 9293 3.9.1.1, as an example)";
     /// How long a closed connection waits for the peer's FIN; 0 waits for ever.
     fin_wait_2: Duration = Duration::from_secs(60), "fin-wait-2", 0..=2_147_483_647, "tcp_fin_timeout", "for ever";

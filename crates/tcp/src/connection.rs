@@ -34,6 +34,10 @@ pub struct Connection {
     pub(crate) unread: ReceiveQueue,
     /// When the SYN+ACK of a simultaneous open is sent again.
     pub(crate) handshake_deadline: Instant,
+    /// When it was opened, if actively.
+    pub(crate) opened: Instant,
+    /// When the user's patience with the handshake ends.
+    pub(crate) give_up: Instant,
 }
 
 /// Phases are types, states are values: only the synchronized states share a block.
@@ -71,6 +75,8 @@ impl Connection {
             abort_on_close: false,
             unread: ReceiveQueue::default(),
             handshake_deadline: Instant::NEVER,
+            opened: Instant::NEVER,
+            give_up: Instant::NEVER,
         }
     }
 
@@ -96,8 +102,8 @@ impl Connection {
     /// When [`Connection::on_deadline`] wants to be called; [`Instant::NEVER`] if not at all.
     pub fn next_deadline(&self) -> Instant {
         match &self.phase {
-            Phase::SynSent(s) => s.deadline(),
-            Phase::SynReceived(_) => self.handshake_deadline,
+            Phase::SynSent(s) => s.retransmission.min(self.give_up),
+            Phase::SynReceived(_) => self.handshake_deadline.min(self.give_up),
             Phase::Synchronized(t) => t.timers.next(),
             Phase::Closed => Instant::NEVER,
         }

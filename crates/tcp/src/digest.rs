@@ -25,6 +25,9 @@ impl Connection {
         self.abort_on_close.hash(h);
         self.unread.len().hash(h);
         armed(h, self.handshake_deadline);
+        // It has no meaning any more once the handshake is over.
+        let opening = matches!(self.phase, Phase::SynSent(_) | Phase::SynReceived(_));
+        (opening && self.give_up != Instant::NEVER).hash(h);
         match &self.phase {
             Phase::SynSent(s) => (s.open.iss.0, s.retries, s.due).hash(h),
             Phase::SynReceived(s) => s.digest(h),

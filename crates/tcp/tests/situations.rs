@@ -2,7 +2,7 @@
 
 mod pair;
 
-use pair::{Pair, bare, segment};
+use pair::{DELAY, Pair, bare, segment};
 use std::collections::HashSet;
 use synfin_tcp::time::Duration;
 use synfin_tcp::{CloseReason, Events, Rule, SendReason, State, TcpConfig, Verdict};
@@ -807,6 +807,46 @@ fn the_user_timeout_ends_a_connection_whose_data_nobody_acknowledges() {
     while p.a.state() == State::Established && p.step(start + Duration::from_secs(1_000)) {}
     assert_eq!(p.now.since(start), Duration::from_secs(20));
     assert_eq!(p.a.conn.as_ref().and_then(|c| c.reason()), Some(CloseReason::TimedOut));
+}
+
+#[test]
+//= RFC 9293 3.10.8
+fn the_user_timeout_ends_a_handshake_in_any_of_its_states() {
+    for seconds in [1, 2, 5, 7, 20] {
+        let patience = Duration::from_secs(seconds);
+        // SYN-SENT: nobody answers.
+        let mut p = Pair::new();
+        p.a.cfg.user_timeout = patience;
+        p.pass = Box::new(|_, _, _| false);
+        let start = p.now;
+        p.a.connect(start);
+        while p.a.state() != State::Closed && p.step(start + Duration::from_secs(1_000)) {}
+        assert_eq!(p.now.since(start), patience);
+        assert_eq!(p.a.conn.as_ref().and_then(|c| c.reason()), Some(CloseReason::TimedOut));
+        assert_eq!(p.a.mib.attempt_fails, 1);
+        // SYN-RECEIVED after a simultaneous open: the SYNs arrive, nothing else does. The OPEN is what counts.
+        let mut p = Pair::new();
+        p.a.cfg.user_timeout = patience;
+        p.pass = Box::new(|_, s, _| !s.has(Flags::ACK));
+        let start = p.now;
+        p.a.connect(start);
+        p.b.connect(start);
+        p.run(Duration::from_millis(15));
+        assert_eq!(p.a.state(), State::SynReceived);
+        while p.a.state() != State::Closed && p.step(start + Duration::from_secs(1_000)) {}
+        assert_eq!(p.now.since(start), patience);
+        assert_eq!(p.a.conn.as_ref().and_then(|c| c.reason()), Some(CloseReason::TimedOut));
+        // SYN-RECEIVED from LISTEN: the SYN+ACK is never acknowledged.
+        let mut p = Pair::new();
+        p.b.listening = true;
+        p.b.cfg.user_timeout = patience;
+        p.a.connect(start);
+        p.pass = Box::new(|to_b, _, n| to_b && n == 0);
+        while p.b.state() != State::SynReceived && p.step(start + DELAY) {}
+        let begun = p.now;
+        while p.b.half.is_some() && p.step(start + Duration::from_secs(1_000)) {}
+        assert_eq!(p.now.since(begun), patience, "{seconds} s");
+    }
 }
 
 #[test]

@@ -231,7 +231,8 @@ impl SynReceived {
     /// The retransmission timer expired: when it will again, or none if the handshake is given up.
     //= RFC 9293 3.8.3 MUST-22 MUST-23
     pub fn on_deadline<P: Probe>(&mut self, cx: &mut Cx<'_, P>) -> Option<Instant> {
-        if self.retries >= cx.cfg.synack_retries {
+        if self.retries >= cx.cfg.synack_retries || self.patience(cx.cfg) <= transmit::syn_backoff(cx.cfg, self.retries)
+        {
             cx.mib.attempt_fails += 1;
             let mut state = State::SynReceived;
             cx.transition(&mut state, Trigger::Timeout);
@@ -243,7 +244,23 @@ impl SynReceived {
         cx.mib.retrans_segs += 1;
         cx.mib.timeouts += 1;
         self.due = true;
-        Some(cx.now + transmit::syn_backoff(cx.cfg, self.retries))
+        Some(cx.now + self.wait(cx.cfg))
+    }
+
+    /// How long is waited after the SYN+ACK was sent, or sent again.
+    fn wait(&self, cfg: &TcpConfig) -> Duration {
+        transmit::syn_backoff(cfg, self.retries).min(self.patience(cfg))
+    }
+
+    /// What the waits so far leave of the user timeout, counted from the first SYN+ACK. Who came from SYN-SENT has the
+    /// clock of its connection for that.
+    //= RFC 9293 3.10.8
+    fn patience(&self, cfg: &TcpConfig) -> Duration {
+        if !self.passive || cfg.user_timeout.is_zero() {
+            return Duration::MAX;
+        }
+        let waited = (0..self.retries).map(|r| transmit::syn_backoff(cfg, r)).sum();
+        cfg.user_timeout.saturating_sub(waited)
     }
 
     /// The segment to be sent, if one is: ports are zero, for the stack to fill in.
@@ -278,7 +295,7 @@ impl SynReceived {
             return None;
         }
         self.first_sent = micros(cx.now).min(NEVER - 1);
-        Some(cx.now + transmit::syn_backoff(cx.cfg, 0))
+        Some(cx.now + self.wait(cx.cfg))
     }
 
     pub(crate) fn farewell<P: Probe>(&self, cx: &Cx<'_, P>, why: SendReason) -> Farewell {

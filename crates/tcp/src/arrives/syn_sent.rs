@@ -29,28 +29,20 @@ pub struct SynSent {
     pub first_sent: Instant,
     /// When it is sent again, or given up.
     pub retransmission: Instant,
-    /// When the user's patience ends.
-    pub give_up: Instant,
     /// The window that our SYN announces.
     pub window: u16,
 }
 
 impl SynSent {
     pub(crate) fn new<P: Probe>(cx: &Cx<'_, P>, open: Open) -> SynSent {
-        let patience = cx.cfg.connect_timeout;
         SynSent {
             open,
             retries: 0,
             due: true,
             first_sent: Instant::NEVER,
             retransmission: Instant::NEVER,
-            give_up: if patience.is_zero() { Instant::NEVER } else { cx.now + patience },
             window: Rcv::syn_window(cx.cfg),
         }
-    }
-
-    pub(crate) fn deadline(&self) -> Instant {
-        self.retransmission.min(self.give_up)
     }
 
     fn handshake<P: Probe>(&self, cx: &Cx<'_, P>, seg: &Segment) -> Handshake {

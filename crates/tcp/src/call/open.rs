@@ -28,7 +28,14 @@ impl Connection {
         cx.mib.active_opens += 1;
         let mut state = State::Closed;
         cx.transition(&mut state, Trigger::ActiveOpen);
-        Connection::in_phase(Phase::SynSent(Box::new(SynSent::new(cx, open))))
+        Connection::syn_sent(cx, open)
+    }
+
+    fn syn_sent<P: Probe>(cx: &Cx<'_, P>, open: Open) -> Connection {
+        let mut c = Connection::in_phase(Phase::SynSent(Box::new(SynSent::new(cx, open))));
+        c.opened = cx.now;
+        c.arm_patience(cx.cfg);
+        c
     }
 
     /// SEND on a listening socket that names the remote side: the passive open becomes an active one.
@@ -36,6 +43,6 @@ impl Connection {
         cx.mib.active_opens += 1;
         let mut state = State::Listen;
         cx.transition(&mut state, Trigger::Send);
-        Connection::in_phase(Phase::SynSent(Box::new(SynSent::new(cx, open))))
+        Connection::syn_sent(cx, open)
     }
 }

@@ -61,10 +61,13 @@ struct Ended {
 }
 
 pub(crate) fn on_deadline<P: Probe>(c: &mut Connection, cx: &mut Cx<'_, P>) {
+    c.arm_patience(cx.cfg);
+    let out_of_patience = cx.now >= c.give_up;
     let ended = match &mut c.phase {
+        //= RFC 9293 3.8.3 MUST-22
+        Phase::SynSent(_) | Phase::SynReceived(_) if out_of_patience => Some(user::expired()),
         Phase::SynSent(s) => {
-            //= RFC 9293 3.8.3 MUST-22
-            if cx.now >= s.give_up || (cx.now >= s.retransmission && s.retries >= cx.cfg.syn_retries) {
+            if cx.now >= s.retransmission && s.retries >= cx.cfg.syn_retries {
                 Some(Ended { reason: CloseReason::TimedOut, farewell: None })
             } else {
                 if cx.now >= s.retransmission {
@@ -95,7 +98,7 @@ pub(crate) fn on_deadline<P: Probe>(c: &mut Connection, cx: &mut Cx<'_, P>) {
     };
     let Some(ended) = ended else { return };
     let mut state = c.state();
-    if state == State::SynSent {
+    if matches!(state, State::SynSent | State::SynReceived) {
         cx.mib.attempt_fails += 1;
     }
     cx.mib.abort_on_timeout += 1;
