@@ -486,6 +486,23 @@ pub fn explore(bounds: Bounds, mut seen: impl FnMut(usize)) -> Result<Explored, 
     Ok(out)
 }
 
+/// Goes one way through the states: each octet chooses among what may happen (for fuzzers).
+pub fn walk(bounds: Bounds, choices: &[u8]) -> Result<(), Violation> {
+    let mut w = World::new(bounds);
+    let mut path = Vec::new();
+    for c in choices {
+        let all = w.choices();
+        let Some(choice) = all.get(usize::from(*c) % all.len().max(1)) else { break };
+        let words = w.describe(*choice);
+        w.make(*choice);
+        path.push((words, w.state(0), w.state(1)));
+        if let Err(what) = w.check() {
+            return Err(Violation { what, path });
+        }
+    }
+    w.ends_well().map_err(|what| Violation { what, path })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,6 +6,8 @@ mod stack;
 
 pub use stack::stack;
 
+use synfin_packetdrill::script::Script;
+use synfin_sim::explore::{Bounds, walk};
 use synfin_wire::checksum::Sum;
 use synfin_wire::{arp, ethernet, frame, icmp, ipv4, ipv6, mld, ndp, tcp, udp};
 
@@ -49,6 +51,32 @@ pub fn parsers(data: &[u8]) {
     }
 }
 
+/// Two peers: the first octets set the bounds, each other one chooses what happens next. From wherever that leads, a fair
+/// network brings both to their end.
+pub fn pair(data: &[u8]) {
+    let Some((head, choices)) = data.split_first_chunk::<4>() else { return };
+    let bounds = Bounds {
+        octets: [head[0] & 7, head[0] >> 4 & 7],
+        losses: head[1] & 15,
+        duplicates: head[1] >> 4,
+        timeouts: [head[2] & 15, head[2] >> 4],
+        simultaneous: head[3] & 1 != 0,
+        reordering: head[3] & 2 != 0,
+        ..Bounds::default()
+    };
+    if let Err(v) = walk(bounds, &choices[..choices.len().min(200)]) {
+        panic!("{v}");
+    }
+}
+
+/// A script: it is read, or there is one clear error with a place in it.
+pub fn script(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    if let Err(e) = Script::parse("x.pkt", &text, &[]) {
+        assert!(e.at.line >= 1 && e.at.column >= 1 && !e.message.is_empty());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,10 +95,12 @@ mod tests {
 
     #[test]
     fn the_seeds_are_survived() {
-        let (p, s) = (seeds("parsers"), seeds("stack"));
-        assert!(!p.is_empty() && !s.is_empty());
-        p.iter().for_each(|d| parsers(d));
-        s.iter().for_each(|d| stack(d));
+        for (name, target) in [("parsers", parsers as fn(&[u8])), ("stack", stack), ("pair", pair), ("script", script)]
+        {
+            let all = seeds(name);
+            assert!(!all.is_empty(), "{name}");
+            all.iter().for_each(|d| target(d));
+        }
     }
 
     #[test]
@@ -80,6 +110,8 @@ mod tests {
             let n = rng.below(600) as usize;
             let mut data: Vec<u8> = (0..n).map(|_| rng.next_u32() as u8).collect();
             stack(&data);
+            pair(&data);
+            script(&data);
             if let Some(first) = data.first_mut() {
                 *first = [0x45, 0x60, *first][rng.below(3) as usize];
             }
