@@ -65,12 +65,6 @@ impl<T> Slab<T> {
         self.place_mut(i)?.as_mut()
     }
 
-    /// All records, to be changed.
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &mut T)> {
-        let places = self.pages.iter_mut().flatten().enumerate();
-        places.filter_map(|(i, p)| p.as_mut().map(|v| (i as u32, v)))
-    }
-
     /// All records, by index.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         let places = self.pages.iter().flatten().enumerate();

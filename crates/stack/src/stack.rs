@@ -298,10 +298,13 @@ impl Stack {
         if forgotten.is_empty() {
             return;
         }
-        for (_, e) in self.tcp.conns.iter_mut() {
-            if forgotten.binary_search(&e.tuple.remote.ip()).is_ok() {
+        let concerned = |e: &crate::tcp::Entry| forgotten.binary_search(&e.tuple.remote.ip()).is_ok();
+        let conns: Vec<u32> = self.tcp.conns.iter().filter(|(_, e)| concerned(e)).map(|(i, _)| i).collect();
+        for i in conns {
+            if let Some(e) = self.tcp.conns.at_mut(i) {
                 e.conn.on_path_forgotten(&tcp_cx!(self, e.cfg, now, probe));
             }
+            self.after_input(now, i);
         }
     }
 

@@ -89,32 +89,32 @@ impl Stack {
             return Ok(());
         }
         let mut at = Arrival { link, src, dst, hop_limit: h.ttl, ecn: h.ecn, meta, header: usize::from(h.header_len) };
-        if h.is_fragment() {
-            self.mib.reasm_reqds += 1;
-            let key = Key { src, dst, ident: u32::from(h.ident), protocol: h.protocol.0 };
-            let data = &packet.as_slice()[usize::from(h.header_len)..];
-            let (timeout, limit) = (self.cfg.fragment_timeout, self.cfg.fragment_memory);
-            let outcome = self.fragments.add(
-                key,
-                Piece { offset: h.fragment_offset, more: h.more_fragments, data },
-                now,
-                timeout,
-                limit,
-            );
-            self.pool.give(packet);
-            let Some(whole) = self.reassembled(outcome) else { return Ok(()) };
-            at.meta = RxMeta { checksum: RxChecksum::Unverified, gso_size: 0, ..meta };
-            at.header = 0;
-            self.deliver(now, probe, at, h.protocol, whole, broadcast);
-            return Ok(());
-        }
-        packet.advance(usize::from(h.header_len));
-        self.deliver(now, probe, at, h.protocol, packet, broadcast);
+        let f = ipv6::Fragment { offset: h.fragment_offset, more: h.more_fragments, ident: u32::from(h.ident) };
+        let fragment = h.is_fragment().then_some(f);
+        let Some(payload) = self.payload(now, &mut at, fragment, h.protocol, packet) else { return Ok(()) };
+        self.deliver(now, probe, at, h.protocol, payload, broadcast);
         Ok(())
     }
 
-    fn reassembled(&mut self, o: Outcome) -> Option<Chunk> {
-        match o {
+    /// What the packet carries; of a fragment the whole datagram, once nothing of it is missing.
+    fn payload(
+        &mut self,
+        now: Instant,
+        at: &mut Arrival,
+        fragment: Option<ipv6::Fragment>,
+        protocol: Protocol,
+        mut packet: Chunk,
+    ) -> Option<Chunk> {
+        let Some(f) = fragment else {
+            packet.advance(at.header);
+            return Some(packet);
+        };
+        self.mib.reasm_reqds += 1;
+        let key = Key { src: at.src, dst: at.dst, ident: f.ident, protocol: protocol.0 };
+        let piece = Piece { offset: f.offset, more: f.more, data: &packet.as_slice()[at.header..] };
+        let outcome = self.fragments.add(key, piece, now, self.cfg.fragment_timeout, self.cfg.fragment_memory);
+        self.pool.give(packet);
+        match outcome {
             Outcome::Waits => None,
             Outcome::Failed => {
                 self.mib.reasm_fails += 1;
@@ -122,6 +122,8 @@ impl Stack {
             }
             Outcome::Whole(bytes) => {
                 self.mib.reasm_oks += 1;
+                at.meta = RxMeta { checksum: RxChecksum::Unverified, gso_size: 0, ..at.meta };
+                at.header = 0;
                 Some(Chunk::copy_of(&bytes))
             }
         }
@@ -194,26 +196,13 @@ impl Stack {
             return Ok(());
         }
         let mut at = Arrival { link, src, dst, hop_limit: h.hop_limit, ecn: h.ecn, meta, header: u.offset };
-        if let Some(f) = u.fragment.filter(|f| !f.is_atomic()) {
-            self.mib.reasm_reqds += 1;
-            let key = Key { src, dst, ident: f.ident, protocol: u.protocol.0 };
-            let data = &packet.as_slice()[u.offset..];
-            let (timeout, limit) = (self.cfg.fragment_timeout, self.cfg.fragment_memory);
-            let outcome = self.fragments.add(key, Piece { offset: f.offset, more: f.more, data }, now, timeout, limit);
-            self.pool.give(packet);
-            let Some(whole) = self.reassembled(outcome) else { return Ok(()) };
-            // Neighbor discovery is never fragmented (RFC 6980 5): its hop limit is made to fail.
-            at.hop_limit = at.hop_limit.min(254);
-            at.meta = RxMeta { checksum: RxChecksum::Unverified, gso_size: 0, ..meta };
-            at.header = 0;
-            self.deliver(now, probe, at, u.protocol, whole, group);
-            return Ok(());
-        }
         if u.fragment.is_some() {
-            at.hop_limit = at.hop_limit.min(254); // an atomic fragment is one as well (RFC 6980 5)
+            // Neighbor discovery is never fragmented, nor in an atomic fragment (RFC 6980 5): its hop limit is made to fail.
+            at.hop_limit = at.hop_limit.min(254);
         }
-        packet.advance(u.offset);
-        self.deliver(now, probe, at, u.protocol, packet, group);
+        let fragment = u.fragment.filter(|f| !f.is_atomic());
+        let Some(payload) = self.payload(now, &mut at, fragment, u.protocol, packet) else { return Ok(()) };
+        self.deliver(now, probe, at, u.protocol, payload, group);
         Ok(())
     }
 
