@@ -59,7 +59,8 @@ pub fn pair(data: &[u8]) {
         octets: [head[0] & 7, head[0] >> 4 & 7],
         losses: head[1] & 15,
         duplicates: head[1] >> 4,
-        timeouts: [head[2] & 15, head[2] >> 4],
+        // Fewer than what makes either give up.
+        timeouts: [head[2] & 3, head[2] >> 4 & 3],
         simultaneous: head[3] & 1 != 0,
         reordering: head[3] & 2 != 0,
         ..Bounds::default()
