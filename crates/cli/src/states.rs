@@ -74,7 +74,7 @@ const DIAGRAM: &str = "\
                   snd ACK
    (1) only if it came here from LISTEN
    (2) if the FIN acknowledges ours as well
-   (3) not drawn: a RST, an ABORT and a timeout lead from every state to CLOSED
+   (3) not drawn: ABORT and timeout lead from SYN-SENT and all after it to CLOSED, RST too but from TIME-WAIT
 ";
 
 #[cfg(test)]

@@ -5,7 +5,9 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 use synfin_stack::engine::probe::Watch;
-use synfin_stack::engine::{Chunk, CloseReason, Event, Instant, Observer, Rng, State, TcpConfig, Trigger};
+use synfin_stack::engine::{
+    Chunk, CloseReason, Event, Instant, Observer, Rng, Rule, State, TcpConfig, Trigger, Verdict,
+};
 use synfin_stack::wire::frame::TcpPacket;
 use synfin_stack::wire::ip::Ecn;
 use synfin_stack::wire::tcp::{Flags, Header};
@@ -136,13 +138,29 @@ fn tcp(port: u16, flags: Flags, seq: u32, ack: u32, opts: &[u8]) -> Vec<u8> {
     segment(PEER, OURS, (port, 80), flags, seq, ack, opts)
 }
 
+/// Collects what became of segments.
+#[derive(Default)]
+struct Verdicts(Vec<Verdict>);
+
+impl Observer for Verdicts {
+    fn event(&mut self, _: Instant, _: u64, e: &Event) {
+        if let Event::Arrived { verdict, .. } = *e {
+            self.0.push(verdict);
+        }
+    }
+}
+
 #[test]
 //= RFC 9293 3.1 MUST-3
 fn a_bad_checksum_is_dropped_and_counted() {
     let mut lab = Lab::new(StackConfig::default());
     let mut b = tcp(1000, Flags::SYN, 1, 0, b"");
     b[36] ^= 1;
-    assert!(lab.packet(&b).is_empty());
+    let mut seen = Verdicts::default();
+    let frame = RxFrame { bytes: Chunk::copy_of(&b), checksum: RxChecksum::Unverified, gso_size: 0 };
+    lab.stack.on_frame(lab.now, &mut Watch::new(&mut seen), lab.link, frame);
+    assert_eq!(seen.0, [Verdict::Dropped(Rule::BadChecksum)]);
+    assert!(lab.out().is_empty());
     (b[36], b[37]) = (0, 0);
     assert!(lab.packet(&b).is_empty(), "a checksum of zero is no exception for TCP");
     assert_eq!(lab.stack.counters().1.in_csum_errors, 2);

@@ -109,6 +109,10 @@ named! {
         SynAgain = "the same SYN again",
         /// RFC 9293 3.10.7.4, fourth: another SYN in the window of a passive handshake; it is over.
         SynInHandshake = "another SYN in the handshake",
+        /// RFC 9293 3.1: the checksum is wrong.
+        BadChecksum = "bad checksum",
+        /// RFC 9293 3.9.2.3: nobody can be at such an address or port.
+        ImpossibleAddress = "impossible address or port",
         /// RFC 9293 3.10.7.1: no connection and no listener here.
         NoConnection = "no such connection",
         /// RFC 9293 3.10.7.4: a segment in TIME-WAIT, acknowledged, the wait goes on.

@@ -36,6 +36,7 @@ impl Stack {
             //= RFC 9293 3.1 MUST-3
             self.tcp_mib.in_errs += 1;
             self.tcp_mib.in_csum_errors += 1;
+            refused_at_the_door(now, probe, &hdr, &opts, &payload, Rule::BadChecksum);
             self.pool.give(payload);
             return;
         }
@@ -49,6 +50,7 @@ impl Stack {
             || local == remote
         {
             self.mib.tcp_martian += 1;
+            refused_at_the_door(now, probe, &hdr, &opts, &payload, Rule::ImpossibleAddress);
             self.pool.give(payload);
             return;
         }
@@ -446,6 +448,20 @@ impl Stack {
         self.after_input(now, i);
         used
     }
+}
+
+/// A segment that no connection and no listener gets to see.
+fn refused_at_the_door<P: Probe>(
+    now: Instant,
+    probe: &mut P,
+    hdr: &Header,
+    opts: &Options,
+    payload: &Chunk,
+    rule: Rule,
+) {
+    probe.focus(u64::MAX);
+    let (hdr, opts, len) = (*hdr, *opts, payload.len() as u32 - u32::from(hdr.header_len));
+    probe.event(now, || Event::Arrived { hdr, opts, len, verdict: Verdict::Dropped(rule), state: State::Closed });
 }
 
 fn report<P: Probe>(now: Instant, probe: &mut P, seg: &Segment, verdict: Verdict, state: State) {
