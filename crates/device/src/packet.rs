@@ -12,6 +12,8 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 pub struct PacketSocket {
     fd: OwnedFd,
     caps: Capabilities,
+    /// Frames have a virtio-net header in front.
+    header: bool,
 }
 
 impl PacketSocket {
@@ -39,11 +41,13 @@ impl PacketSocket {
         set(&fd, libc::PACKET_ADD_MEMBERSHIP, &all)?;
         // Frames that the host itself sends out of the interface are not for us to receive again.
         let _ = set(&fd, PACKET_IGNORE_OUTGOING, &1i32);
-        let offload = offload && set(&fd, PACKET_VNET_HDR, &1i32).is_ok();
+        // Wanted in any case: a frame from a program of this machine has neither its checksum made nor its text cut, and only
+        // the header says so.
+        let header = set(&fd, PACKET_VNET_HDR, &1i32).is_ok();
         set_nonblocking(fd.as_raw_fd())?;
         let medium = Medium::Ethernet(neighbor_of(config::mac(name)?));
-        let caps = Capabilities { medium, mtu: config::mtu(name)?, offload: offload.then_some(MAX_GSO) };
-        Ok(PacketSocket { fd, caps })
+        let caps = Capabilities { medium, mtu: config::mtu(name)?, offload: (offload && header).then_some(MAX_GSO) };
+        Ok(PacketSocket { fd, caps, header })
     }
 
     pub(crate) fn capabilities(&self) -> Capabilities {
@@ -52,7 +56,7 @@ impl PacketSocket {
 
     pub(crate) fn recv(&mut self, buf: &mut [u8]) -> io::Result<Option<Received>> {
         match would_block(read(self.fd.as_raw_fd(), buf)) {
-            Ok(Some(n)) => Ok(Some(strip(buf, n, self.caps.offload.is_some()))),
+            Ok(Some(n)) => Ok(Some(strip(buf, n, self.header))),
             Ok(None) => Ok(None),
             // The interface is down: nothing comes.
             Err(e) if e.raw_os_error() == Some(libc::ENETDOWN) => Ok(None),
@@ -61,7 +65,7 @@ impl PacketSocket {
     }
 
     pub(crate) fn send(&mut self, t: &Transmit<'_>) -> io::Result<bool> {
-        send_with_header(self.fd.as_raw_fd(), t, self.caps.offload.is_some())
+        send_with_header(self.fd.as_raw_fd(), t, self.header)
     }
 }
 

@@ -41,7 +41,7 @@ const SITUATIONS: &[(&str, u8, Needs, Play)] = &[
     ("killed_in_mid_transfer", IP | OFFLOAD | ACTOR, Needs::Tun, killed_in_mid_transfer),
     ("link_lost_and_back", IP | OFFLOAD | OPENER, Needs::Tun, link_lost_and_back),
     ("ethernet_by_tap", OFFLOAD, Needs::Tun, ethernet_by_tap),
-    ("ethernet_by_packet_socket", 0, Needs::Namespace, ethernet_by_packet_socket),
+    ("ethernet_by_packet_socket", OFFLOAD, Needs::Namespace, ethernet_by_packet_socket),
     ("udp_with_fragments_and_icmp", 0, Needs::Tun, udp_with_fragments_and_icmp),
     ("64_MiB_each_way", IP | OFFLOAD | OPENER, Needs::Tun, bulk),
 ];
