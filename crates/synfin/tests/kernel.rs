@@ -31,30 +31,30 @@ enum Needs {
 
 /// Situation, its axes, its needs.
 const SITUATIONS: &[(&str, u8, Needs, Play)] = &[
-    ("half_close", IP | OFFLOAD | OPENER | ACTOR, Needs::Tun, half_close),
-    ("five_thousand_in_a_row", IP | OFFLOAD | OPENER, Needs::Tun, five_thousand_in_a_row),
-    ("two_hundred_at_once", IP | OFFLOAD | OPENER, Needs::Tun, two_hundred_at_once),
-    ("refused", IP | OFFLOAD | ACTOR, Needs::Tun, refused),
-    ("reset", IP | OFFLOAD | OPENER | ACTOR, Needs::Tun, reset),
-    ("closed_with_text_unread", IP | OFFLOAD | OPENER | ACTOR, Needs::Tun, closed_with_text_unread),
+    ("half_close", IP | OFFLOAD | OPENER | ACTOR, Needs::Tun, |c| half_close(&Rig::tun(c)?, c)),
+    ("five_thousand_in_a_row", IP | OFFLOAD | OPENER, Needs::Tun, |c| five_thousand_in_a_row(&Rig::tun(c)?, c)),
+    ("two_hundred_at_once", IP | OFFLOAD | OPENER, Needs::Tun, |c| two_hundred_at_once(&Rig::tun(c)?, c)),
+    ("refused", IP | OFFLOAD | ACTOR, Needs::Tun, |c| refused(&Rig::tun(c)?, c)),
+    ("reset", IP | OFFLOAD | OPENER | ACTOR, Needs::Tun, |c| reset(&Rig::tun(c)?, c)),
+    ("closed_with_text_unread", IP | OFFLOAD | OPENER | ACTOR, Needs::Tun, |c| {
+        closed_with_text_unread(&Rig::tun(c)?, c)
+    }),
     ("unanswered", IP | ACTOR, Needs::Tun, unanswered),
     ("killed_in_mid_transfer", IP | OFFLOAD | ACTOR, Needs::Tun, killed_in_mid_transfer),
-    ("link_lost_and_back", IP | OFFLOAD | OPENER, Needs::Tun, link_lost_and_back),
+    ("link_lost_and_back", IP | OFFLOAD | OPENER, Needs::Tun, |c| link_lost_and_back(&Rig::tun(c)?, c)),
     ("ethernet_by_tap", OFFLOAD, Needs::Tun, ethernet_by_tap),
     ("ethernet_by_packet_socket", OFFLOAD, Needs::Namespace, ethernet_by_packet_socket),
-    ("udp_with_fragments_and_icmp", 0, Needs::Tun, udp_with_fragments_and_icmp),
-    ("64_MiB_each_way", IP | OFFLOAD | OPENER, Needs::Tun, bulk),
+    ("udp_with_fragments_and_icmp", 0, Needs::Tun, |c| udp_with_fragments_and_icmp(&Rig::tun(c)?, c)),
+    ("64_MiB_each_way", IP | OFFLOAD | OPENER, Needs::Tun, |c| bulk(&Rig::tun(c)?, c)),
 ];
 
-fn bulk(c: Case) -> Verdict {
-    let r = Rig::tun(c)?;
+fn bulk(r: &Rig, c: Case) -> Verdict {
     let (ours, kernel) = r.connected(c.we_connect)?;
     both_ways(&ours, &kernel, 64 << 20, |_, _| {})
 }
 
 /// One end closes its direction; the other reads the end, and its own direction goes on.
-fn half_close(c: Case) -> Verdict {
-    let r = Rig::tun(c)?;
+fn half_close(r: &Rig, c: Case) -> Verdict {
     let (mut closes, mut goes_on) = r.ends(c)?;
     let data = pattern(1 << 20, 7);
     closes.write_all(b"the last")?;
@@ -66,11 +66,10 @@ fn half_close(c: Case) -> Verdict {
     let writer = std::thread::spawn(move || goes_on.write_all(&data));
     assert_eq!(stream_digest(closes, 1 << 20, |_| {})?, want);
     writer.join().expect("no panic")?;
-    all_closed(&r)
+    all_closed(r)
 }
 
-fn five_thousand_in_a_row(c: Case) -> Verdict {
-    let r = Rig::tun(c)?;
+fn five_thousand_in_a_row(r: &Rig, c: Case) -> Verdict {
     let l = r.listen(!c.we_connect)?;
     let to = l.local_addr()?;
     let server = std::thread::spawn(move || (0..5_000).try_for_each(|_| echo(l.accept()?, 4)));
@@ -82,13 +81,12 @@ fn five_thousand_in_a_row(c: Case) -> Verdict {
         assert_eq!(b, i.to_be_bytes());
     }
     server.join().expect("no panic")?;
-    all_closed(&r)
+    all_closed(r)
 }
 
 /// All are open before the first one speaks.
-fn two_hundred_at_once(c: Case) -> Verdict {
+fn two_hundred_at_once(r: &Rig, c: Case) -> Verdict {
     const ALL: usize = 200;
-    let r = Rig::tun(c)?;
     let l = r.listen(!c.we_connect)?;
     let to = l.local_addr()?;
     let server = std::thread::spawn(move || {
@@ -115,7 +113,7 @@ fn two_hundred_at_once(c: Case) -> Verdict {
         t.join().expect("no panic")?;
     }
     server.join().expect("no panic")?;
-    all_closed(&r)
+    all_closed(r)
 }
 
 /// Sends `n` octets back.
@@ -133,40 +131,37 @@ fn all_closed(r: &Rig) -> Verdict {
 }
 
 /// Who acts has nobody listening.
-fn refused(c: Case) -> Verdict {
-    let r = Rig::tun(c)?;
+fn refused(r: &Rig, c: Case) -> Verdict {
     let at = if c.we_act { r.ours } else { r.kernel };
     assert_eq!(error(connect(&r.host, !c.we_act, (at, 9).into())), ErrorKind::ConnectionRefused);
-    all_closed(&r)
+    all_closed(r)
 }
 
-fn reset(c: Case) -> Verdict {
-    let r = Rig::tun(c)?;
+fn reset(r: &Rig, c: Case) -> Verdict {
     let (resets, mut reads) = r.ends(c)?;
     resets.reset()?;
     assert_eq!(error(reads.read(&mut [0; 8])), ErrorKind::ConnectionReset);
     drop(reads);
-    all_closed(&r)
+    all_closed(r)
 }
 
 /// The peer must not believe that it was taken.
 //= RFC 9293 3.6.1 SHLD-3 (RFC 2525 2.17)
-fn closed_with_text_unread(c: Case) -> Verdict {
-    let r = Rig::tun(c)?;
+fn closed_with_text_unread(r: &Rig, c: Case) -> Verdict {
     let (closes, mut writes) = r.ends(c)?;
     writes.write_all(b"unread")?;
     closes.await_text()?;
     drop(closes);
     assert_eq!(error(writes.read(&mut [0; 8])), ErrorKind::ConnectionReset);
     drop(writes);
-    all_closed(&r)
+    all_closed(r)
 }
 
 fn error<T>(r: io::Result<T>) -> ErrorKind {
     r.err().expect("it fails").kind()
 }
 
-/// Who acts asks: nobody, or an end that hears nothing.
+/// Who acts asks for an address that nobody has, then for an end that hears nothing.
 fn unanswered(c: Case) -> Verdict {
     let tcp = TcpConfig { rto_initial: Duration::from_millis(50), syn_retries: 2, ..TcpConfig::default() };
     let deaf = Deaf::default();
@@ -205,7 +200,7 @@ impl PacketLog for Deaf {
     }
 }
 
-/// Both write without end and text waits to be read at both when one dies; the other gets to know.
+/// Text goes both ways, and waits to be read by the end that dies; the other gets to know.
 fn killed_in_mid_transfer(c: Case) -> Verdict {
     let r = Rig::tun(c)?;
     if c.we_act {
@@ -256,11 +251,10 @@ fn without_end(mut to: impl Write) -> io::Result<()> {
 }
 
 /// The link goes down in mid-transfer: octets have moved both ways before, none do while it is down, the rest after.
-fn link_lost_and_back(c: Case) -> Verdict {
+fn link_lost_and_back(r: &Rig, c: Case) -> Verdict {
     const ALL: usize = 64 << 20;
     // What is left is far more than all buffers hold, so the transfer cannot end while the link is down.
     const BEFORE: usize = ALL / 4;
-    let r = Rig::tun(c)?;
     let (ours, kernel) = r.connected(c.we_connect)?;
     let (got, lost) = ([AtomicUsize::new(0), AtomicUsize::new(0)], AtomicBool::new(false));
     let moved = || got.each_ref().map(|g| g.load(Ordering::Relaxed));
@@ -306,21 +300,26 @@ fn ethernet_by_packet_socket(c: Case) -> Verdict {
     ethernet(Rig::veth(c.offload)?)
 }
 
+/// What changes with the link is how packets are framed: each situation is played once per role and version of IP.
 fn ethernet((v4, v6): (Rig, Rig)) -> Verdict {
+    const PLAYS: [fn(&Rig, Case) -> Verdict; 5] =
+        [half_close, two_hundred_at_once, refused, reset, closed_with_text_unread];
     for r in [v4, v6] {
         // IPv6 begins once we have made sure that our address is ours alone.
         let reached = || error(TcpStream::connect(&r.host, (r.kernel, 9))) == ErrorKind::ConnectionRefused;
         eventually("the kernel is reached", reached)?;
-        for we_connect in [true, false] {
-            let (ours, kernel) = r.connected(we_connect)?;
+        for we in [true, false] {
+            let c = Case { v6: r.kernel.is_ipv6(), offload: true, we_connect: we, we_act: !we };
+            let (ours, kernel) = r.connected(we)?;
             both_ways(&ours, &kernel, 8 << 20, |_, _| {})?;
+            drop((ours, kernel));
+            PLAYS.iter().try_for_each(|play| play(&r, c))?;
         }
     }
     Ok(())
 }
 
-fn udp_with_fragments_and_icmp(c: Case) -> Verdict {
-    let r = Rig::tun(c)?;
+fn udp_with_fragments_and_icmp(r: &Rig, _: Case) -> Verdict {
     let echo = UdpSocket::bind(&r.host, (r.ours, 7))?;
     let k = std::net::UdpSocket::bind((r.kernel, 0))?;
     k.connect((r.ours, 7))?;
