@@ -267,6 +267,17 @@ fn one_octet_holes_do_not_grow_without_bound() {
 }
 
 #[test]
+fn text_out_of_order_is_counted_and_answered_each_time() {
+    let mut p = quiet();
+    for at in [10, 20, 30] {
+        let s = from_a(&p, at, Flags::ACK, b"12345");
+        p.inject(true, s);
+    }
+    assert_eq!(p.b.mib.ofo_queue, 3);
+    assert_eq!(p.b.log.sent.iter().filter(|s| s.2 == SendReason::OutOfOrderAck).count(), 3);
+}
+
+#[test]
 fn the_receive_window_closes_against_small_segments_too() {
     let mut p = quiet();
     let mut took = 0;
@@ -395,6 +406,7 @@ fn data_after_close_is_answered_by_a_reset() {
     p.a.send(now, b"anybody there?");
     p.settle();
     assert_eq!(p.b.conn.as_ref().and_then(|c| c.reason()), Some(CloseReason::DataAfterClose));
+    assert_eq!(p.b.mib.abort_on_data, 1);
     assert_eq!(p.a.conn.as_ref().and_then(|c| c.reason()), Some(CloseReason::Reset));
 }
 
