@@ -191,7 +191,7 @@ impl SynReceived {
         }
         if !acks_syn {
             let reset = super::closed::Reset { seq: seg.hdr.ack, ack: SeqNum(0), flags: Flags::RST };
-            return Outcome::Answer(Verdict::Dropped(Rule::HandshakeBadAck), reset);
+            return Outcome::Answer(Verdict::Reset(Rule::HandshakeBadAck), reset);
         }
         self.complete(cx, seg, syn_again)
     }

@@ -76,7 +76,7 @@ pub(super) fn on_segment<P: Probe>(c: &mut Connection, cx: &mut Cx<'_, P>, seg: 
         }
         let why = SendReason::Reset;
         c.farewell = Some(Farewell { seq: seg.hdr.ack, ack: SeqNum(0), flags: Flags::RST, ts: None, why });
-        return Verdict::Dropped(Rule::SynSentBadAck);
+        return Verdict::Reset(Rule::SynSentBadAck);
     }
     // Second, the RST bit.
     //= RFC 5961 3.2
