@@ -301,3 +301,47 @@ fn tcpdump_prints_the_same_lines() {
         assert!(!ours.is_empty() && ours == theirs, "{scene}\nours   {ours:#?}\ntheirs {theirs:#?}");
     }
 }
+
+#[test]
+fn drill_tells_of_each_script_what_became_of_it() {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("drill");
+    std::fs::create_dir_all(&dir).unwrap();
+    let write = |name: &str, text: &str| {
+        let path = dir.join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_string_lossy().into_owned()
+    };
+    let open = "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 bind(3, ..., ...) = 0\n+0 listen(3, 1) = 0\n\
+                +0 < S 0:0(0) win 5000 <mss 1000>\n";
+    let pass = write("a.pkt", &format!("{open}+0 > S. 0:0(0) ack 1 <mss 1460>\n"));
+    let fail = write("b.pkt", &format!("{open}+0 > S. 0:0(0) ack 2 <mss 1460>\n"));
+    let skip = write("c.pkt", "`iptables -F`\n0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n");
+    let bad = write("d.pkt", "0 socket(..., SOCK_STREAM) 3\n");
+    let o = synfin(&["drill", "--jobs", "2", &dir.to_string_lossy()]);
+    let text = stdout(&o);
+    assert_eq!(o.status.code(), Some(1), "{text}");
+    for words in [
+        &format!("PASS {pass}"),
+        &format!("FAIL {fail}"),
+        &format!("{fail}:5: the packet differs: ack"),
+        "* ack      2           1",
+        "lately:",
+        "SYN-RECEIVED",
+        &format!("SKIP {skip}"),
+        "(line 1: the command \"iptables\")",
+        &format!("{bad}:1: expected \"=\", found \"3\""),
+        "1 passed, 2 failed, 1 skipped",
+    ] {
+        assert!(text.contains(words), "{words}\n{text}");
+    }
+    let (junit, pcap) = (dir.join("junit.xml"), dir.join("a.pcapng"));
+    let files = ["--junit", &junit.to_string_lossy(), "--pcap", &pcap.to_string_lossy()].map(str::to_string);
+    let args: Vec<&str> =
+        ["drill", "--json", "--strict"].into_iter().chain(files.iter().map(String::as_str)).chain([&*pass]).collect();
+    let o = synfin(&args);
+    assert!(o.status.success());
+    let result: serde_json::Value = serde_json::from_str(&stdout(&o)).unwrap();
+    assert_eq!(result["result"], "pass");
+    assert!(std::fs::read_to_string(&junit).unwrap().contains("tests=\"1\" failures=\"0\" skipped=\"0\""));
+    assert!(std::fs::read(&pcap).unwrap().len() > 100);
+}
