@@ -89,14 +89,14 @@ impl<'a> Cursor<'a> {
 
     /// Takes `s` if it comes next, and the space after it.
     pub(crate) fn take(&mut self, s: &str) -> Result<bool, SyntaxError> {
-        let rest = self.rest();
-        let whole = !s.ends_with(is_word) || !rest[s.len().min(rest.len())..].starts_with(is_word);
-        if rest.starts_with(s) && whole {
-            self.pos += s.len();
-            self.space()?;
-            return Ok(true);
+        let Some(after) = self.rest().strip_prefix(s) else { return Ok(false) };
+        // A word is taken whole.
+        if s.ends_with(is_word) && after.starts_with(is_word) {
+            return Ok(false);
         }
-        Ok(false)
+        self.pos += s.len();
+        self.space()?;
+        Ok(true)
     }
 
     /// Takes `s`, or fails.

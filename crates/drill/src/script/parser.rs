@@ -254,6 +254,8 @@ mod tests {
             ("", (1, 1), "expected an event, found the end"),
             ("0 setsockopt(3, SOL_SOCKET, \"x) = 0", (1, 29), "this string has no end"),
             ("99999999999999 `x`", (1, 1), "this time is too far away"),
+            ("0 > . 1:1(0) \u{20ac}\u{20ac}", (1, 14), "expected a time"),
+            ("0 f(\u{20ac}) = 0", (1, 5), "expected an argument"),
         ] {
             let e = Script::parse("x.pkt", text, &[]).expect_err(text);
             assert_eq!((e.at.line, e.at.column), at, "{text}: {e}");
