@@ -2,7 +2,7 @@
 
 mod pair;
 
-use pair::{DELAY, Pair, bare, segment};
+use pair::{DELAY, Host, Pair, bare, segment};
 use std::collections::HashSet;
 use synfin_tcp::time::Duration;
 use synfin_tcp::{CloseReason, Events, Rule, SendReason, State, TcpConfig, Verdict};
@@ -10,9 +10,19 @@ use synfin_wire::SeqNum;
 use synfin_wire::tcp::layout::Layout;
 use synfin_wire::tcp::{Flags, Header, Options, OptionsBuf, Timestamps};
 
+/// The synchronized connection of a host.
+fn block(h: &Host) -> &synfin_tcp::tcb::Tcb {
+    h.conn.as_ref().and_then(|c| c.tcb()).expect("a block")
+}
+
+/// Why the connection of a host ended.
+fn reason(h: &Host) -> Option<CloseReason> {
+    h.conn.as_ref().and_then(|c| c.reason())
+}
+
 /// The next segment that `b` expects from `a`, moved by `offset`, with valid timestamps.
 fn from_a(p: &Pair, offset: i32, flags: Flags, text: &[u8]) -> synfin_tcp::Segment {
-    let t = p.b.conn.as_ref().and_then(|c| c.tcb()).expect("b is synchronized");
+    let t = block(&p.b);
     let hdr = Header {
         src_port: 0,
         dst_port: 0,
@@ -124,7 +134,7 @@ fn text_before_the_window_at_its_right_edge_and_beyond() {
         let s = from_a(&p, edge + beyond, Flags::ACK, b"xyz");
         p.inject(true, s);
         assert_eq!(last(&p), want, "{beyond} from the right edge");
-        let t = p.b.conn.as_ref().and_then(|c| c.tcb()).expect("a block");
+        let t = block(&p.b);
         let kept = t.rcv.holes.as_ref().map_or(0, |h| h.end() - h.start());
         assert_eq!(kept, u64::from(beyond == -1), "nothing beyond the edge is kept");
     }
@@ -159,7 +169,7 @@ fn a_peer_with_a_tiny_mss_that_sacks_single_octets_costs_nothing_more() {
     p.pass = Box::new(|to_b, _, _| to_b);
     p.a.send(now, &[9; 60_000]);
     p.drain();
-    let t = p.a.conn.as_ref().and_then(|c| c.tcb()).expect("a block");
+    let t = block(&p.a);
     let (una, nxt, ts, mss) = (t.snd.una, t.rcv.nxt, t.rcv.ts_recent.val, u32::from(t.snd.mss));
     assert_eq!(mss, u32::from(TcpConfig::default().mss_min) - 12, "without the octets of the timestamps");
     let before = p.a.log.sent.len();
@@ -260,7 +270,7 @@ fn one_octet_holes_do_not_grow_without_bound() {
         let s = from_a(&p, i, Flags::ACK, b"x");
         p.inject(true, s);
     }
-    let t = p.b.conn.as_ref().and_then(|c| c.tcb()).expect("a block");
+    let t = block(&p.b);
     let holes = t.rcv.holes.as_ref().expect("pieces");
     assert!(holes.pinned() <= limit && holes.pieces() <= usize::from(TcpConfig::default().reassembly_pieces));
     assert!(p.b.mib.ofo_drop > 0);
@@ -332,7 +342,7 @@ fn a_window_that_shrinks_below_what_is_in_flight_is_survived() {
     p.pass = Box::new(|to_b, s, _| !to_b || s.payload.is_empty());
     p.a.send(now, &[9; 14_000]);
     p.drain();
-    let t = p.a.conn.as_ref().and_then(|c| c.tcb()).expect("a block");
+    let t = block(&p.a);
     let (una, nxt, ts) = (t.snd.una, t.rcv.nxt, t.rcv.ts_recent.val);
     assert!(t.snd.flight() > 10_000);
     for window in [10, 0, 1] {
@@ -357,7 +367,7 @@ fn ack_division_and_optimistic_acks_gain_nothing() {
     p.pass = Box::new(|to_b, _, _| to_b);
     p.a.send(now, &[9; 14_480]);
     p.drain();
-    let t = p.a.conn.as_ref().and_then(|c| c.tcb()).expect("a block");
+    let t = block(&p.a);
     let (una, nxt, ts, cwnd) = (t.snd.una, t.rcv.nxt, t.rcv.ts_recent.val, t.snd.window.cwnd);
     for i in 1..=100 {
         let mut s = bare(nxt.0, una.0 + i, Flags::ACK);
@@ -405,9 +415,9 @@ fn data_after_close_is_answered_by_a_reset() {
     let now = p.now;
     p.a.send(now, b"anybody there?");
     p.settle();
-    assert_eq!(p.b.conn.as_ref().and_then(|c| c.reason()), Some(CloseReason::DataAfterClose));
+    assert_eq!(reason(&p.b), Some(CloseReason::DataAfterClose));
     assert_eq!(p.b.mib.abort_on_data, 1);
-    assert_eq!(p.a.conn.as_ref().and_then(|c| c.reason()), Some(CloseReason::Reset));
+    assert_eq!(reason(&p.a), Some(CloseReason::Reset));
 }
 
 #[test]
@@ -422,7 +432,7 @@ fn closing_with_text_unread_resets() {
     let now = p.now;
     p.b.close(now);
     p.settle();
-    assert_eq!(p.a.conn.as_ref().and_then(|c| c.reason()), Some(CloseReason::Reset));
+    assert_eq!(reason(&p.a), Some(CloseReason::Reset));
     assert!(p.b.log.sent.iter().any(|s| s.2 == SendReason::ResetUnread));
 }
 
@@ -458,7 +468,7 @@ fn syn_sent_takes_a_reset_only_if_it_acknowledges_our_syn() {
         p.drain();
         let what = format!("{:?}", seg.hdr.flags);
         p.inject(false, seg);
-        assert_eq!(p.a.conn.as_ref().and_then(|c| c.reason()), want, "{what}");
+        assert_eq!(reason(&p.a), want, "{what}");
     }
 }
 
@@ -599,7 +609,7 @@ fn an_unanswered_syn_goes_out_after_1_2_4_and_8_seconds_and_is_given_up_16_after
     assert_eq!(retransmissions.len(), 5);
     assert!(retransmissions.iter().all(|s| s.0 == SeqNum(1000)), "the same number");
     assert_eq!(p.now.since(start), Duration::from_secs(31));
-    assert_eq!(p.a.conn.as_ref().and_then(|c| c.reason()), Some(CloseReason::TimedOut));
+    assert_eq!(reason(&p.a), Some(CloseReason::TimedOut));
 }
 
 #[test]
@@ -616,7 +626,7 @@ fn keepalive_is_off_by_default_and_finds_a_dead_peer_when_on() {
     p.pass = Box::new(|_, _, _| false);
     let cut = p.now;
     while p.a.state() == State::Established && p.step(cut + Duration::from_secs(100_000)) {}
-    assert_eq!(p.a.conn.as_ref().and_then(|c| c.reason()), Some(CloseReason::TimedOut));
+    assert_eq!(reason(&p.a), Some(CloseReason::TimedOut));
     let took = p.now.since(cut).as_secs();
     assert!((7_090 + 9 * 75..=7_200 + 9 * 75).contains(&took), "{took} s: 7200 and nine times 75");
 }
@@ -770,7 +780,7 @@ fn forged_duplicates_do_not_inflate_the_window_without_end() {
     p.pass = Box::new(|to_b, _, _| to_b);
     p.a.send(now, &[9; 14_480]);
     p.drain();
-    let t = p.a.conn.as_ref().and_then(|c| c.tcb()).expect("a block");
+    let t = block(&p.a);
     let (una, nxt, ts, wnd, flight) = (t.snd.una, t.rcv.nxt, t.rcv.ts_recent.val, t.snd.wnd, t.snd.flight());
     for i in 0..10_000 {
         let mut s = bare(nxt.0, una.0, Flags::ACK);
@@ -780,7 +790,7 @@ fn forged_duplicates_do_not_inflate_the_window_without_end() {
         s.opts.sack.push(left, left + 1_448);
         p.inject(false, s);
     }
-    let t = p.a.conn.as_ref().and_then(|c| c.tcb()).expect("a block");
+    let t = block(&p.a);
     assert!(t.snd.window.cwnd <= t.snd.window.ssthresh + flight + 3 * u32::from(t.snd.mss), "{:?}", t.snd.window);
 }
 
@@ -818,7 +828,7 @@ fn the_user_timeout_ends_a_connection_whose_data_nobody_acknowledges() {
     p.a.send(start, b"into the void");
     while p.a.state() == State::Established && p.step(start + Duration::from_secs(1_000)) {}
     assert_eq!(p.now.since(start), Duration::from_secs(20));
-    assert_eq!(p.a.conn.as_ref().and_then(|c| c.reason()), Some(CloseReason::TimedOut));
+    assert_eq!(reason(&p.a), Some(CloseReason::TimedOut));
 }
 
 #[test]
@@ -834,7 +844,7 @@ fn the_user_timeout_ends_a_handshake_in_any_of_its_states() {
         p.a.connect(start);
         while p.a.state() != State::Closed && p.step(start + Duration::from_secs(1_000)) {}
         assert_eq!(p.now.since(start), patience);
-        assert_eq!(p.a.conn.as_ref().and_then(|c| c.reason()), Some(CloseReason::TimedOut));
+        assert_eq!(reason(&p.a), Some(CloseReason::TimedOut));
         assert_eq!(p.a.mib.attempt_fails, 1);
         // SYN-RECEIVED after a simultaneous open: the SYNs arrive, nothing else does. The OPEN is what counts.
         let mut p = Pair::new();
@@ -847,7 +857,7 @@ fn the_user_timeout_ends_a_handshake_in_any_of_its_states() {
         assert_eq!(p.a.state(), State::SynReceived);
         while p.a.state() != State::Closed && p.step(start + Duration::from_secs(1_000)) {}
         assert_eq!(p.now.since(start), patience);
-        assert_eq!(p.a.conn.as_ref().and_then(|c| c.reason()), Some(CloseReason::TimedOut));
+        assert_eq!(reason(&p.a), Some(CloseReason::TimedOut));
         // SYN-RECEIVED from LISTEN: the SYN+ACK is never acknowledged.
         let mut p = Pair::new();
         p.b.listening = true;
@@ -881,14 +891,9 @@ fn a_push_and_a_fin_with_data_that_finds_no_room_are_not_lost() {
     assert_eq!((got, p.b.state()), (10_000, State::CloseWait));
 }
 
-/// The block of `a`.
-fn block(p: &Pair) -> &synfin_tcp::tcb::Tcb {
-    p.a.conn.as_ref().and_then(|c| c.tcb()).expect("a block")
-}
-
 /// An acknowledgment for `a` that acknowledges nothing new, with a window field of `window`.
 fn to_a(p: &Pair, window: u16) -> synfin_tcp::Segment {
-    let t = block(p);
+    let t = block(&p.a);
     let mut s = bare(t.rcv.nxt.0, t.snd.una.0, Flags::ACK);
     s.hdr.window = window;
     s.opts.timestamps = Some(Timestamps { val: t.rcv.ts_recent.val, ecr: 0 });
@@ -910,7 +915,7 @@ fn a_reset_may_carry_text_and_an_old_timestamp() {
     s.opts.timestamps = s.opts.timestamps.map(|t| Timestamps { val: t.val.wrapping_sub(9), ..t });
     p.inject(true, s);
     assert_eq!(last(&p), Verdict::Reset(Rule::ResetExact));
-    assert_eq!(p.b.conn.as_ref().and_then(|c| c.reason()), Some(CloseReason::Reset));
+    assert_eq!(reason(&p.b), Some(CloseReason::Reset));
 }
 
 #[test]
@@ -974,7 +979,7 @@ fn segments_that_come_together_are_acknowledged_once() {
         p.b.on_segment(now, s);
     }
     let out: Vec<_> = p.b.drain(now).iter().map(|s| (s.hdr.ack, s.payload.len())).collect();
-    let nxt = p.b.conn.as_ref().and_then(|c| c.tcb()).expect("a block").rcv.nxt;
+    let nxt = block(&p.b).rcv.nxt;
     assert_eq!(out, [(nxt, 0)]);
 }
 
@@ -987,7 +992,7 @@ fn the_keepalive_interval_is_a_setting_and_a_probe_carries_nothing() {
     p.establish();
     p.run(Duration::from_secs(70));
     let probes: Vec<_> = p.a.log.sent.iter().filter(|s| s.2 == SendReason::Keepalive).map(|s| (s.0.seq, s.1)).collect();
-    assert_eq!(probes, [(block(&p).snd.nxt - 1, 0)]);
+    assert_eq!(probes, [(block(&p.a).snd.nxt - 1, 0)]);
 }
 
 #[test]
@@ -1045,7 +1050,7 @@ fn behind_a_shrunk_window_nothing_new_goes_out_and_answers_keep_the_connection()
     let now = p.now;
     p.a.send(now, &[9; 5_000]);
     p.drain();
-    let nxt = block(&p).snd.nxt;
+    let nxt = block(&p.a).snd.nxt;
     let s = to_a(&p, 3);
     p.inject(false, s);
     let now = p.now;
@@ -1055,7 +1060,7 @@ fn behind_a_shrunk_window_nothing_new_goes_out_and_answers_keep_the_connection()
         let s = to_a(&p, 0);
         p.inject(false, s);
     }
-    assert_eq!((p.a.state(), block(&p).snd.nxt), (State::Established, nxt));
+    assert_eq!((p.a.state(), block(&p.a).snd.nxt), (State::Established, nxt));
     assert!(p.a.log.sent.iter().any(|s| s.2 == SendReason::Timeout && s.1 == 3 << 7), "what fits is sent again");
     assert!(p.a.log.sent.iter().any(|s| s.2 == SendReason::WindowProbe));
 }
@@ -1067,7 +1072,7 @@ fn the_first_window_probe_waits_for_one_rto() {
     let s = to_a(&p, 0);
     p.inject(false, s);
     let start = p.now;
-    let rto = block(&p).snd.rtt.rto(&p.a.cfg);
+    let rto = block(&p.a).snd.rtt.rto(&p.a.cfg);
     p.a.send(start, b"x");
     let probed = |p: &Pair| p.a.log.sent.iter().any(|s| s.2 == SendReason::WindowProbe);
     while !probed(&p) && p.step(start + Duration::from_secs(60)) {}
@@ -1098,7 +1103,7 @@ fn after_a_lost_syn_data_begins_with_one_segment_and_three_seconds() {
     let now = p.now;
     p.a.connect(now);
     p.run(Duration::from_secs(2));
-    let t = block(&p);
+    let t = block(&p.a);
     assert_eq!((t.snd.rtt.rto_us, t.snd.window.cwnd), (3_000_000, u32::from(t.snd.mss)));
 }
 
@@ -1114,7 +1119,7 @@ fn no_more_is_out_than_both_windows_allow() {
         let now = p.now;
         p.a.send(now, &[1; 100_000]);
         p.drain();
-        let s = &block(&p).snd;
+        let s = &block(&p.a).snd;
         let most = s.window.cwnd.min(s.wnd);
         assert!(s.flight() <= most && most - s.flight() < u32::from(s.mss), "{} of {most}", s.flight());
     }
@@ -1125,7 +1130,7 @@ fn no_more_is_out_than_both_windows_allow() {
 //= RFC 7323 5.4
 fn the_timestamp_clock_ticks_a_thousand_times_a_second() {
     let p = Pair::open();
-    let val = |s: u64| block(&p).timestamps(p.now + Duration::from_secs(s)).map_or(0, |t| t.val);
+    let val = |s: u64| block(&p.a).timestamps(p.now + Duration::from_secs(s)).map_or(0, |t| t.val);
     assert_eq!([val(1), val(60)].map(|v| v.wrapping_sub(val(0))), [1_000, 60_000]);
 }
 
@@ -1153,14 +1158,14 @@ fn a_timeout_sends_from_the_left_edge_whatever_was_sacked() {
     let now = p.now;
     p.a.send(now, &[1; 4_344]);
     p.drain();
-    let una = block(&p).snd.una;
+    let una = block(&p.a).snd.una;
     let mut s = to_a(&p, 502);
     s.opts.sack.push(una + 1_448, una + 4_344);
     p.inject(false, s);
     p.run(Duration::from_secs(1));
     let again: Vec<_> = p.a.log.sent.iter().filter(|s| s.2 == SendReason::Timeout).map(|s| s.0.seq).collect();
     assert!(!again.is_empty() && again.iter().all(|s| *s == una), "{again:?} from {una}");
-    assert_eq!(block(&p).snd.queue.len(), 4_344, "nothing is let go");
+    assert_eq!(block(&p.a).snd.queue.len(), 4_344, "nothing is let go");
 }
 
 #[test]
