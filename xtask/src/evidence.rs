@@ -17,7 +17,7 @@ pub struct Args {
 }
 
 struct Ran {
-    what: &'static str,
+    what: String,
     command: String,
     last: String,
     took: Duration,
@@ -27,7 +27,7 @@ struct Ran {
 }
 
 #[allow(clippy::disallowed_methods)] // how long it took here is for people only
-fn ran(what: &'static str, args: &[&str]) -> Result<Ran> {
+fn ran(what: &str, args: &[&str]) -> Result<Ran> {
     let began = std::time::Instant::now();
     let out = Command::new("timeout")
         .arg("3000")
@@ -45,7 +45,7 @@ fn ran(what: &'static str, args: &[&str]) -> Result<Ran> {
     };
     let command = format!("cargo {}", args.join(" "));
     let others = what.contains("suite");
-    Ok(Ran { what, command, last, took: began.elapsed(), ok: out.status.success(), others })
+    Ok(Ran { what: what.to_string(), command, last, took: began.elapsed(), ok: out.status.success(), others })
 }
 
 /// The totals of `cargo test`.
@@ -97,12 +97,16 @@ pub fn run(args: &Args) -> Result<String> {
     ];
     if let Some(dir) = &args.scripts {
         let dir = dir.to_string_lossy().into_owned();
-        let base = ["run", "--release", "--quiet", "--", "drill", "--so_flags", "rcv-window=freebsd"];
         let freebsd = format!("{dir}/freebsd");
-        all.push(ran("Scripts of FreeBSD's suite", &[&base[..], &[&freebsd]].concat())?);
         let (google, linux) = (format!("{dir}/google"), format!("{dir}/linux-7.3"));
-        let base = ["run", "--release", "--quiet", "--", "drill"];
-        all.push(ran("Scripts of Google's and Linux's suites", &[&base[..], &[&google, &linux]].concat())?);
+        let library = ["--so_filename", "target/release/libsynfin_packetdrill.so"];
+        for (how, through) in [("", &library[..0]), (", through packetdrill's C interface", &library[..])] {
+            let base = [&["run", "--release", "--quiet", "--", "drill"][..], through].concat();
+            let args = [&base[..], &["--so_flags", "rcv-window=freebsd", &freebsd]].concat();
+            all.push(ran(&format!("Scripts of FreeBSD's suite{how}"), &args)?);
+            let args = [&base[..], &[&google, &linux]].concat();
+            all.push(ran(&format!("Scripts of Google's and Linux's suites{how}"), &args)?);
+        }
     }
     if args.faults {
         all.push(ran("Faults put in on purpose", &["xtask", "faults"])?);

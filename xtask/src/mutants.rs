@@ -30,7 +30,7 @@ pub fn run(args: &Args) -> Result<String> {
     } else {
         // The engine's own tests, those of the host, and the scripts. In the dev profile, as all tests.
         c.args(["--test-package", "synfin-tcp", "--test-package", "synfin-stack", "--test-package", "synfin-drill"]);
-        c.args(["--timeout", "60", "--baseline", "skip", "--output", "target"]);
+        c.args(["--timeout", "25", "--baseline", "skip", "--output", "target"]);
     }
     let status = c.status().map_err(|e| format!("cargo mutants: {e} (cargo install cargo-mutants --locked)"))?;
     // 2: some were missed; they are listed in target/mutants.out/missed.txt.

@@ -10,9 +10,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
+use synfin::device::netns;
 use synfin_capture::{LinkType, PcapNg};
 use synfin_packetdrill::host::{Crossed, START};
-use synfin_packetdrill::run::{Played, Settings, Verdict, play};
+use synfin_packetdrill::library::Library;
+use synfin_packetdrill::run::{Played, Settings, Verdict, play, play_loaded};
 use synfin_packetdrill::script::Script;
 use synfin_tcp::State;
 use synfin_trace::infer::Ends;
@@ -88,6 +90,10 @@ pub(crate) struct Args {
     /// Settings as the adapter library takes them: mtu=, quickack=, and any of TCP
     #[arg(long = "so_flags", value_name = "KEY=VALUE,..")]
     so_flags: Option<String>,
+    /// Play on the stack in this library, which has packetdrill's C interface, and not on our own; sysctls are set in a
+    /// network namespace of each script
+    #[arg(long = "so_filename", value_name = "FILE")]
+    so_filename: Option<PathBuf>,
 }
 
 /// Whatever is wrong with what the user gave.
@@ -119,7 +125,7 @@ impl Args {
         s.strict_segments = self.strict_segments;
         for kv in &self.tcp {
             let (key, value) = kv.split_once('=').ok_or_else(|| wrong(format!("--tcp {kv}: KEY=VALUE is expected")))?;
-            s.tcp.set(key, value).map_err(|e| wrong(format!("--tcp {e}")))?;
+            s.tcp(key, value).map_err(|e| wrong(format!("--tcp {e}")))?;
         }
         Ok(s)
     }
@@ -161,18 +167,30 @@ struct Done {
 }
 
 #[allow(clippy::disallowed_methods)] // how long a script took on this machine is for people only
-fn one(path: &Path, settings: &Settings, defines: &[(String, String)]) -> Done {
+fn one(path: &Path, settings: &Settings, defines: &[(String, String)], library: Option<&Library>) -> Done {
     let began = std::time::Instant::now();
     let name = path.display().to_string();
     let nothing = |v| Played { verdict: v, notes: Vec::new(), packets: Vec::new() };
     let (played, unreadable) = match fs::read(path) {
         Err(e) => (nothing(Verdict::Skip(String::new())), Some(format!("{name}: {e}"))),
         Ok(text) => match Script::parse(&name, &String::from_utf8_lossy(&text), defines) {
-            Ok(script) => (play(&script, settings), None),
+            Ok(script) => match library.map(|l| netns::enter_network().map(|()| l)) {
+                None => (play(&script, settings), None),
+                Some(Ok(library)) => (play_loaded(&script, settings, library), None),
+                Some(Err(e)) => (nothing(Verdict::Skip(e.to_string())), None),
+            },
             Err(e) => (nothing(Verdict::Skip(String::new())), Some(e.to_string())),
         },
     };
     Done { path: name, played, unreadable, took: began.elapsed() }
+}
+
+/// The library with another stack. Sysctls are then really set, so never in the network that this program was started in.
+fn load(file: &Path) -> io::Result<Library> {
+    netns::enter_new()?;
+    // A name without a slash would be looked for where the system's libraries are.
+    Library::load(&fs::canonicalize(file).map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", file.display())))?)
+        .map_err(wrong)
 }
 
 /// Plays them all, and says what became of each as soon as those before it are known.
@@ -188,6 +206,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> io::Result<()> {
     if args.pcap.is_some() && paths.len() != 1 {
         return Err(wrong(format!("--pcap takes the packets of one script, not of {}", paths.len())));
     }
+    let library = args.so_filename.as_deref().map(load).transpose()?;
     let jobs = args.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()));
     let next = AtomicUsize::new(0);
     let (tell, told) = mpsc::channel();
@@ -195,11 +214,12 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> io::Result<()> {
     std::thread::scope(|scope| -> io::Result<()> {
         for _ in 0..jobs.clamp(1, paths.len()) {
             let (tell, next, paths, settings, defines) = (tell.clone(), &next, &paths, &settings, &defines);
+            let library = library.as_ref();
             scope.spawn(move || {
                 loop {
                     let i = next.fetch_add(1, Ordering::Relaxed);
                     let Some(p) = paths.get(i) else { return };
-                    if tell.send((i, one(p, settings, defines))).is_err() {
+                    if tell.send((i, one(p, settings, defines, library))).is_err() {
                         return;
                     }
                 }
@@ -313,11 +333,12 @@ fn diagram(packets: &[Crossed]) -> String {
             }
         }
         let text = lines.line(&p);
+        let (theirs, ours) = if *client { shown.states } else { (shown.states.1, shown.states.0) };
         let step = Step::Segment {
             rightwards: c.inbound,
             label: label(&p, &text),
             line: text,
-            states: (if *client { shown.states.0 } else { shown.states.1 }, c.state),
+            states: (theirs, c.state.unwrap_or(ours)),
             words: String::new(),
             lost: false,
             ends: (p.src(), p.dst()),
@@ -330,7 +351,8 @@ fn diagram(packets: &[Crossed]) -> String {
 fn write_pcap(file: &Path, packets: &[Crossed]) -> io::Result<()> {
     let mut w = PcapNg::new(BufWriter::new(File::create(file)?), LinkType::Ip, "drill")?;
     for c in packets {
-        w.packet(c.at.since(START), &c.bytes, Some(&format!("synfin: {}", c.state)))?;
+        let state = c.state.map(|s| format!("synfin: {s}"));
+        w.packet(c.at.since(START), &c.bytes, state.as_deref())?;
     }
     w.finish()?.flush()
 }

@@ -29,8 +29,8 @@ pub struct Crossed {
     pub inbound: bool,
     /// From the IP header on.
     pub bytes: Vec<u8>,
-    /// The state of our end after it; CLOSED if it belongs to no connection.
-    pub state: State,
+    /// The state of our end after it, if it can be known; CLOSED if it belongs to no connection.
+    pub state: Option<State>,
 }
 
 /// Writes down what the engine does, the latest of it.
@@ -134,14 +134,14 @@ impl Host {
             let (out, crossed) = (&mut self.out, &mut self.crossed);
             let mut sink = |f: &TxFrame<'_>| {
                 let bytes = f.to_vec();
-                crossed.push(Crossed { at: now, inbound: false, bytes: bytes.clone(), state: State::Closed });
+                crossed.push(Crossed { at: now, inbound: false, bytes: bytes.clone(), state: None });
                 out.push_back(Sent { at: now, bytes });
                 true
             };
             let more = self.stack.poll_frame(now, &mut watch, link, &mut sink);
             let new = self.crossed.len() - self.out_before;
             for c in self.crossed.iter_mut().rev().take(new) {
-                c.state = state_of(&self.stack, c);
+                c.state = Some(state_of(&self.stack, c));
             }
             self.out_before = self.crossed.len();
             if !more {
@@ -152,11 +152,11 @@ impl Host {
 
     /// A packet arrives.
     pub fn deliver(&mut self, packet: &[u8]) {
-        let mut c = Crossed { at: self.now, inbound: true, bytes: packet.to_vec(), state: State::Closed };
+        let mut c = Crossed { at: self.now, inbound: true, bytes: packet.to_vec(), state: None };
         let frame = RxFrame { bytes: Chunk::copy_of(packet), checksum: RxChecksum::Unverified, gso_size: 0 };
         let (link, now) = (self.link, self.now);
         self.stack.on_frame(now, &mut Watch::new(&mut self.journal), link, frame);
-        c.state = state_of(&self.stack, &c);
+        c.state = Some(state_of(&self.stack, &c));
         self.crossed.push(c);
         self.out_before = self.crossed.len();
         self.drain();

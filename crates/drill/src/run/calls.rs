@@ -1,277 +1,253 @@
-//! The system calls of a script: their arguments filled in, their results compared.
+//! The system calls of a script, made on the machine: a method for each, and how they wait.
 
-use super::Runner;
+use super::arguments::{address, bad, epoll_event, fd, int, iov_len, named, octets};
+use super::judge::{Value, judge};
 use super::settings::IpVersion;
-use super::symbols::{constant, errno_name, number};
-use crate::script::{Call, Expr, Field};
+use super::symbols::number;
+use super::{PATIENCE, Runner, Step};
+use crate::script::{Action, Call, Expr, Time};
 use crate::sockets::Refusal;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 use synfin_stack::engine::Instant;
-
-/// What a call gave.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Value {
-    Number(i64),
-    /// A new file.
-    File,
-    /// A value of an option, as it lies in memory, beside the result 0.
-    Octets(Vec<u8>),
-    /// Events of poll, beside their number.
-    Poll(Vec<i16>),
-    /// Events and data of `epoll_wait`.
-    Epoll(Vec<(u32, u64)>),
-}
 
 /// A call that waits.
 #[derive(Debug, Clone)]
 pub(super) struct Waiting {
-    pub event: usize,
+    event: usize,
     /// From when its times count.
-    pub origin: Instant,
+    origin: Instant,
     /// When it gives up waiting of itself.
     pub until: Instant,
     /// Octets taken so far.
-    pub taken: usize,
-    /// It has begun (a connect call).
-    pub begun: bool,
+    taken: usize,
+    /// It has begun (a connect call, or one with a timeout).
+    begun: bool,
 }
 
-fn bad(what: impl Into<String>) -> Refusal {
-    Refusal::Unsupported(what.into())
-}
+/// What an attempt gives. `EAGAIN` of a call that blocks means that it waits.
+type Attempt<T = Value> = Result<T, Refusal>;
 
-fn int(e: Option<&Expr>) -> Result<i64, Refusal> {
-    let e = e.ok_or_else(|| bad("a call with an argument missing"))?;
-    number(e).map_err(bad)
-}
+const ZERO: Value = Value::Number(0);
 
-fn fd(call: &Call) -> Result<i32, Refusal> {
-    int(call.args.first()).map(|n| n as i32)
-}
-
-fn named<'a>(fields: &'a [Field], name: &str) -> Option<&'a Expr> {
-    fields.iter().find(|f| f.name.as_deref() == Some(name)).map(|f| &f.value)
-}
-
-/// Whether a call makes a file, whose number is the result.
-pub(super) fn makes_file(name: &str) -> bool {
-    matches!(name, "socket" | "accept" | "accept4" | "epoll_create" | "epoll_create1")
-}
-
-/// Octets as one of several numbers, or a text, as scripts write values of options.
-fn octets(e: &Expr) -> Result<Vec<u8>, Refusal> {
-    match e {
-        Expr::List(items) => Ok(items.iter().map(octets).collect::<Result<Vec<_>, _>>()?.concat()),
-        Expr::Str(s) => Ok(s.clone()),
-        Expr::Struct(f) if named(f, "onoff").is_some() => {
-            let (on, time) = (int(named(f, "onoff"))?, int(named(f, "linger"))?);
-            Ok([(on as i32).to_ne_bytes(), (time as i32).to_ne_bytes()].concat())
-        }
-        other => Ok((number(other).map_err(bad)? as i32).to_ne_bytes().to_vec()),
-    }
-}
-
-/// Octets in all of a list of `{..., N}`.
-fn iov_len(e: Option<&Expr>) -> Result<usize, Refusal> {
-    let Some(Expr::List(items)) = e else { return Err(bad("an iovec that is no list")) };
-    let mut total = 0;
-    for i in items {
-        match i {
-            Expr::Struct(f) => total += int(f.last().map(|f| &f.value))? as usize,
-            _ => return Err(bad("an iovec of another form")),
-        }
-    }
-    Ok(total)
-}
+/// How scripts write octets that do not matter; more of them than this are as many.
+const LONGEST_TEXT: usize = 1 << 26;
 
 impl Runner<'_> {
-    /// An address of a call: `...` is filled in with `default`.
-    fn address(&self, e: Option<&Expr>, default: SocketAddr) -> Result<Option<SocketAddr>, Refusal> {
-        let fields = match e {
-            None | Some(Expr::Ellipsis) => return Ok(Some(default)),
-            Some(Expr::Struct(f)) => f,
-            Some(other) => return Err(bad(format!("the address {other:?}"))),
-        };
-        let family = named(fields, "sa_family").or_else(|| named(fields, "sin6_family"));
-        if let Some(Expr::Word(w)) = family
-            && w == "AF_UNSPEC"
-        {
-            return Ok(None);
+    /// Makes the call of event `i`, whose times count from `origin`.
+    pub(super) fn call(&mut self, i: usize, call: &Call, origin: Instant) -> Step {
+        let at = self.script.events[i].at;
+        let mut w = Waiting { event: i, origin, until: Instant::NEVER, taken: 0, begun: false };
+        match self.attempt(call, &mut w) {
+            Err(Refusal::Errno(libc::EAGAIN)) if self.may_wait(call) => {
+                if call.end.is_none() && w.until == Instant::NEVER {
+                    let what = format!("{} would wait, and the script does not say until when", call.name);
+                    return Err(self.failure(at, what));
+                }
+                self.waiting = Some(w);
+                Ok(())
+            }
+            got => self.returned(i, call, got, origin),
         }
-        let port = named(fields, "sin_port").or_else(|| named(fields, "sin6_port")).map_or(Ok(0), |p| int(Some(p)))?;
-        let ip = match named(fields, "sin_addr").or_else(|| named(fields, "sin6_addr")) {
-            Some(Expr::Call(_, args)) => match args.first() {
-                Some(Expr::Str(s)) => String::from_utf8_lossy(s).parse::<IpAddr>().map_err(|e| bad(e.to_string()))?,
-                Some(Expr::Word(w)) if w == "INADDR_ANY" => Ipv4Addr::UNSPECIFIED.into(),
-                _ => return Err(bad("an address of another form")),
-            },
-            Some(Expr::Word(w)) if w == "INADDR_ANY" => Ipv4Addr::UNSPECIFIED.into(),
-            _ => default.ip(),
-        };
-        Ok(Some(SocketAddr::new(ip, port as u16)))
     }
 
-    /// Makes the call once. `EAGAIN` of a call that blocks means that it waits.
-    pub(super) fn attempt(&mut self, call: &Call, w: &mut Waiting) -> Result<Value, Refusal> {
-        let a = &call.args;
-        let (set, now) = (self.set.clone(), self.host.now());
-        let count = |n: usize| Ok(Value::Number(n as i64));
-        let zero = |(): ()| Value::Number(0);
+    /// A call has returned: its result, and the time if the script says when.
+    fn returned(&mut self, i: usize, call: &Call, got: Attempt, origin: Instant) -> Step {
+        let e = &self.script.events[i];
+        let got = match got {
+            Ok(v) => Ok(v),
+            Err(Refusal::Errno(n)) => Err(n),
+            Err(Refusal::Unsupported(what)) => return self.skip(e.at, what),
+        };
+        if let Err(what) = judge(call, got) {
+            return Err(self.failure(e.at, format!("{}: {what}", call.name)));
+        }
+        if let Some(end) = call.end {
+            let want = self.end_of(i, origin, end);
+            let tolerance = self.tolerance(want.since(self.before));
+            let now = self.machine.returned_at();
+            if now + tolerance < want || now > want + tolerance {
+                let (want, now) = (self.time_text(want), self.time_text(now));
+                return Err(self.failure(e.at, format!("{} returned at {now}, expected {want}", call.name)));
+            }
+        }
+        Ok(())
+    }
+
+    /// When a call is to return: an absolute time, or one with the origin of the event's own.
+    fn end_of(&self, event: usize, origin: Instant, end: i64) -> Instant {
+        let absolute = matches!(self.script.events[event].time, Time::Absolute(_));
+        (if absolute { self.zero } else { origin }) + Duration::from_micros(end.max(0) as u64)
+    }
+
+    /// Something happened: the call that waits is made again.
+    pub(super) fn look_at_waiting(&mut self) -> Step {
+        let Some(mut w) = self.waiting.take() else { return Ok(()) };
+        let Action::Call(call) = &self.script.events[w.event].action else { return Ok(()) };
+        match self.attempt(call, &mut w) {
+            Err(Refusal::Errno(libc::EAGAIN)) => {
+                self.waiting = Some(w);
+                Ok(())
+            }
+            got => self.returned(w.event, call, got, w.origin),
+        }
+    }
+
+    /// Nothing goes on before the call that waits has returned.
+    pub(super) fn finish_waiting(&mut self) -> Step {
+        let Some(w) = &self.waiting else { return Ok(()) };
+        let (event, origin) = (w.event, w.origin);
+        let at = self.script.events[event].at;
+        let Action::Call(call) = &self.script.events[event].action else { return Ok(()) };
+        let end = call.end.map_or(w.until, |e| self.end_of(event, origin, e));
+        self.advance((end + PATIENCE).max(self.machine.now()))?;
+        if self.waiting.is_some() {
+            let what = format!("{} still waits, expected it to return at {}", call.name, self.time_text(end));
+            return Err(self.failure(at, what));
+        }
+        Ok(())
+    }
+
+    /// Whether the call may wait, by its file.
+    fn may_wait(&self, call: &Call) -> bool {
         match call.name.as_str() {
-            "socket" => {
-                let domain = match a.first() {
-                    Some(Expr::Ellipsis) if set.ip_version == IpVersion::V4 => libc::AF_INET,
-                    Some(Expr::Ellipsis) => libc::AF_INET6,
-                    other => int(other)? as i32,
-                };
-                let (kind, protocol) = (int(a.get(1))? as i32, int(a.get(2))? as i32);
-                let new = self.new_file(call)?;
-                self.sockets.socket(&self.host, new, domain, kind, protocol)?;
-                self.began(new, kind & 0xf == libc::SOCK_DGRAM);
-                Ok(Value::File)
+            "poll" | "epoll_wait" => true,
+            "recv" | "recvfrom" | "send" | "sendto" => {
+                let dontwait = int(call.args.get(3)).is_ok_and(|f| f as i32 & libc::MSG_DONTWAIT != 0);
+                !dontwait && fd(call).is_ok_and(|f| self.machine.is_blocking(f))
             }
-            "bind" => {
-                let default = SocketAddr::new(set.local(), set.bind_port);
-                let addr = self.address(a.get(1), default)?.ok_or(Refusal::Errno(libc::EAFNOSUPPORT))?;
-                self.sockets.bind(&mut self.host, fd(call)?, addr)?;
-                self.bound(fd(call)?, addr.port());
-                Ok(Value::Number(0))
-            }
-            "listen" => {
-                let backlog = int(a.get(1))? as i32;
-                self.sockets.listen(&mut self.host, fd(call)?, backlog)?;
-                self.listening(fd(call)?);
-                Ok(Value::Number(0))
-            }
-            "accept" | "accept4" => {
-                let flags = if call.name == "accept4" { int(a.get(3))? as i32 } else { 0 };
-                let new = self.new_file(call)?;
-                self.sockets.accept(&mut self.host, fd(call)?, new, flags)?;
-                Ok(Value::File)
-            }
-            "connect" => {
-                let f = fd(call)?;
-                let to = self.address(a.get(1), SocketAddr::new(set.remote(), set.connect_port))?;
-                if !w.begun {
-                    w.begun = true;
-                    let r = self.sockets.connect(&mut self.host, f, to);
-                    if let Some(to) = to {
-                        self.connecting(f, to);
-                    }
-                    match r {
-                        Err(Refusal::Errno(libc::EINPROGRESS)) if self.sockets.is_blocking(f) => {}
-                        other => return other.map(zero),
-                    }
-                }
-                self.sockets.connected(&mut self.host, f).map(zero)
-            }
-            "read" | "recv" | "recvfrom" => {
-                let len = int(a.get(2))? as usize;
-                let flags = if call.name == "read" { 0 } else { int(a.get(3))? as i32 };
-                let r = self.sockets.receive(&mut self.host, fd(call)?, len, flags)?;
-                count(r.data.len())
-            }
-            "readv" => {
-                let len = iov_len(a.get(1))?;
-                count(self.sockets.receive(&mut self.host, fd(call)?, len, 0)?.data.len())
-            }
-            "recvmsg" => {
-                let Some(Expr::Struct(m)) = a.get(1) else { return Err(bad("a message of another form")) };
-                if m.iter().any(|f| f.name.as_deref() == Some("msg_control")) {
-                    return Err(bad("control messages"));
-                }
-                let len = iov_len(named(m, "msg_iov"))?;
-                let r = self.sockets.receive(&mut self.host, fd(call)?, len, int(a.get(2))? as i32)?;
-                if let Some(want) = named(m, "msg_flags")
-                    && int(Some(want))? != i64::from(r.flags)
-                {
-                    return Err(bad(format!("msg_flags {}", r.flags)));
-                }
-                count(r.data.len())
-            }
+            _ => fd(call).is_ok_and(|f| self.machine.is_blocking(f)),
+        }
+    }
+
+    /// Makes the call once.
+    fn attempt(&mut self, call: &Call, w: &mut Waiting) -> Attempt {
+        match call.name.as_str() {
+            "socket" => self.socket(call),
+            "bind" => self.bind(call),
+            "listen" => self.listen(call),
+            "accept" | "accept4" => self.accept(call),
+            "connect" => self.connect(call, w),
+            "read" | "recv" | "recvfrom" | "readv" => self.read(call),
+            "recvmsg" => self.recvmsg(call),
             "write" | "send" | "sendto" | "writev" | "sendmsg" => self.write(call, w),
-            "shutdown" => {
-                let how = int(a.get(1))? as i32;
-                self.sockets.shutdown(&mut self.host, fd(call)?, how).map(zero)
-            }
-            "close" => {
-                let f = fd(call)?;
-                self.sockets.close(&mut self.host, f).map(zero)
-            }
-            "fcntl" => {
-                let arg = if a.len() > 2 { int(a.get(2))? as i32 } else { 0 };
-                let n = self.sockets.fcntl(fd(call)?, int(a.get(1))? as i32, arg)?;
-                Ok(Value::Number(i64::from(n)))
-            }
+            "shutdown" => self.machine.shutdown(fd(call)?, int(call.args.get(1))? as i32).map(|()| ZERO),
+            "close" => self.machine.close(fd(call)?).map(|()| ZERO),
+            "fcntl" => self.fcntl(call),
             "ioctl" => {
-                let n = self.sockets.ioctl(&self.host, fd(call)?, int(a.get(1))? as u64)?;
+                let n = self.machine.ioctl(fd(call)?, int(call.args.get(1))? as u64)?;
                 Ok(Value::Octets(n.to_ne_bytes().to_vec()))
             }
-            "setsockopt" => {
-                let value = octets(a.get(3).ok_or_else(|| bad("setsockopt without a value"))?)?;
-                let len = a.get(4).map_or(Ok(value.len() as i64), |l| int(Some(l)))? as usize;
-                let (level, name) = (int(a.get(1))? as i32, int(a.get(2))? as i32);
-                let value = &value[..len.min(value.len())];
-                self.sockets.setsockopt(&mut self.host, fd(call)?, level, name, value).map(zero)
-            }
-            "getsockopt" => {
-                let len = match a.get(4) {
-                    Some(Expr::List(l)) => int(l.first())? as usize,
-                    other => int(other)? as usize,
-                };
-                let (level, name) = (int(a.get(1))? as i32, int(a.get(2))? as i32);
-                self.sockets.getsockopt(&mut self.host, fd(call)?, level, name, len).map(Value::Octets)
-            }
-            "poll" => {
-                let Some(Expr::List(items)) = a.first() else { return Err(bad("poll of another form")) };
-                let mut fds = Vec::new();
-                for i in items {
-                    let Expr::Struct(f) = i else { return Err(bad("poll of another form")) };
-                    fds.push((int(named(f, "fd"))? as i32, int(named(f, "events"))? as i16));
-                }
-                self.limit(w, now, int(a.get(2))?);
-                match self.sockets.poll(&self.host, &fds) {
-                    Err(Refusal::Errno(libc::EAGAIN)) if now >= w.until => Ok(Value::Poll(vec![0; fds.len()])),
-                    other => other.map(Value::Poll),
-                }
-            }
+            "setsockopt" => self.setsockopt(call),
+            "getsockopt" => self.getsockopt(call),
+            "poll" => self.poll(call, w),
             "epoll_create" | "epoll_create1" => {
                 let new = self.new_file(call)?;
-                self.sockets.epoll_create(new);
-                Ok(Value::File)
+                self.machine.epoll_create(new).map(|()| Value::File)
             }
-            "epoll_ctl" => {
-                let (op, target) = (int(a.get(1))? as i32, int(a.get(2))? as i32);
-                let (events, data) = match a.get(3) {
-                    Some(Expr::Struct(f)) => epoll_event(f)?,
-                    _ => (0, 0),
-                };
-                self.sockets.epoll_ctl(fd(call)?, op, target, events, data).map(zero)
-            }
-            "epoll_wait" => {
-                self.limit(w, now, int(a.get(3))?);
-                let most = int(a.get(2))?.max(0) as usize;
-                match self.sockets.epoll_wait(&self.host, fd(call)?, most) {
-                    Err(Refusal::Errno(libc::EAGAIN)) if now >= w.until => Ok(Value::Epoll(Vec::new())),
-                    other => other.map(Value::Epoll),
-                }
-            }
+            "epoll_ctl" => self.epoll_ctl(call),
+            "epoll_wait" => self.epoll_wait(call, w),
             other => Err(bad(format!("the system call {other}"))),
         }
     }
 
-    /// A timeout in milliseconds begins at the first attempt; a negative one is none.
-    fn limit(&self, w: &mut Waiting, now: Instant, ms: i64) {
-        if !w.begun {
-            w.begun = true;
-            w.until = u64::try_from(ms).map_or(Instant::NEVER, |ms| now + Duration::from_millis(ms));
+    /// The number that the script gives the new file.
+    fn new_file(&self, call: &Call) -> Attempt<i32> {
+        let n = call.result.as_ref().and_then(|r| number(r).ok()).filter(|n| *n >= 0);
+        // A call that is to fail makes no file that the script could name.
+        let n = n.map_or(i32::MAX, |n| n as i32);
+        if n != i32::MAX && self.machine.has_file(n) {
+            return Err(bad(format!("the file {n} for two things at once")));
         }
+        Ok(n)
     }
 
-    /// A blocking write takes all there is before it returns.
-    fn write(&mut self, call: &Call, w: &mut Waiting) -> Result<Value, Refusal> {
-        let (a, f) = (&call.args, fd(call)?);
+    fn socket(&mut self, call: &Call) -> Attempt {
+        let domain = match call.args.first() {
+            Some(Expr::Ellipsis) if self.set.ip_version == IpVersion::V4 => libc::AF_INET,
+            Some(Expr::Ellipsis) => libc::AF_INET6,
+            other => int(other)? as i32,
+        };
+        let (kind, protocol) = (int(call.args.get(1))? as i32, int(call.args.get(2))? as i32);
+        let new = self.new_file(call)?;
+        self.machine.socket(new, domain, kind, protocol)?;
+        self.flows.began(new, kind & 0xf == libc::SOCK_DGRAM);
+        Ok(Value::File)
+    }
+
+    fn bind(&mut self, call: &Call) -> Attempt {
+        let f = fd(call)?;
+        let default = SocketAddr::new(self.set.local(), self.set.bind_port);
+        let addr = address(call.args.get(1), default)?.ok_or(Refusal::Errno(libc::EAFNOSUPPORT))?;
+        self.machine.bind(f, addr)?;
+        self.flows.bound(f, addr.port());
+        Ok(ZERO)
+    }
+
+    fn listen(&mut self, call: &Call) -> Attempt {
+        let f = fd(call)?;
+        self.machine.listen(f, int(call.args.get(1))? as i32)?;
+        self.flows.listening(f);
+        Ok(ZERO)
+    }
+
+    fn accept(&mut self, call: &Call) -> Attempt {
+        let flags = if call.name == "accept4" { int(call.args.get(3))? as i32 } else { 0 };
+        let new = self.new_file(call)?;
+        let peer = self.machine.accept(fd(call)?, new, flags)?;
+        self.flows.accepted(new, peer);
+        Ok(Value::File)
+    }
+
+    fn connect(&mut self, call: &Call, w: &mut Waiting) -> Attempt {
+        let f = fd(call)?;
+        if !w.begun {
+            w.begun = true;
+            let to = address(call.args.get(1), self.peer())?;
+            if let Some(to) = to {
+                self.flows.connecting(f, to);
+            }
+            match self.machine.connect(f, to) {
+                Err(Refusal::Errno(libc::EINPROGRESS)) if self.machine.is_blocking(f) => {}
+                other => return other.map(|()| ZERO),
+            }
+        }
+        self.machine.connected(f).map(|()| ZERO)
+    }
+
+    /// Where packets go by default.
+    fn peer(&self) -> SocketAddr {
+        SocketAddr::new(self.set.remote(), self.set.connect_port)
+    }
+
+    fn read(&mut self, call: &Call) -> Attempt {
+        let (len, flags) = match call.name.as_str() {
+            "readv" => (iov_len(call.args.get(1))?, None),
+            "read" => (int(call.args.get(2))? as usize, None),
+            _ => (int(call.args.get(2))? as usize, Some(int(call.args.get(3))? as i32)),
+        };
+        let r = self.machine.receive(fd(call)?, len, flags)?;
+        Ok(Value::Number(r.data.len() as i64))
+    }
+
+    fn recvmsg(&mut self, call: &Call) -> Attempt {
+        let Some(Expr::Struct(m)) = call.args.get(1) else { return Err(bad("a message of another form")) };
+        if m.iter().any(|f| f.name.as_deref() == Some("msg_control")) {
+            return Err(bad("control messages"));
+        }
+        let (len, flags) = (iov_len(named(m, "msg_iov"))?, int(call.args.get(2))? as i32);
+        let r = self.machine.receive(fd(call)?, len, Some(flags))?;
+        if let Some(want) = named(m, "msg_flags")
+            && int(Some(want))? != i64::from(r.flags)
+        {
+            return Err(bad(format!("msg_flags {}", r.flags)));
+        }
+        Ok(Value::Number(r.data.len() as i64))
+    }
+
+    /// What a call writes: octets, flags, and to whom.
+    fn written(&self, call: &Call) -> Attempt<(Vec<u8>, i32, Option<SocketAddr>)> {
+        let a = &call.args;
         let mut to = None;
         let (len, flags) = match call.name.as_str() {
             "writev" => (iov_len(a.get(1))?, 0),
@@ -280,146 +256,107 @@ impl Runner<'_> {
                 (iov_len(named(m, "msg_iov"))?, int(a.get(2))?)
             }
             "write" => (int(a.get(2))? as usize, 0),
-            "sendto" => {
-                let default = SocketAddr::new(self.set.remote(), self.set.connect_port);
-                to = self.address(a.get(4), default)?;
+            name => {
+                if name == "sendto" {
+                    to = address(a.get(4), self.peer())?;
+                }
                 (int(a.get(2))? as usize, int(a.get(3))?)
             }
-            _ => (int(a.get(2))? as usize, int(a.get(3))?),
         };
         let text = match a.get(1) {
-            Some(Expr::Str(s)) => s.clone(),
-            _ => vec![0; len.min(1 << 26)],
+            Some(Expr::Str(s)) => s[..len.min(s.len())].to_vec(),
+            _ => vec![0; len.min(LONGEST_TEXT)],
         };
-        let text = text.get(..len.min(text.len())).unwrap_or(&[]);
-        let flags = flags as i32;
+        Ok((text, flags as i32, to))
+    }
+
+    /// A blocking write takes all there is before it returns.
+    fn write(&mut self, call: &Call, w: &mut Waiting) -> Attempt {
+        let f = fd(call)?;
+        let (text, flags, to) = self.written(call)?;
         if let Some(to) = to {
-            self.connecting(f, to);
+            self.flows.connecting(f, to);
         }
+        let taken = |w: &Waiting| Ok(Value::Number(w.taken as i64));
         loop {
-            match self.sockets.send(&mut self.host, f, &text[w.taken..], flags, to) {
+            let sent = self.machine.send(f, &text[w.taken..], flags, to);
+            let waits = flags & libc::MSG_DONTWAIT == 0 && self.machine.is_blocking(f);
+            match sent {
                 Ok(n) => w.taken += n,
-                Err(e @ Refusal::Errno(libc::EAGAIN)) => {
-                    let waits = self.sockets.is_blocking(f) && flags & libc::MSG_DONTWAIT == 0;
-                    return if w.taken > 0 && !waits { Ok(Value::Number(w.taken as i64)) } else { Err(e) };
-                }
-                Err(_) if w.taken > 0 => return Ok(Value::Number(w.taken as i64)),
+                Err(Refusal::Errno(libc::EAGAIN)) if waits => return Err(libc::EAGAIN.into()),
+                Err(_) if w.taken > 0 => return taken(w),
                 Err(e) => return Err(e),
             }
-            let waits = self.sockets.is_blocking(f) && flags & libc::MSG_DONTWAIT == 0;
             if w.taken >= text.len() || !waits {
-                return Ok(Value::Number(w.taken as i64));
+                return taken(w);
             }
         }
     }
 
-    /// The number that the script gives the new file.
-    fn new_file(&self, call: &Call) -> Result<i32, Refusal> {
-        let n = call.result.as_ref().and_then(|r| number(r).ok()).filter(|n| *n >= 0);
-        // A call that is to fail makes no file that the script could name.
-        let n = n.map_or(i32::MAX, |n| n as i32);
-        if n != i32::MAX && self.sockets.contains(n) {
-            return Err(bad(format!("the file {n} for two things at once")));
-        }
-        Ok(n)
+    fn fcntl(&mut self, call: &Call) -> Attempt {
+        let arg = if call.args.len() > 2 { int(call.args.get(2))? as i32 } else { 0 };
+        let n = self.machine.fcntl(fd(call)?, int(call.args.get(1))? as i32, arg)?;
+        Ok(Value::Number(i64::from(n)))
     }
 
-    /// Whether the call may wait, by its file.
-    pub(super) fn may_wait(&self, call: &Call) -> bool {
-        match call.name.as_str() {
-            "poll" | "epoll_wait" => true,
-            "recv" | "recvfrom" | "send" | "sendto" => {
-                let dontwait = int(call.args.get(3)).is_ok_and(|f| f as i32 & libc::MSG_DONTWAIT != 0);
-                !dontwait && fd(call).is_ok_and(|f| self.sockets.is_blocking(f))
-            }
-            _ => fd(call).is_ok_and(|f| self.sockets.is_blocking(f)),
+    fn setsockopt(&mut self, call: &Call) -> Attempt {
+        let a = &call.args;
+        let value = octets(a.get(3).ok_or_else(|| bad("setsockopt without a value"))?)?;
+        let len = a.get(4).map_or(Ok(value.len() as i64), |l| int(Some(l)))? as usize;
+        let (level, name) = (int(a.get(1))? as i32, int(a.get(2))? as i32);
+        self.machine.setsockopt(fd(call)?, level, name, &value[..len.min(value.len())]).map(|()| ZERO)
+    }
+
+    fn getsockopt(&mut self, call: &Call) -> Attempt {
+        let a = &call.args;
+        let len = match a.get(4) {
+            Some(Expr::List(l)) => int(l.first())? as usize,
+            other => int(other)? as usize,
+        };
+        let (level, name) = (int(a.get(1))? as i32, int(a.get(2))? as i32);
+        self.machine.getsockopt(fd(call)?, level, name, len).map(Value::Octets)
+    }
+
+    /// A timeout in milliseconds begins at the first attempt; a negative one is none. True if it is over.
+    fn timed_out(&self, w: &mut Waiting, ms: i64) -> bool {
+        let now = self.machine.now();
+        if !w.begun {
+            w.begun = true;
+            w.until = u64::try_from(ms).map_or(Instant::NEVER, |ms| now + Duration::from_millis(ms));
+        }
+        now >= w.until
+    }
+
+    fn poll(&mut self, call: &Call, w: &mut Waiting) -> Attempt {
+        let Some(Expr::List(items)) = call.args.first() else { return Err(bad("poll of another form")) };
+        let mut fds = Vec::new();
+        for i in items {
+            let Expr::Struct(f) = i else { return Err(bad("poll of another form")) };
+            fds.push((int(named(f, "fd"))? as i32, int(named(f, "events"))? as i16));
+        }
+        let ms = int(call.args.get(2))?;
+        let over = self.timed_out(w, ms);
+        match self.machine.poll(&fds, ms as i32) {
+            Err(Refusal::Errno(libc::EAGAIN)) if over => Ok(Value::Poll(vec![0; fds.len()])),
+            other => other.map(Value::Poll),
         }
     }
-}
 
-fn epoll_event(f: &[Field]) -> Result<(u32, u64), Refusal> {
-    let data = ["fd", "ptr", "u32", "u64"].iter().find_map(|n| named(f, n));
-    Ok((int(named(f, "events"))? as u32, data.map_or(Ok(0), |d| int(Some(d)))? as u64))
-}
+    fn epoll_ctl(&mut self, call: &Call) -> Attempt {
+        let (op, target) = (int(call.args.get(1))? as i32, int(call.args.get(2))? as i32);
+        let (events, data) = match call.args.get(3) {
+            Some(Expr::Struct(f)) => epoll_event(f)?,
+            _ => (0, 0),
+        };
+        self.machine.epoll_ctl(fd(call)?, op, target, events, data).map(|()| ZERO)
+    }
 
-/// Compares the result of a call with what the script says; the error says how they differ.
-pub(super) fn judge(call: &Call, got: Result<Value, i32>) -> Result<(), String> {
-    let Some(want) = &call.result else { return Ok(()) };
-    let want = number(want).map_err(|e| format!("cannot read the result: {e}"))?;
-    let show_want = match &call.errno {
-        Some(e) => format!("{want} {e}"),
-        None => want.to_string(),
-    };
-    let value = match got {
-        Err(errno) => {
-            let wanted = call.errno.as_deref().and_then(constant);
-            if want == -1 && (wanted.is_none() || wanted == Some(i64::from(errno))) {
-                return Ok(());
-            }
-            return Err(format!("expected {show_want}, came -1 {}", errno_name(errno)));
-        }
-        Ok(v) => v,
-    };
-    let differs = |came: String| Err(format!("expected {show_want}, came {came}"));
-    match value {
-        Value::File if want >= 0 => Ok(()),
-        Value::File => differs("a new file".into()),
-        Value::Number(n) if n == want => Ok(()),
-        Value::Number(n) => differs(n.to_string()),
-        Value::Octets(came) => {
-            if want != 0 {
-                return differs("0".into());
-            }
-            let at = if call.name == "ioctl" { 2 } else { 3 };
-            let Some(e) = call.args.get(at).filter(|e| !matches!(e, Expr::Ellipsis)) else { return Ok(()) };
-            let wanted = octets(e).map_err(|r| format!("cannot read the value: {r:?}"))?;
-            let text = |b: &[u8]| match b.first_chunk::<4>() {
-                Some(w) if b.len() == 4 => {
-                    let n = i32::from_ne_bytes(*w);
-                    let name = errno_name(n);
-                    let is_error = call.args.get(2) == Some(&Expr::Word("SO_ERROR".into())) && n != 0;
-                    if is_error { name } else { n.to_string() }
-                }
-                _ => format!("{b:02x?}"),
-            };
-            if came == wanted {
-                Ok(())
-            } else {
-                Err(format!("expected the value {}, came {}", text(&wanted), text(&came)))
-            }
-        }
-        Value::Poll(came) => {
-            let n = came.iter().filter(|r| **r != 0).count() as i64;
-            if n != want {
-                return differs(n.to_string());
-            }
-            let Some(Expr::List(items)) = call.args.first() else { return Ok(()) };
-            for (i, r) in items.iter().zip(came) {
-                let Expr::Struct(f) = i else { continue };
-                let wanted = named(f, "revents").map_or(Ok(0), number)?;
-                if wanted != i64::from(r) {
-                    return Err(format!("expected revents {wanted:#x}, came {r:#x}"));
-                }
-            }
-            Ok(())
-        }
-        Value::Epoll(came) => {
-            if came.len() as i64 != want {
-                return differs(came.len().to_string());
-            }
-            let events: Vec<&Expr> = match call.args.get(1) {
-                Some(Expr::List(l)) => l.iter().collect(),
-                Some(e @ Expr::Struct(_)) => vec![e],
-                _ => Vec::new(),
-            };
-            for (e, (mask, data)) in events.iter().zip(came) {
-                let Expr::Struct(f) = e else { continue };
-                let (m, d) = epoll_event(f).map_err(|r| format!("cannot read the events: {r:?}"))?;
-                if (m, d) != (mask, data) {
-                    return Err(format!("expected events {m:#x} of {d}, came {mask:#x} of {data}"));
-                }
-            }
-            Ok(())
+    fn epoll_wait(&mut self, call: &Call, w: &mut Waiting) -> Attempt {
+        let (most, ms) = (int(call.args.get(2))?.max(0) as usize, int(call.args.get(3))?);
+        let over = self.timed_out(w, ms);
+        match self.machine.epoll_wait(fd(call)?, most, ms as i32) {
+            Err(Refusal::Errno(libc::EAGAIN)) if over => Ok(Value::Epoll(Vec::new())),
+            other => other.map(Value::Epoll),
         }
     }
 }

@@ -1,26 +1,35 @@
-//! Plays a script on a host of ours in virtual time, and compares.
+//! Plays a script in virtual time, and compares.
 
+mod arguments;
 mod calls;
 mod code;
+mod commands;
 mod compare;
 mod flow;
+mod judge;
+mod loaded;
+mod machine;
+mod report;
 mod settings;
 mod symbols;
 mod wire;
 
+pub use commands::{Refused, sysctl};
 pub use compare::Compared;
-pub use settings::{IpVersion, Refused, Settings, sysctl};
+pub use report::{Failure, Played, Verdict};
+pub use settings::{IpVersion, Settings};
 
-use crate::host::{Crossed, Host, Sent};
-use crate::script::{Action, Call, Packet, Place, Script, TcpSpec, Time, Transport};
-use crate::sockets::{Refusal, Sockets, info_fields};
-use calls::{Value, Waiting, judge, makes_file};
+use crate::host::Sent;
+use crate::library::Library;
+use crate::script::{Action, Packet, Place, Script, TcpSpec, Time, Transport};
+use calls::Waiting;
 use code::{Names, Trouble};
-use flow::{Flow, Role};
+use commands::{Effect, effects};
+use flow::Flows;
+use loaded::Loaded;
+use machine::{Direct, Machine};
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
-use synfin_stack::Cidr;
 use synfin_stack::engine::Instant;
 use synfin_stack::wire::tcp::Flags;
 use wire::{Body, Seen};
@@ -29,79 +38,6 @@ use wire::{Body, Seen};
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a packet is waited for that may come at any time.
 const ANY_TIME: Duration = Duration::from_secs(7_200);
-/// Ports of the peer, for connections that it opens.
-const PEER_PORTS: u16 = 49_152;
-
-/// What went wrong, and all that helps to see why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// Where in the script.
-    pub at: Place,
-    /// `FILE:LINE: what`.
-    pub headline: String,
-    /// The line of the script.
-    pub expected: String,
-    /// What left instead, as a script would write it.
-    pub came: Option<String>,
-    /// Field by field, if a packet was compared.
-    pub fields: Vec<Compared>,
-    /// The state of the connection at that instant.
-    pub state: Option<String>,
-    /// What the engine did last.
-    pub journal: Vec<String>,
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", self.headline)?;
-        writeln!(f, "    expected: {}", self.expected)?;
-        if let Some(came) = &self.came {
-            writeln!(f, "    came:     {came}")?;
-        }
-        if !self.fields.is_empty() {
-            let wide = |g: fn(&Compared) -> &str| self.fields.iter().map(|c| g(c).chars().count()).max().unwrap_or(0);
-            let (n, e) = (wide(|c| c.name).max(5), wide(|c| &c.expected).max(8));
-            writeln!(f, "      {:n$}  {:e$}  came", "field", "expected")?;
-            for c in &self.fields {
-                let mark = if c.same { ' ' } else { '*' };
-                writeln!(f, "    {mark} {:n$}  {:e$}  {}", c.name, c.expected, c.came)?;
-            }
-        }
-        if let Some(state) = &self.state {
-            writeln!(f, "    engine:   {state}")?;
-        }
-        if !self.journal.is_empty() {
-            writeln!(f, "    lately:")?;
-            for j in &self.journal {
-                writeln!(f, "      {j}")?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// What became of a script.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// Everything was as it says.
-    Pass,
-    /// Something was not.
-    Fail(Box<Failure>),
-    /// It needs what is not there.
-    Skip(String),
-}
-
-/// A script that was played.
-#[derive(Debug, Clone)]
-pub struct Played {
-    /// What became of it.
-    pub verdict: Verdict,
-    /// What is worth knowing besides.
-    pub notes: Vec<String>,
-    /// Every packet that crossed the link.
-    pub packets: Vec<Crossed>,
-}
-
 /// Which checksum of a packet is wrong, if one is.
 pub fn bad_checksum(packet: &[u8]) -> Option<&'static str> {
     Seen::parse(packet).ok().and_then(|s| s.bad_checksum)
@@ -115,8 +51,22 @@ enum Stop {
 
 type Step<T = ()> = Result<T, Stop>;
 
-/// Plays `script` with `settings`, which its own options and commands change.
+/// Plays `script` on the engine with `settings`, which its own options and commands change.
 pub fn play(script: &Script, settings: &Settings) -> Played {
+    play_on(script, settings, |set| Ok(Box::new(Direct::new(set))))
+}
+
+/// Plays `script` on the stack of `library`, which reads what sysctls say from its network namespace: that of this
+/// thread, which should be one of its own.
+pub fn play_loaded(script: &Script, settings: &Settings, library: &Library) -> Played {
+    play_on(script, settings, |set| Ok(Box::new(Loaded::new(library, set)?)))
+}
+
+fn play_on(
+    script: &Script,
+    settings: &Settings,
+    machine: impl FnOnce(&Settings) -> Result<Box<dyn Machine>, String>,
+) -> Played {
     let skip = |why: String| Played { verdict: Verdict::Skip(why), notes: Vec::new(), packets: Vec::new() };
     let mut set = settings.clone();
     for o in &script.options {
@@ -124,37 +74,25 @@ pub fn play(script: &Script, settings: &Settings) -> Played {
             return skip(format!("line {}: {why}", o.at.line));
         }
     }
-    let mut failed = None;
-    if let Some((at, text)) = &script.init {
-        match settings::command(&mut set.tcp, text) {
-            Ok(_) => {}
-            Err(Refused::Unsupported(what)) => return skip(format!("line {}: {what}", at.line)),
-            Err(Refused::Failed(what)) => failed = Some((*at, what)),
-        }
-    }
-    let mut run = Runner::new(script, set);
-    let outcome = match failed {
-        Some((at, what)) => Err(run.failure(at, what)),
-        None => run.run(),
+    let machine = match machine(&set) {
+        Ok(m) => m,
+        Err(why) => return skip(why),
     };
-    let verdict = match outcome {
+    let mut run = Runner::new(script, set, machine);
+    let verdict = match run.run() {
         Ok(()) => Verdict::Pass,
         Err(Stop::Fail(f)) => Verdict::Fail(f),
         Err(Stop::Skip(why)) => Verdict::Skip(why),
     };
-    Played { verdict, notes: run.notes, packets: run.host.crossed }
+    Played { verdict, packets: run.machine.crossed(), notes: run.notes }
 }
 
 struct Runner<'a> {
     script: &'a Script,
     set: Settings,
-    host: Host,
-    sockets: Sockets,
-    flows: Vec<Flow>,
-    /// The flow that packets are about.
-    under: Option<usize>,
+    machine: Box<dyn Machine>,
+    flows: Flows,
     waiting: Option<Waiting>,
-    next_port: u16,
     /// The time of the first event.
     zero: Instant,
     /// The time that the script gave the event before.
@@ -164,20 +102,14 @@ struct Runner<'a> {
 }
 
 impl<'a> Runner<'a> {
-    fn new(script: &'a Script, set: Settings) -> Runner<'a> {
-        let local = set.local();
-        let prefix = if local.is_ipv4() { 16 } else { 64 };
-        let host = Host::new(&[Cidr { addr: local, prefix }], set.mtu, set.tcp.clone());
-        let now = host.now();
+    fn new(script: &'a Script, set: Settings, machine: Box<dyn Machine>) -> Runner<'a> {
+        let now = machine.now();
         Runner {
             script,
+            flows: Flows::new(&set),
             set,
-            host,
-            sockets: Sockets::default(),
-            flows: Vec::new(),
-            under: None,
+            machine,
             waiting: None,
-            next_port: PEER_PORTS,
             zero: now,
             before: now,
             names: Names::new(),
@@ -186,18 +118,20 @@ impl<'a> Runner<'a> {
     }
 
     fn run(&mut self) -> Step {
+        if let Some((at, text)) = &self.script.init {
+            self.command(*at, text)?;
+        }
         for i in 0..self.script.events.len() {
             self.event(i)?;
         }
         self.finish_waiting()?;
         let last = self.before;
-        let left: Vec<Sent> = self.host.sent().cloned().collect();
-        for s in left {
+        for s in self.machine.left_over() {
             let Ok(seen) = Seen::parse(&s.bytes) else { continue };
-            let Some(flow) = self.flow_of(&seen) else { continue };
-            let line = compare::as_script(Some(&self.flows[flow]), &seen);
+            let Some(flow) = self.flows.of_departure(&seen) else { continue };
+            let line = compare::as_script(Some(self.flows.get(flow)), &seen);
             // What the last event itself made leave, the script did not wait for; the rest was nobody's.
-            if self.set.strict || s.at < last {
+            if self.set.strict || s.at + self.machine.grain() < last {
                 let at = self.script.events.last().map_or(Place::default(), |e| e.at);
                 let when = self.time_text(s.at);
                 return Err(self.failure(at, format!("a packet was left over: {when} > {line}")));
@@ -213,31 +147,9 @@ impl<'a> Runner<'a> {
         format!("{}.{:06}", us / 1_000_000, us.rem_euclid(1_000_000))
     }
 
-    fn failure(&self, at: Place, what: impl Into<String>) -> Stop {
-        let status = self.under.and_then(|u| self.flows[u].fd).and_then(|fd| self.sockets.status(&self.host, fd));
-        let state = status.map(|s| {
-            let f = self.under.map(|u| &self.flows[u]);
-            let (local, remote) = f.map_or((0, 0), |f| (f.local_offset(false), f.remote_offset(false)));
-            let since = |n: synfin_stack::wire::SeqNum, by: u32| n.0.wrapping_sub(by);
-            let (una, nxt, rcv) = s.seq;
-            let ssthresh = if s.ssthresh >= 1 << 30 { "none".to_string() } else { s.ssthresh.to_string() };
-            format!(
-                "{} SND.UNA {} SND.NXT {} SND.WND {} RCV.NXT {} RCV.WND {} cwnd {} ssthresh {ssthresh} rto {} ms back-off {} unsent {} unread {}",
-                s.state,
-                since(una, local),
-                since(nxt, local),
-                s.snd_wnd,
-                since(rcv, remote),
-                s.rcv_wnd,
-                s.cwnd,
-                s.rto_us / 1_000,
-                s.backoff,
-                s.notsent,
-                s.rcv_queued
-            )
-        });
-        let journal: Vec<String> = self.host.journal().map(str::to_string).collect();
-        let journal = journal[journal.len().saturating_sub(8)..].to_vec();
+    fn failure(&mut self, at: Place, what: impl Into<String>) -> Stop {
+        let state = self.flows.current().and_then(|f| self.machine.describe(f.fd?, f));
+        let journal = self.machine.journal();
         Stop::Fail(Box::new(Failure {
             at,
             headline: format!("{}:{}: {}", self.script.file, at.line, what.into()),
@@ -245,7 +157,7 @@ impl<'a> Runner<'a> {
             came: None,
             fields: Vec::new(),
             state,
-            journal,
+            journal: journal[journal.len().saturating_sub(8)..].to_vec(),
         }))
     }
 
@@ -256,14 +168,14 @@ impl<'a> Runner<'a> {
     /// The earliest and the latest time of event `i`.
     fn due(&self, i: usize) -> (Instant, Instant) {
         let inbound = |i: usize| matches!(&self.script.events[i].action, Action::Packet(p) if p.inbound);
-        let origin = if i > 0 && inbound(i) && inbound(i - 1) { self.before } else { self.host.now() };
+        let origin = if i > 0 && inbound(i) && inbound(i - 1) { self.before } else { self.machine.now() };
         let after = |from: Instant, us: i64| from + Duration::from_micros(us.max(0) as u64);
         match self.script.events[i].time {
             Time::Absolute(t) => (after(self.zero, t), after(self.zero, t)),
             Time::Relative(t) => (after(origin, t), after(origin, t)),
             Time::AbsoluteRange(a, b) => (after(self.zero, a), after(self.zero, b)),
             Time::RelativeRange(a, b) => (after(origin, a), after(origin, b)),
-            Time::Any => (self.host.now(), self.host.now() + ANY_TIME),
+            Time::Any => (self.machine.now(), self.machine.now() + ANY_TIME),
         }
     }
 
@@ -276,7 +188,7 @@ impl<'a> Runner<'a> {
     fn event(&mut self, i: usize) -> Step {
         let e = &self.script.events[i];
         let (from, to) = self.due(i);
-        let origin = self.host.now();
+        let origin = self.machine.now();
         if i == 0 {
             self.zero = from;
         }
@@ -288,7 +200,7 @@ impl<'a> Runner<'a> {
         {
             let r = self.expect(i, p, from, to);
             // What comes later counts from when the packet was seen, with its own time as the script has it.
-            self.before = if e.time == Time::Any { self.host.now() } else { from };
+            self.before = if e.time == Time::Any { self.machine.now() } else { from };
             return match r {
                 Err(Stop::Fail(f)) if self.set.non_fatal.0 => {
                     self.notes.push(f.headline);
@@ -314,23 +226,54 @@ impl<'a> Runner<'a> {
                     other => other,
                 }
             }
-            Action::Command(text) => match settings::command(&mut self.host.tcp, text) {
-                Ok(d) => self.advance(self.host.now() + d),
-                Err(Refused::Unsupported(what)) => self.skip(e.at, what),
-                Err(Refused::Failed(what)) => Err(self.failure(e.at, what)),
-            },
-            Action::Code(code) => {
-                if let Some(fd) = self.under.and_then(|u| self.flows[u].fd)
-                    && let Some(s) = self.sockets.status(&self.host, fd)
-                {
-                    self.names.set(&info_fields(&s, &self.host.tcp));
+            Action::Command(text) => self.command(e.at, text),
+            Action::Code(code) => self.code(e.at, code),
+        }
+    }
+
+    /// A shell command, as far as it concerns the stack.
+    fn command(&mut self, at: Place, text: &str) -> Step {
+        let all = match effects(text) {
+            Ok(all) => all,
+            Err(refused) => return self.refused(at, refused),
+        };
+        for e in all {
+            let obeyed = match e {
+                Effect::Sysctl(key, value) => self.machine.sysctl(&key, &value),
+                Effect::LikeLinux => {
+                    self.machine.like_linux();
+                    Ok(())
                 }
-                match self.names.run(code) {
-                    Ok(()) => Ok(()),
-                    Err(Trouble::Unsupported(what)) => self.skip(e.at, what),
-                    Err(Trouble::Failed(what)) => Err(self.failure(e.at, format!("this does not hold: {what}"))),
+                Effect::Sleep(d) => {
+                    self.advance(self.machine.now() + d)?;
+                    Ok(())
                 }
+            };
+            if let Err(refused) = obeyed {
+                return self.refused(at, refused);
             }
+        }
+        Ok(())
+    }
+
+    fn refused(&mut self, at: Place, why: Refused) -> Step {
+        match why {
+            Refused::Unsupported(what) => self.skip(at, what),
+            Refused::Failed(what) => Err(self.failure(at, what)),
+        }
+    }
+
+    /// Assertions on the connection that is meant.
+    fn code(&mut self, at: Place, code: &str) -> Step {
+        if let Some(fd) = self.flows.current().and_then(|f| f.fd)
+            && let Some(info) = self.machine.info(fd)
+        {
+            self.names.set(&info);
+        }
+        match self.names.run(code) {
+            Ok(()) => Ok(()),
+            Err(Trouble::Unsupported(what)) => self.skip(at, what),
+            Err(Trouble::Failed(what)) => Err(self.failure(at, format!("this does not hold: {what}"))),
         }
     }
 
@@ -338,195 +281,12 @@ impl<'a> Runner<'a> {
     fn advance(&mut self, to: Instant) -> Step {
         loop {
             let next = self.waiting.as_ref().map_or(Instant::NEVER, |w| w.until).min(to);
-            let there = self.host.step(next.max(self.host.now()));
+            let there = self.machine.step(next);
             self.look_at_waiting()?;
             if there && next >= to {
                 return Ok(());
             }
         }
-    }
-
-    // Calls.
-
-    fn call(&mut self, i: usize, call: &Call, origin: Instant) -> Step {
-        let at = self.script.events[i].at;
-        let mut w = Waiting { event: i, origin, until: Instant::NEVER, taken: 0, begun: false };
-        let got = self.attempt(call, &mut w);
-        match got {
-            Err(Refusal::Errno(libc::EAGAIN)) if self.may_wait(call) => {
-                if call.end.is_none() && w.until == Instant::NEVER {
-                    return Err(
-                        self.failure(at, format!("{} would wait, and the script does not say until when", call.name))
-                    );
-                }
-                self.waiting = Some(w);
-                Ok(())
-            }
-            got => self.returned(i, call, got, origin),
-        }
-    }
-
-    /// A call has returned: its result, and the time if the script says when.
-    fn returned(&mut self, i: usize, call: &Call, got: Result<Value, Refusal>, origin: Instant) -> Step {
-        let e = &self.script.events[i];
-        let got = match got {
-            Ok(v) => Ok(v),
-            Err(Refusal::Errno(n)) => Err(n),
-            Err(Refusal::Unsupported(what)) => return self.skip(e.at, what),
-        };
-        if let (Ok(Value::File), true) = (&got, makes_file(&call.name)) {
-            self.accepted(call);
-        }
-        if let Err(what) = judge(call, got) {
-            return Err(self.failure(e.at, format!("{}: {what}", call.name)));
-        }
-        if let Some(end) = call.end {
-            let want = self.end_of(i, origin, end);
-            let tolerance = self.tolerance(want.since(self.before));
-            let now = self.host.now();
-            if now + tolerance < want || now > want + tolerance {
-                let (want, now) = (self.time_text(want), self.time_text(now));
-                return Err(self.failure(e.at, format!("{} returned at {now}, expected {want}", call.name)));
-            }
-        }
-        Ok(())
-    }
-
-    /// When a call is to return: an absolute time, or one with the origin of the event's own.
-    fn end_of(&self, event: usize, origin: Instant, end: i64) -> Instant {
-        let absolute = matches!(self.script.events[event].time, Time::Absolute(_));
-        (if absolute { self.zero } else { origin }) + Duration::from_micros(end.max(0) as u64)
-    }
-
-    fn look_at_waiting(&mut self) -> Step {
-        let Some(mut w) = self.waiting.take() else { return Ok(()) };
-        let Action::Call(call) = &self.script.events[w.event].action else { return Ok(()) };
-        match self.attempt(call, &mut w) {
-            Err(Refusal::Errno(libc::EAGAIN)) => {
-                self.waiting = Some(w);
-                Ok(())
-            }
-            got => self.returned(w.event, call, got, w.origin),
-        }
-    }
-
-    fn finish_waiting(&mut self) -> Step {
-        let Some(w) = &self.waiting else { return Ok(()) };
-        let (event, origin) = (w.event, w.origin);
-        let at = self.script.events[event].at;
-        let Action::Call(call) = &self.script.events[event].action else { return Ok(()) };
-        let end = call.end.map_or(w.until, |e| self.end_of(event, origin, e));
-        self.advance((end + PATIENCE).max(self.host.now()))?;
-        if self.waiting.is_some() {
-            return Err(self
-                .failure(at, format!("{} still waits, expected it to return at {}", call.name, self.time_text(end))));
-        }
-        Ok(())
-    }
-
-    // Which flow.
-
-    fn began(&mut self, fd: i32, datagrams: bool) {
-        let (local, remote) = (SocketAddr::new(self.set.local(), 0), SocketAddr::new(self.set.remote(), 0));
-        let role = if datagrams { Role::Datagrams } else { Role::Idle };
-        self.flows.push(Flow::new(local, remote, role, Some(fd)));
-        self.under = Some(self.flows.len() - 1);
-    }
-
-    fn flow_with(&mut self, fd: i32) -> Option<&mut Flow> {
-        self.flows.iter_mut().rev().find(|f| f.fd == Some(fd))
-    }
-
-    fn bound(&mut self, fd: i32, port: u16) {
-        if let Some(f) = self.flow_with(fd) {
-            f.local.set_port(port);
-        }
-    }
-
-    fn listening(&mut self, fd: i32) {
-        let (local, _) = self.sockets.names(&self.host, fd);
-        if let Some(f) = self.flow_with(fd) {
-            f.role = Role::Listening;
-            if let Some(l) = local {
-                f.local.set_port(l.port());
-            }
-        }
-    }
-
-    fn connecting(&mut self, fd: i32, to: SocketAddr) {
-        let (local, _) = self.sockets.names(&self.host, fd);
-        let i = self.flows.iter().rposition(|f| f.fd == Some(fd));
-        if let Some(f) = i.map(|i| &mut self.flows[i]) {
-            f.remote = SocketAddr::new(to.ip().to_canonical(), to.port());
-            if let Some(l) = local {
-                f.local.set_port(l.port());
-            }
-            if f.role != Role::Datagrams {
-                f.role = Role::Pair;
-            }
-            self.under = i;
-        }
-    }
-
-    /// An accepted connection is known by its file from now on.
-    fn accepted(&mut self, call: &Call) {
-        let Some(new) = call.result.as_ref().and_then(|r| symbols::number(r).ok()) else { return };
-        let (_, peer) = self.sockets.names(&self.host, new as i32);
-        if let Some(peer) = peer
-            && let Some(f) = self.flows.iter_mut().find(|f| f.remote == peer && f.role == Role::Pair)
-        {
-            f.fd = Some(new as i32);
-        }
-    }
-
-    fn peer_port(&mut self) -> u16 {
-        self.next_port = self.next_port.checked_add(1).unwrap_or(PEER_PORTS);
-        self.next_port
-    }
-
-    /// The flow that a packet which arrives is for.
-    fn flow_for(&mut self, ports: Option<(u16, u16)>) -> usize {
-        let (local, remote): (IpAddr, IpAddr) = (self.set.local(), self.set.remote());
-        if let Some((src, dst)) = ports {
-            let pair = (SocketAddr::new(local, dst), SocketAddr::new(remote, src));
-            let found = self.flows.iter().position(|f| (f.local, f.remote) == pair);
-            return found.unwrap_or_else(|| {
-                self.flows.push(Flow::new(pair.0, pair.1, Role::Pair, None));
-                self.flows.len() - 1
-            });
-        }
-        let i = match self.under {
-            Some(i) if self.flows[i].role == Role::Listening => {
-                let (l, port) = (self.flows[i].local, self.peer_port());
-                self.flows.push(Flow::new(l, SocketAddr::new(remote, port), Role::Pair, None));
-                self.flows.len() - 1
-            }
-            Some(i) => i,
-            None => {
-                let l = SocketAddr::new(local, self.set.bind_port);
-                self.flows.push(Flow::new(l, SocketAddr::new(remote, 0), Role::Pair, None));
-                self.flows.len() - 1
-            }
-        };
-        if self.flows[i].local.port() == 0 {
-            self.flows[i].local.set_port(self.set.bind_port);
-        }
-        if self.flows[i].remote.port() == 0 {
-            let port = self.peer_port();
-            self.flows[i].remote.set_port(port);
-            if self.flows[i].role == Role::Idle {
-                self.flows[i].role = Role::Pair;
-            }
-        }
-        i
-    }
-
-    /// The flow that a packet which left belongs to.
-    fn flow_of(&self, seen: &Seen) -> Option<usize> {
-        if matches!(seen.body, Body::Icmp { .. }) {
-            return self.under.filter(|u| self.flows[*u].remote.ip() == seen.dst.ip());
-        }
-        self.flows.iter().rposition(|f| f.local.port() == seen.src.port() && f.remote == seen.dst)
     }
 
     // Packets.
@@ -538,9 +298,8 @@ impl<'a> Runner<'a> {
             Transport::Icmp(_) => None,
             Transport::Unsupported(what) => return self.skip(at, what),
         };
-        let i = self.flow_for(ports);
-        self.under = Some(i);
-        let flow = &mut self.flows[i];
+        let i = self.flows.for_arrival(ports);
+        let flow = self.flows.mean(i);
         let bytes = match &p.transport {
             Transport::Tcp(t) => {
                 if t.flags.has(Flags::SYN) {
@@ -554,7 +313,7 @@ impl<'a> Runner<'a> {
         };
         match bytes {
             Ok(b) => {
-                self.host.deliver(&b);
+                self.machine.deliver(&b);
                 self.look_at_waiting()
             }
             Err(why) => Err(self.failure(at, why)),
@@ -564,22 +323,20 @@ impl<'a> Runner<'a> {
     /// The next packet of a flow of ours that leaves before `limit`. Others are passed over, as packetdrill does.
     fn next_packet(&mut self, at: Place, limit: Instant) -> Step<Option<(Sent, Seen, usize)>> {
         loop {
-            while let Some(s) = self.host.take_sent() {
-                match Seen::parse(&s.bytes) {
+            let late = self.machine.now() >= limit;
+            let until = self.waiting.as_ref().map_or(limit, |w| w.until.min(limit));
+            match self.machine.next_sent(until) {
+                Some(s) => match Seen::parse(&s.bytes) {
                     Ok(seen) => {
-                        if let Some(i) = self.flow_of(&seen) {
+                        if let Some(i) = self.flows.of_departure(&seen) {
                             return Ok(Some((s, seen, i)));
                         }
                     }
                     Err(what) => return Err(self.failure(at, format!("what left is {what}"))),
-                }
+                },
+                None if late => return Ok(None),
+                None => self.look_at_waiting()?,
             }
-            if self.host.now() >= limit {
-                return Ok(None);
-            }
-            let next = self.waiting.as_ref().map_or(Instant::NEVER, |w| w.until).min(limit);
-            self.host.step(next.max(self.host.now()));
-            self.look_at_waiting()?;
         }
     }
 
@@ -593,11 +350,11 @@ impl<'a> Runner<'a> {
             let until = self.time_text(limit);
             return Err(self.failure(at, format!("no packet left until {until}")));
         };
-        self.under = Some(flow);
+        self.flows.mean(flow);
         if let Transport::Tcp(t) = &p.transport {
             self.glue(at, t, &mut seen, flow, limit)?;
         }
-        let fields = compare::compare(p, &seen, &mut self.flows[flow], &self.set);
+        let fields = compare::compare(p, &seen, self.flows.mean(flow), &self.set);
         let any_time = self.script.events[i].time == Time::Any;
         let tolerance = self.tolerance(from.since(self.before));
         let timely = any_time || (sent.at + tolerance >= from && sent.at <= to + tolerance);
@@ -612,7 +369,7 @@ impl<'a> Runner<'a> {
             (false, false) => format!("the packet differs: {}, time ({when}, expected {want})", wrong.join(", ")),
         };
         let Stop::Fail(mut f) = self.failure(at, what) else { return Ok(()) };
-        f.came = Some(format!("{when} > {}", compare::as_script(Some(&self.flows[flow]), &seen)));
+        f.came = Some(format!("{when} > {}", compare::as_script(Some(self.flows.get(flow)), &seen)));
         f.fields = fields;
         Err(Stop::Fail(f))
     }
@@ -646,7 +403,7 @@ impl<'a> Runner<'a> {
                 _ => false,
             };
             if !fits {
-                self.host.put_back(sent);
+                self.machine.put_back(sent);
                 return Ok(());
             }
             if let Body::Tcp { header: h, len: l, zeros: z, .. } = next.body

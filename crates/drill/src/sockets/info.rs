@@ -122,6 +122,20 @@ pub fn info_bytes(s: &Status, cfg: &TcpConfig) -> Vec<u8> {
     b
 }
 
+/// The fields of a `struct tcp_info`; what it is too short for is zero.
+pub fn info_of(bytes: &[u8]) -> Vec<(&'static str, u64)> {
+    let field = |at: usize, len: usize| {
+        let mut value = [0; 8];
+        let there = bytes.get(at..at + len).unwrap_or(&[]);
+        value[..there.len()].copy_from_slice(there);
+        u64::from_ne_bytes(value)
+    };
+    let scale = field(6, 1);
+    let mut all: Vec<_> = LAYOUT.iter().map(|(name, at, len)| (*name, field(*at, *len))).collect();
+    all.extend([("tcpi_snd_wscale", scale & 15), ("tcpi_rcv_wscale", scale >> 4)]);
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,7 +152,14 @@ mod tests {
         ] {
             assert_eq!(LAYOUT.iter().find(|l| l.0 == name).map(|l| l.1), Some(at), "{name}");
         }
-        let fields = info_fields(&Status::default(), &TcpConfig::default());
+        let status = Status { wscale: (7, 8), rtt_us: 70_000, snd_wnd: 1 << 20, ..Status::default() };
+        let fields = info_fields(&status, &TcpConfig::default());
+        let mut back = info_of(&info_bytes(&status, &TcpConfig::default()));
+        back.sort_unstable();
+        let mut told = fields.clone();
+        told.sort_unstable();
+        assert_eq!(back, told);
+        assert!(info_of(&[]).iter().all(|f| f.1 == 0));
         for (name, at, len) in LAYOUT {
             assert!(fields.iter().any(|f| f.0 == *name) && at + len <= 280, "{name}");
         }

@@ -6,7 +6,7 @@ mod io;
 mod options;
 mod poll;
 
-pub use info::{info_bytes, info_fields};
+pub use info::{info_bytes, info_fields, info_of};
 pub use io::Received;
 
 use crate::host::Host;
@@ -369,21 +369,6 @@ impl Sockets {
             SIOCOUTQ => Ok((s.unacked + s.notsent) as i32),
             SIOCOUTQNSD => Ok(s.notsent as i32),
             _ => unsupported(format!("ioctl {request:#x}")),
-        }
-    }
-
-    /// The connection or listener of `fd`: its local address, and the peer's.
-    pub fn names(&self, h: &Host, fd: i32) -> (Option<SocketAddr>, Option<SocketAddr>) {
-        match self.files.get(&fd) {
-            Some(File::Tcp(t)) => {
-                let tuple = match t.phase {
-                    Phase::Open(id) => h.stack.tcp_tuple(id),
-                    _ => None,
-                };
-                (tuple.map(|t| t.local).or(t.local), tuple.map(|t| t.remote))
-            }
-            Some(File::Udp(u)) => (u.id.and_then(|id| h.stack.udp_local(id)), None),
-            _ => (None, None),
         }
     }
 

@@ -1,0 +1,74 @@
+//! Our scripts through packetdrill's C interface: `synfin drill --so_filename` with the library that synfin makes.
+
+#![allow(clippy::unwrap_used)] // a test that fails may well panic
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// Scripts that rely on what the interface does not give, and pass without it: the clock creeps by a microsecond for each
+/// look that packetdrill takes at it, and every address is ours, for the library is not told which are.
+const NOT_THROUGH_IT: [(&str, &str); 14] = [
+    ("closed/open-active-local.pkt", "an address that is not ours cannot be bound"),
+    ("closing/segment-syn.pkt", "the initial sequence number by the microsecond (RFC 6528 3)"),
+    ("last-ack/segment-syn.pkt", "the same"),
+    ("rfc5961/peer-starts-anew.pkt", "the same"),
+    ("time-wait/segment-syn-timestamp-same.pkt", "the same"),
+    ("time-wait/segment-syn-timestamp.pkt", "the same"),
+    ("time-wait/segment-syn.pkt", "the same"),
+    ("pmtu/frag-needed-karn.pkt", "a round trip by the microsecond"),
+    ("retransmission/karn-timestamps.pkt", "the same"),
+    ("retransmission/karn.pkt", "the same"),
+    ("retransmission/rto-first-measurement.pkt", "the same"),
+    ("retransmission/rto-next-measurement.pkt", "the same"),
+    ("retransmission/timer-restarts.pkt", "the same"),
+    ("retransmission/restart-after-idle.pkt", "idle for exactly a timeout, and for a microsecond more"),
+];
+
+/// The engine's own settings, where the library takes those of the namespace or of Linux.
+const OURS: &str =
+    "window-probe=octet,slow-start-limit=8,rcv-buf-initial=131072,rcv-buf-max=6291456,snd-buf=4194304,rcv-window=linux";
+
+fn library() -> PathBuf {
+    let deps = std::env::current_exe().unwrap().parent().unwrap().to_path_buf();
+    let names = [deps.join("libsynfin_packetdrill.so"), deps.join("../libsynfin_packetdrill.so")];
+    names.iter().find(|p| p.exists()).unwrap_or_else(|| panic!("no library in {}", deps.display())).clone()
+}
+
+fn drill(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_synfin")).arg("drill").args(args).output().unwrap()
+}
+
+#[test]
+fn our_scripts_pass_through_the_c_interface_too() {
+    let (library, scripts) = (library(), Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/scripts"));
+    let root = scripts.to_string_lossy();
+    let o = drill(&["--strict", "--so_filename", &library.to_string_lossy(), "--so_flags", OURS, &root]);
+    let (out, err) = (String::from_utf8_lossy(&o.stdout), String::from_utf8_lossy(&o.stderr));
+    if err.contains("no network namespace") {
+        return eprintln!("left out: {err}");
+    }
+    let passed = out.lines().filter(|l| l.starts_with("PASS ")).count();
+    let failed: BTreeSet<&str> = out
+        .lines()
+        .filter_map(|l| l.strip_prefix("FAIL ")?.strip_prefix(&*root)?.strip_prefix('/')?.split(' ').next())
+        .collect();
+    let expected: BTreeSet<&str> = NOT_THROUGH_IT.iter().map(|s| s.0).collect();
+    assert_eq!(failed, expected, "{out}\n{err}");
+    assert!(passed > 500 && !out.contains("\nSKIP "), "{passed} passed");
+}
+
+#[test]
+fn what_is_wrong_with_the_library_is_one_clear_line() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/scripts/closed/open-active.pkt");
+    for (file, words) in
+        [("/nowhere/at/all.so", "/nowhere/at/all.so: No such file"), ("/proc/version", "/proc/version:")]
+    {
+        let o = drill(&["--so_filename", file, &script.to_string_lossy()]);
+        let err = String::from_utf8_lossy(&o.stderr);
+        if err.contains("no network namespace") {
+            return eprintln!("left out: {err}");
+        }
+        assert!(!o.status.success() && err.contains(words) && err.lines().count() == 1, "{err}");
+    }
+}

@@ -1,0 +1,389 @@
+//! A stack behind packetdrill's C interface as the machine of a script.
+//!
+//! A call that may wait is made on a thread of its own, as packetdrill makes it: it sleeps in the library while this
+//! thread moves the clock, and when it returns reads the clock before anything else.
+
+use super::commands::{Refused, sysctl};
+use super::flow::Flow;
+use super::machine::{Info, Machine};
+use super::settings::Settings;
+use crate::host::{Crossed, START, Sent};
+use crate::library::{Library, Session};
+use crate::sockets::{Received, Refusal, Result, info_of};
+use std::any::Any;
+use std::collections::{BTreeMap, VecDeque};
+use std::fs;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
+use synfin_stack::engine::{Instant, TcpConfig};
+
+/// A file of the script.
+#[derive(Debug, Clone, Copy)]
+struct File {
+    /// Its number in the library.
+    live: i32,
+    /// Its addresses are IPv6's.
+    v6: bool,
+}
+
+/// A call on a thread of its own.
+struct Pending {
+    /// Where the kernel says what the thread does.
+    stat: String,
+    /// The call has returned; its result follows.
+    returned: Arc<AtomicBool>,
+    result: Receiver<(Box<dyn Any + Send>, i64)>,
+}
+
+pub(super) struct Loaded {
+    session: Arc<Session>,
+    files: BTreeMap<i32, File>,
+    pending: Option<Pending>,
+    /// What the library's clock showed when ours began, in microseconds.
+    epoch: i64,
+    /// When the call that was made last returned, if that was on another thread.
+    returned_at: Option<Instant>,
+    /// Packets that the library gave and that were not taken.
+    queue: VecDeque<Sent>,
+    crossed: Vec<Crossed>,
+}
+
+impl Loaded {
+    pub(super) fn new(library: &Library, set: &Settings) -> std::result::Result<Loaded, String> {
+        let session = Arc::new(library.start(&set.as_flags())?);
+        let epoch = session.gettimeofday();
+        Ok(Loaded {
+            session,
+            files: BTreeMap::new(),
+            pending: None,
+            epoch,
+            returned_at: None,
+            queue: VecDeque::new(),
+            crossed: Vec::new(),
+        })
+    }
+
+    fn instant(&self, us: i64) -> Instant {
+        START + Duration::from_micros(u64::try_from(us - self.epoch).unwrap_or(0))
+    }
+
+    fn file(&self, fd: i32) -> Result<File> {
+        self.files.get(&fd).copied().ok_or(Refusal::Errno(libc::EBADF))
+    }
+
+    fn live(&self, fd: i32) -> Result<i32> {
+        self.file(fd).map(|f| f.live)
+    }
+
+    /// A file that is not the script's has no number in the library either.
+    fn live_or_none(&self, fd: i32) -> i32 {
+        self.files.get(&fd).map_or(-1, |f| f.live)
+    }
+
+    /// Moves the library's clock.
+    fn sleep(&self, d: Duration) {
+        let mut left = d.as_micros();
+        while left > 0 {
+            let us = u32::try_from(left).unwrap_or(u32::MAX);
+            // The interface has no way for it to fail.
+            let _ = self.session.usleep(us);
+            left -= u128::from(us);
+        }
+    }
+
+    /// Makes a call that may wait: `EAGAIN` while it does.
+    fn may_wait<T: Send + 'static>(&mut self, call: impl FnOnce(&Session) -> Result<T> + Send + 'static) -> Result<T> {
+        let pending = match self.pending.take() {
+            Some(p) => p,
+            None => Pending::start(self.session.clone(), call),
+        };
+        match pending.look() {
+            Look::Waits => {
+                self.pending = Some(pending);
+                Err(libc::EAGAIN.into())
+            }
+            Look::Returned(value, us) => {
+                self.returned_at = Some(self.instant(us));
+                match value.downcast::<Result<T>>() {
+                    Ok(r) => *r,
+                    Err(_) => Err(Refusal::Unsupported("two calls that wait at once".into())),
+                }
+            }
+            Look::Gone => Err(Refusal::Unsupported("a call whose thread ended".into())),
+        }
+    }
+
+    /// Makes a call on `fd` that may wait if the file is blocking.
+    fn on_file<T: Send + 'static>(
+        &mut self,
+        fd: i32,
+        waits: bool,
+        call: impl FnOnce(&Session, File) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let file = self.file(fd)?;
+        if waits && self.is_blocking(fd) {
+            return self.may_wait(move |s| call(s, file));
+        }
+        self.returned_at = None;
+        call(&self.session, file)
+    }
+
+    fn take(&mut self) {
+        if let Ok(Some((bytes, us))) = self.session.netdev_receive() {
+            let at = self.instant(us);
+            self.crossed.push(Crossed { at, inbound: false, bytes: bytes.clone(), state: None });
+            self.queue.push_back(Sent { at, bytes });
+        }
+    }
+}
+
+/// What a thread that makes a call is doing.
+enum Look {
+    Waits,
+    Returned(Box<dyn Any + Send>, i64),
+    Gone,
+}
+
+impl Pending {
+    fn start<T: Send + 'static>(
+        session: Arc<Session>,
+        call: impl FnOnce(&Session) -> Result<T> + Send + 'static,
+    ) -> Pending {
+        let (tell_id, id) = mpsc::channel();
+        let (tell, result) = mpsc::channel();
+        let returned = Arc::new(AtomicBool::new(false));
+        let done = returned.clone();
+        std::thread::spawn(move || {
+            let id = fs::read_link("/proc/thread-self").unwrap_or_default();
+            let _ = tell_id.send(id);
+            let value = call(&session);
+            done.store(true, Ordering::Release);
+            let us = session.gettimeofday();
+            let boxed: Box<dyn Any + Send> = Box::new(value);
+            let _ = tell.send((boxed, us));
+        });
+        let id = id.recv().unwrap_or_default();
+        Pending { stat: format!("/proc/{}/stat", id.display()), returned, result }
+    }
+
+    /// Waits until the call has returned or its thread sleeps, and goes on sleeping.
+    fn look(&self) -> Look {
+        const LONG: Duration = Duration::from_micros(200);
+        let mut asleep = 0;
+        loop {
+            if self.returned.load(Ordering::Acquire) {
+                return match self.result.recv() {
+                    Ok((value, us)) => Look::Returned(value, us),
+                    Err(_) => Look::Gone,
+                };
+            }
+            let Ok(stat) = fs::read_to_string(&self.stat) else {
+                // It ended; if it returned before, the next look sees that.
+                match self.returned.load(Ordering::Acquire) {
+                    true => continue,
+                    false => return Look::Gone,
+                }
+            };
+            // The state follows the name, which may have any characters in it.
+            let sleeps = stat.rsplit(") ").next().is_some_and(|s| s.starts_with('S'));
+            asleep = if sleeps { asleep + 1 } else { 0 };
+            match asleep {
+                0 => std::thread::yield_now(),
+                // It may wait for a lock only.
+                1 => std::thread::park_timeout(LONG),
+                _ => return Look::Waits,
+            }
+        }
+    }
+}
+
+impl Machine for Loaded {
+    fn now(&self) -> Instant {
+        self.instant(self.session.gettimeofday())
+    }
+
+    fn returned_at(&self) -> Instant {
+        self.returned_at.unwrap_or_else(|| self.now())
+    }
+
+    fn grain(&self) -> Duration {
+        // A microsecond for each look at it.
+        Duration::from_millis(1)
+    }
+
+    fn step(&mut self, to: Instant) -> bool {
+        self.sleep(to.since(self.now()));
+        true
+    }
+
+    fn deliver(&mut self, packet: &[u8]) {
+        self.crossed.push(Crossed { at: self.now(), inbound: true, bytes: packet.to_vec(), state: None });
+        // packetdrill ends if this fails; the script then misses what should have followed.
+        let _ = self.session.netdev_send(packet);
+    }
+
+    fn next_sent(&mut self, until: Instant) -> Option<Sent> {
+        if self.queue.is_empty() {
+            self.take();
+        }
+        if self.queue.front().is_some_and(|s| s.at <= until.max(self.now())) {
+            return self.queue.pop_front();
+        }
+        self.step(until);
+        None
+    }
+
+    fn put_back(&mut self, sent: Sent) {
+        self.queue.push_front(sent);
+    }
+
+    fn left_over(&mut self) -> Vec<Sent> {
+        let now = self.now();
+        // The library moves the clock to find the next one: the first that left later is the end.
+        while self.queue.back().is_none_or(|s| s.at <= now) {
+            let before = self.queue.len();
+            self.take();
+            if self.queue.len() == before {
+                break;
+            }
+        }
+        self.queue.iter().filter(|s| s.at <= now).cloned().collect()
+    }
+
+    fn sysctl(&mut self, key: &str, value: &str) -> std::result::Result<(), Refused> {
+        // What means nothing to us cannot be judged; the library reads the rest from its namespace.
+        sysctl(&mut TcpConfig::default(), key, value)?;
+        let path = format!("/proc/sys/{}", key.replace('.', "/"));
+        match fs::write(&path, value) {
+            Ok(()) => Ok(()),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(e) => Err(Refused::Unsupported(format!("{path}: {e}"))),
+        }
+    }
+
+    fn info(&mut self, fd: i32) -> Option<Info> {
+        self.getsockopt(fd, libc::IPPROTO_TCP, libc::TCP_INFO, 280).ok().map(|b| info_of(&b))
+    }
+
+    fn describe(&mut self, fd: i32, _: &Flow) -> Option<String> {
+        let shown = ["tcpi_state", "tcpi_unacked", "tcpi_snd_cwnd", "tcpi_snd_wnd", "tcpi_rcv_wnd", "tcpi_rto"];
+        let info = self.info(fd)?;
+        let words: Vec<String> =
+            info.iter().filter(|(n, _)| shown.contains(n)).map(|(n, v)| format!("{n} {v}")).collect();
+        Some(words.join(" "))
+    }
+
+    fn crossed(&mut self) -> Vec<Crossed> {
+        std::mem::take(&mut self.crossed)
+    }
+
+    fn has_file(&self, fd: i32) -> bool {
+        self.files.contains_key(&fd)
+    }
+
+    fn is_blocking(&self, fd: i32) -> bool {
+        let flags = self.live(fd).and_then(|live| self.session.fcntl(live, libc::F_GETFL, 0));
+        flags.is_ok_and(|f| f & libc::O_NONBLOCK == 0)
+    }
+
+    fn socket(&mut self, new: i32, domain: i32, kind: i32, protocol: i32) -> Result<()> {
+        let live = self.session.socket(domain, kind, protocol)?;
+        self.files.insert(new, File { live, v6: domain == libc::AF_INET6 });
+        Ok(())
+    }
+
+    fn bind(&mut self, fd: i32, addr: SocketAddr) -> Result<()> {
+        self.on_file(fd, false, move |s, f| s.bind(f.live, addr, f.v6))
+    }
+
+    fn listen(&mut self, fd: i32, backlog: i32) -> Result<()> {
+        self.on_file(fd, false, move |s, f| s.listen(f.live, backlog))
+    }
+
+    fn accept(&mut self, fd: i32, new: i32, flags: i32) -> Result<SocketAddr> {
+        let v6 = self.file(fd)?.v6;
+        let (live, peer) = self.on_file(fd, true, |s, f| s.accept(f.live))?;
+        self.files.insert(new, File { live, v6 });
+        if flags & libc::SOCK_NONBLOCK != 0 {
+            self.session.fcntl(live, libc::F_SETFL, libc::O_NONBLOCK)?;
+        }
+        let peer = peer.map(|p| SocketAddr::new(p.ip().to_canonical(), p.port()));
+        peer.ok_or_else(|| Refusal::Unsupported("accept without the peer's address".into()))
+    }
+
+    fn connect(&mut self, fd: i32, to: Option<SocketAddr>) -> Result<()> {
+        match self.on_file(fd, true, move |s, f| s.connect(f.live, to, f.v6)) {
+            Err(Refusal::Errno(libc::EAGAIN)) if self.pending.is_some() => Err(libc::EINPROGRESS.into()),
+            other => other,
+        }
+    }
+
+    fn connected(&mut self, _: i32) -> Result<()> {
+        // Asked only while the call waits.
+        self.may_wait(|_| Ok(()))
+    }
+
+    fn receive(&mut self, fd: i32, len: usize, flags: Option<i32>) -> Result<Received> {
+        let waits = flags.unwrap_or(0) & libc::MSG_DONTWAIT == 0;
+        self.on_file(fd, waits, move |s, f| match flags {
+            Some(flags) => s.receive(f.live, len, flags),
+            None => s.read(f.live, len),
+        })
+    }
+
+    fn send(&mut self, fd: i32, data: &[u8], flags: i32, to: Option<SocketAddr>) -> Result<usize> {
+        let data = data.to_vec();
+        self.on_file(fd, flags & libc::MSG_DONTWAIT == 0, move |s, f| s.send(f.live, &data, flags, to, f.v6))
+    }
+
+    fn shutdown(&mut self, fd: i32, how: i32) -> Result<()> {
+        self.on_file(fd, false, move |s, f| s.shutdown(f.live, how))
+    }
+
+    fn close(&mut self, fd: i32) -> Result<()> {
+        let live = self.live(fd)?;
+        self.files.remove(&fd);
+        self.session.close(live)
+    }
+
+    fn fcntl(&mut self, fd: i32, cmd: i32, arg: i32) -> Result<i32> {
+        self.on_file(fd, false, move |s, f| s.fcntl(f.live, cmd, arg))
+    }
+
+    fn ioctl(&mut self, fd: i32, request: u64) -> Result<i32> {
+        self.on_file(fd, false, move |s, f| s.ioctl(f.live, request))
+    }
+
+    fn getsockopt(&mut self, fd: i32, level: i32, name: i32, len: usize) -> Result<Vec<u8>> {
+        self.on_file(fd, false, move |s, f| s.getsockopt(f.live, level, name, len))
+    }
+
+    fn setsockopt(&mut self, fd: i32, level: i32, name: i32, value: &[u8]) -> Result<()> {
+        self.session.setsockopt(self.live(fd)?, level, name, value)
+    }
+
+    fn poll(&mut self, fds: &[(i32, i16)], ms: i32) -> Result<Vec<i16>> {
+        let fds: Vec<(i32, i16)> =
+            fds.iter().map(|(fd, e)| (if *fd < 0 { *fd } else { self.live_or_none(*fd) }, *e)).collect();
+        self.may_wait(move |s| s.poll(&fds, ms))
+    }
+
+    fn epoll_create(&mut self, new: i32) -> Result<()> {
+        let live = self.session.epoll_create()?;
+        self.files.insert(new, File { live, v6: false });
+        Ok(())
+    }
+
+    fn epoll_ctl(&mut self, ep: i32, op: i32, fd: i32, events: u32, data: u64) -> Result<()> {
+        let target = self.live_or_none(fd);
+        self.on_file(ep, false, move |s, f| s.epoll_ctl(f.live, op, target, events, data))
+    }
+
+    fn epoll_wait(&mut self, ep: i32, most: usize, ms: i32) -> Result<Vec<(u32, u64)>> {
+        let live = self.live(ep)?;
+        self.may_wait(move |s| s.epoll_wait(live, most, ms))
+    }
+}

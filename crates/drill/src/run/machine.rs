@@ -1,0 +1,266 @@
+//! What a script is played on: a host with a clock, a link, and the system calls of its programs.
+//!
+//! There are two: [`Direct`] is the engine in this program, [`Loaded`](super::loaded::Loaded) a stack behind packetdrill's
+//! C interface. Files have the numbers of the script.
+
+use super::commands::{Refused, sysctl};
+use super::flow::Flow;
+use super::settings::Settings;
+use crate::host::{Crossed, Host, Sent};
+use crate::sockets::{Received, Result, Sockets, info_fields};
+use std::net::SocketAddr;
+use std::time::Duration;
+use synfin_stack::Cidr;
+use synfin_stack::engine::config::WindowProbe;
+use synfin_stack::engine::{Instant, Status};
+use synfin_stack::wire::SeqNum;
+
+/// The fields of `tcp_info`, by their names.
+pub(super) type Info = Vec<(&'static str, u64)>;
+
+/// A stack to play scripts on. A call that would wait, and may, fails with `EAGAIN` and is made again with the same
+/// arguments when something has happened, until it fails no more.
+pub(super) trait Machine {
+    // The clock, the link, the settings.
+
+    /// The time.
+    fn now(&self) -> Instant;
+    /// When the call that was made last returned.
+    fn returned_at(&self) -> Instant {
+        self.now()
+    }
+    /// By how much a script must not rely on the clock: it may move by being looked at.
+    fn grain(&self) -> Duration {
+        Duration::ZERO
+    }
+    /// The clock moves to `to`, or to something that happens before. True if it is `to` now.
+    fn step(&mut self, to: Instant) -> bool;
+    /// A packet arrives.
+    fn deliver(&mut self, packet: &[u8]);
+    /// The next packet that left; if there is none, the clock moves as in [`Machine::step`].
+    fn next_sent(&mut self, until: Instant) -> Option<Sent>;
+    /// Puts back what [`Machine::next_sent`] gave.
+    fn put_back(&mut self, sent: Sent);
+    /// What left until now and was not taken.
+    fn left_over(&mut self) -> Vec<Sent>;
+    /// Sets a sysctl, for sockets that are made from now on.
+    fn sysctl(&mut self, key: &str, value: &str) -> std::result::Result<(), Refused>;
+    /// What no sysctl says is to be as Linux has it.
+    fn like_linux(&mut self) {}
+
+    // What is seen of it.
+
+    /// `TCP_INFO` of a file.
+    fn info(&mut self, fd: i32) -> Option<Info>;
+    /// The state of a file's connection in a line, with the numbers of the script.
+    fn describe(&mut self, fd: i32, flow: &Flow) -> Option<String>;
+    /// What it did last.
+    fn journal(&self) -> Vec<String> {
+        Vec::new()
+    }
+    /// Every packet that crossed the link.
+    fn crossed(&mut self) -> Vec<Crossed>;
+
+    // The calls.
+
+    /// Whether there is such a file.
+    fn has_file(&self, fd: i32) -> bool;
+    /// Whether calls on it wait.
+    fn is_blocking(&self, fd: i32) -> bool;
+    fn socket(&mut self, new: i32, domain: i32, kind: i32, protocol: i32) -> Result<()>;
+    fn bind(&mut self, fd: i32, addr: SocketAddr) -> Result<()>;
+    fn listen(&mut self, fd: i32, backlog: i32) -> Result<()>;
+    fn accept(&mut self, fd: i32, new: i32, flags: i32) -> Result<SocketAddr>;
+    /// Begins to connect, and fails with `EINPROGRESS` if that takes time.
+    fn connect(&mut self, fd: i32, to: Option<SocketAddr>) -> Result<()>;
+    /// What became of that; `EAGAIN` while it goes on.
+    fn connected(&mut self, fd: i32) -> Result<()>;
+    /// `read`, or `recv` and its kin if there are flags.
+    fn receive(&mut self, fd: i32, len: usize, flags: Option<i32>) -> Result<Received>;
+    /// How many octets were taken; of a call that waits perhaps not all.
+    fn send(&mut self, fd: i32, data: &[u8], flags: i32, to: Option<SocketAddr>) -> Result<usize>;
+    fn shutdown(&mut self, fd: i32, how: i32) -> Result<()>;
+    fn close(&mut self, fd: i32) -> Result<()>;
+    fn fcntl(&mut self, fd: i32, cmd: i32, arg: i32) -> Result<i32>;
+    fn ioctl(&mut self, fd: i32, request: u64) -> Result<i32>;
+    fn getsockopt(&mut self, fd: i32, level: i32, name: i32, len: usize) -> Result<Vec<u8>>;
+    fn setsockopt(&mut self, fd: i32, level: i32, name: i32, value: &[u8]) -> Result<()>;
+    /// `poll` with a timeout in milliseconds: `EAGAIN` if nothing is ready; all zeros if nothing became so in time.
+    fn poll(&mut self, fds: &[(i32, i16)], ms: i32) -> Result<Vec<i16>>;
+    fn epoll_create(&mut self, new: i32) -> Result<()>;
+    fn epoll_ctl(&mut self, ep: i32, op: i32, fd: i32, events: u32, data: u64) -> Result<()>;
+    /// Like [`Machine::poll`].
+    fn epoll_wait(&mut self, ep: i32, most: usize, ms: i32) -> Result<Vec<(u32, u64)>>;
+}
+
+/// A host of ours in this program.
+pub(super) struct Direct {
+    host: Host,
+    sockets: Sockets,
+}
+
+impl Direct {
+    pub(super) fn new(set: &Settings) -> Direct {
+        let local = set.local();
+        let prefix = if local.is_ipv4() { 16 } else { 64 };
+        let host = Host::new(&[Cidr { addr: local, prefix }], set.mtu, set.tcp.clone());
+        Direct { host, sockets: Sockets::default() }
+    }
+}
+
+impl Machine for Direct {
+    fn now(&self) -> Instant {
+        self.host.now()
+    }
+
+    fn step(&mut self, to: Instant) -> bool {
+        self.host.step(to.max(self.host.now()))
+    }
+
+    fn deliver(&mut self, packet: &[u8]) {
+        self.host.deliver(packet);
+    }
+
+    fn next_sent(&mut self, until: Instant) -> Option<Sent> {
+        let sent = self.host.take_sent();
+        if sent.is_none() && self.now() < until {
+            self.step(until);
+        }
+        sent
+    }
+
+    fn put_back(&mut self, sent: Sent) {
+        self.host.put_back(sent);
+    }
+
+    fn left_over(&mut self) -> Vec<Sent> {
+        self.host.sent().cloned().collect()
+    }
+
+    fn sysctl(&mut self, key: &str, value: &str) -> std::result::Result<(), Refused> {
+        sysctl(&mut self.host.tcp, key, value)
+    }
+
+    fn like_linux(&mut self) {
+        // Linux counts all that is acknowledged in slow start, and probes windows with segments that have no text.
+        (self.host.tcp.slow_start_limit, self.host.tcp.window_probe) = (u8::MAX, WindowProbe::Empty);
+    }
+
+    fn info(&mut self, fd: i32) -> Option<Info> {
+        self.sockets.status(&self.host, fd).map(|s| info_fields(&s, &self.host.tcp))
+    }
+
+    fn describe(&mut self, fd: i32, flow: &Flow) -> Option<String> {
+        self.sockets.status(&self.host, fd).map(|s| describe(&s, flow))
+    }
+
+    fn journal(&self) -> Vec<String> {
+        self.host.journal().map(str::to_string).collect()
+    }
+
+    fn crossed(&mut self) -> Vec<Crossed> {
+        std::mem::take(&mut self.host.crossed)
+    }
+
+    fn has_file(&self, fd: i32) -> bool {
+        self.sockets.contains(fd)
+    }
+
+    fn is_blocking(&self, fd: i32) -> bool {
+        self.sockets.is_blocking(fd)
+    }
+
+    fn socket(&mut self, new: i32, domain: i32, kind: i32, protocol: i32) -> Result<()> {
+        self.sockets.socket(&self.host, new, domain, kind, protocol)
+    }
+
+    fn bind(&mut self, fd: i32, addr: SocketAddr) -> Result<()> {
+        self.sockets.bind(&mut self.host, fd, addr)
+    }
+
+    fn listen(&mut self, fd: i32, backlog: i32) -> Result<()> {
+        self.sockets.listen(&mut self.host, fd, backlog)
+    }
+
+    fn accept(&mut self, fd: i32, new: i32, flags: i32) -> Result<SocketAddr> {
+        self.sockets.accept(&mut self.host, fd, new, flags)
+    }
+
+    fn connect(&mut self, fd: i32, to: Option<SocketAddr>) -> Result<()> {
+        self.sockets.connect(&mut self.host, fd, to)
+    }
+
+    fn connected(&mut self, fd: i32) -> Result<()> {
+        self.sockets.connected(&mut self.host, fd)
+    }
+
+    fn receive(&mut self, fd: i32, len: usize, flags: Option<i32>) -> Result<Received> {
+        self.sockets.receive(&mut self.host, fd, len, flags.unwrap_or(0))
+    }
+
+    fn send(&mut self, fd: i32, data: &[u8], flags: i32, to: Option<SocketAddr>) -> Result<usize> {
+        self.sockets.send(&mut self.host, fd, data, flags, to)
+    }
+
+    fn shutdown(&mut self, fd: i32, how: i32) -> Result<()> {
+        self.sockets.shutdown(&mut self.host, fd, how)
+    }
+
+    fn close(&mut self, fd: i32) -> Result<()> {
+        self.sockets.close(&mut self.host, fd)
+    }
+
+    fn fcntl(&mut self, fd: i32, cmd: i32, arg: i32) -> Result<i32> {
+        self.sockets.fcntl(fd, cmd, arg)
+    }
+
+    fn ioctl(&mut self, fd: i32, request: u64) -> Result<i32> {
+        self.sockets.ioctl(&self.host, fd, request)
+    }
+
+    fn getsockopt(&mut self, fd: i32, level: i32, name: i32, len: usize) -> Result<Vec<u8>> {
+        self.sockets.getsockopt(&mut self.host, fd, level, name, len)
+    }
+
+    fn setsockopt(&mut self, fd: i32, level: i32, name: i32, value: &[u8]) -> Result<()> {
+        self.sockets.setsockopt(&mut self.host, fd, level, name, value)
+    }
+
+    fn poll(&mut self, fds: &[(i32, i16)], _: i32) -> Result<Vec<i16>> {
+        self.sockets.poll(&self.host, fds)
+    }
+
+    fn epoll_create(&mut self, new: i32) -> Result<()> {
+        self.sockets.epoll_create(new);
+        Ok(())
+    }
+
+    fn epoll_ctl(&mut self, ep: i32, op: i32, fd: i32, events: u32, data: u64) -> Result<()> {
+        self.sockets.epoll_ctl(ep, op, fd, events, data)
+    }
+
+    fn epoll_wait(&mut self, ep: i32, most: usize, _: i32) -> Result<Vec<(u32, u64)>> {
+        self.sockets.epoll_wait(&self.host, ep, most)
+    }
+}
+
+fn describe(s: &Status, flow: &Flow) -> String {
+    let since = |n: SeqNum, by: u32| n.0.wrapping_sub(by);
+    let (local, remote) = (flow.local_offset(false), flow.remote_offset(false));
+    let (una, nxt, rcv) = s.seq;
+    let ssthresh = if s.ssthresh >= 1 << 30 { "none".to_string() } else { s.ssthresh.to_string() };
+    format!(
+        "{} SND.UNA {} SND.NXT {} SND.WND {} RCV.NXT {} RCV.WND {} cwnd {} ssthresh {ssthresh} rto {} ms back-off {} unsent {} unread {}",
+        s.state,
+        since(una, local),
+        since(nxt, local),
+        s.snd_wnd,
+        since(rcv, remote),
+        s.rcv_wnd,
+        s.cwnd,
+        s.rto_us / 1_000,
+        s.backoff,
+        s.notsent,
+        s.rcv_queued
+    )
+}
