@@ -27,4 +27,4 @@ mutants:
 
 # Ten minutes of the fuzzer (nightly, cargo-fuzz).
 fuzz:
-    cd fuzz && mkdir -p corpus/stack && cp seeds/stack/* corpus/stack/ && cargo +nightly fuzz run stack -- -max_total_time=600 -max_len=700
+    cd fuzz && mkdir -p corpus/stack && cp seeds/stack/* corpus/stack/ && cargo +nightly fuzz run stack -- -max_total_time=600 -max_len=1000

@@ -129,8 +129,12 @@ fn sources(dir: &Path, all: &mut Vec<PathBuf>) {
     }
 }
 
+fn in_backticks(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
 #[test]
-fn every_test_that_hostile_input_md_names_exists() {
+fn every_test_and_seed_that_hostile_input_md_names_exists() {
     let mut files = Vec::new();
     sources(&root(), &mut files);
     let mut tests = std::collections::BTreeSet::new();
@@ -148,9 +152,20 @@ fn every_test_that_hostile_input_md_names_exists() {
     let doc = fs::read_to_string(root().join("docs/hostile-input.md")).unwrap();
     let mut n = 0;
     for line in doc.lines().filter(|l| l.starts_with("| ") && !l.starts_with("| What ")) {
-        let named: Vec<&str> = line.split('`').skip(1).step_by(2).collect();
-        assert!(!named.is_empty(), "no test: {line}");
-        for name in named {
+        let cells: Vec<&str> = line.trim_matches('|').split(" | ").collect();
+        let [_, named, seeds] = cells[..] else { panic!("three columns: {line}") };
+        assert!(in_backticks(named).next().is_some(), "no test: {line}");
+        assert!(
+            in_backticks(seeds).next().is_some() || seeds.trim().starts_with("none: "),
+            "no seed and no reason: {line}"
+        );
+        for seed in in_backticks(seeds) {
+            assert!(
+                root().join("fuzz/seeds").join(seed).exists(),
+                "docs/hostile-input.md names {seed}, which is no seed"
+            );
+        }
+        for name in in_backticks(named) {
             n += 1;
             assert!(tests.contains(name), "docs/hostile-input.md names {name}, which is no test");
         }

@@ -532,6 +532,25 @@ fn a_clock_that_goes_back_is_survived() {
 }
 
 #[test]
+fn what_is_due_after_the_clock_went_back_does_not_wait_until_it_is_where_it_was() {
+    let mut lab = Lab::new(StackConfig::default());
+    lab.now = Instant::from_nanos(100_000_000_000);
+    let to = |port| SocketAddr::new(PEER.into(), port);
+    lab.stack.tcp_connect(lab.now, &mut (), None, to(7), &TcpConfig::default()).unwrap();
+    lab.out();
+    lab.run(Duration::from_secs(2));
+    lab.now = Instant::from_nanos(50_000_000_000);
+    lab.stack.tcp_connect(lab.now, &mut (), None, to(8), &TcpConfig::default()).unwrap();
+    lab.out();
+    let due = lab.stack.next_deadline(lab.now);
+    assert!(due < lab.now + Duration::from_secs(2), "the new SYN's timer: {due:?}");
+    lab.now = due;
+    lab.stack.on_deadline(lab.now, &mut ());
+    assert!(lab.stack.next_deadline(lab.now) > lab.now, "what was due is done");
+    assert_eq!(lab.out().len(), 1, "the SYN went again");
+}
+
+#[test]
 //= RFC 6056 3.3.3
 fn ports_and_initial_numbers_are_spread_over_all_their_values() {
     let mut lab = Lab::new(StackConfig { ephemeral_ports: (32_768, 65_535), ..StackConfig::default() });

@@ -83,9 +83,6 @@ impl Connection {
     /// Handles an arriving segment (RFC 9293 3.10.7).
     pub fn on_segment<P: Probe>(&mut self, cx: &mut Cx<'_, P>, seg: &mut Segment) -> Verdict {
         let (hdr, opts, len) = (seg.hdr, seg.opts, seg.payload.len() as u32);
-        if opts.malformed.is_some() {
-            cx.mib.bad_options += 1;
-        }
         let verdict = crate::arrives::on_segment(self, cx, seg);
         self.after(cx);
         let state = self.state();

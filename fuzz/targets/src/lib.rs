@@ -2,10 +2,13 @@
 //! number of generated inputs.
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+mod seeds;
 mod stack;
 
 pub use stack::stack;
 
+use synfin_device::VirtioNetHdr;
 use synfin_packetdrill::script::Script;
 use synfin_sim::explore::{Bounds, walk};
 use synfin_wire::checksum::Sum;
@@ -23,6 +26,11 @@ pub fn parsers(data: &[u8]) {
     let _ = frame::TcpPacket::parse(data);
     let _ = frame::quoted(data);
     let _ = frame::may_answer_with_error(data);
+    if let Some((head, frame)) = data.split_first_chunk()
+        && let Some(h) = VirtioNetHdr::parse(head, frame.len())
+    {
+        assert_eq!(VirtioNetHdr::parse(&h.to_bytes(), frame.len()).map(|g| (g.csum, g.gso)), Some((h.csum, h.gso)));
+    }
     if let Ok(h) = ipv4::Header::parse(data) {
         let mut out = [0; 20];
         let mut plain = h;
@@ -81,14 +89,20 @@ pub fn script(data: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
+    use std::fs;
+    use std::path::{Path, PathBuf};
     use synfin_stack::engine::Rng;
 
-    fn seeds(name: &str) -> Vec<Vec<u8>> {
-        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../seeds").join(name);
-        let mut all: Vec<_> = std::fs::read_dir(&dir)
-            .unwrap_or_else(|e| panic!("{}: {e}", dir.display()))
-            .map(|e| e.and_then(|e| std::fs::read(e.path())).expect("a readable seed"))
+    fn dir(target: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../seeds").join(target)
+    }
+
+    /// The files of a target's seeds.
+    fn files(target: &str) -> Vec<(String, Vec<u8>)> {
+        let all = fs::read_dir(dir(target)).unwrap_or_else(|e| panic!("{target}: {e}"));
+        let mut all: Vec<_> = all
+            .map(|e| e.expect("a readable directory"))
+            .map(|e| (e.file_name().to_string_lossy().into_owned(), fs::read(e.path()).expect("a readable seed")))
             .collect();
         all.sort();
         all
@@ -98,9 +112,33 @@ mod tests {
     fn the_seeds_are_survived() {
         for (name, target) in [("parsers", parsers as fn(&[u8])), ("stack", stack), ("pair", pair), ("script", script)]
         {
-            let all = seeds(name);
+            let all = files(name);
             assert!(!all.is_empty(), "{name}");
-            all.iter().for_each(|d| target(d));
+            all.iter().for_each(|(_, d)| target(d));
+        }
+    }
+
+    #[test]
+    fn the_seeds_do_what_their_names_say() {
+        let mut wrong = Vec::new();
+        for s in seeds::stack() {
+            let words = super::stack::run(&s.bytes);
+            wrong.extend(s.words.iter().filter(|w| !words.has(w)).map(|w| format!("{}: not seen: {w}", s.name)));
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    #[test]
+    fn the_files_of_the_seeds_are_up_to_date() {
+        let mut stack: Vec<_> = seeds::stack().into_iter().map(|s| (s.name.to_string(), s.bytes)).collect();
+        let mut parsers: Vec<_> = seeds::parsers().into_iter().map(|(n, b)| (n.to_string(), b)).collect();
+        for (target, seeds) in [("stack", &mut stack), ("parsers", &mut parsers)] {
+            seeds.sort();
+            if std::env::var_os("SYNFIN_WRITE_SEEDS").is_some() {
+                files(target).iter().for_each(|(n, _)| fs::remove_file(dir(target).join(n)).expect("a seed to remove"));
+                seeds.iter().for_each(|(n, b)| fs::write(dir(target).join(n), b).expect("a seed to write"));
+            }
+            assert!(files(target) == *seeds, "{target}: SYNFIN_WRITE_SEEDS=1 writes them anew");
         }
     }
 

@@ -1,17 +1,27 @@
 //! A host under fire: the input is a list of operations, among them segments with correct checksums and numbers near the
 //! windows of connections that exist, so that they get past the first checks.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
-use synfin_stack::engine::{Chunk, Instant, Rng, State, TcpConfig};
+use synfin_stack::engine::probe::Watch;
+use synfin_stack::engine::{Chunk, Event, Instant, Observer, Rng, State, TcpConfig};
 use synfin_stack::wire::ip::Ecn;
 use synfin_stack::wire::tcp::{Flags, Header};
 use synfin_stack::wire::{Protocol, SeqNum, checksum, icmp, ipv4};
-use synfin_stack::{Cidr, ConnId, LinkConfig, LinkId, RxChecksum, RxFrame, Stack, StackConfig, TxFrame};
+use synfin_stack::{
+    Cidr, ConnId, LinkConfig, LinkId, ListenerId, Occupancy, RxChecksum, RxFrame, Stack, StackConfig, TxFrame, UdpId,
+};
 
-const OURS: [u8; 4] = [192, 0, 2, 2];
-const PEER: [u8; 4] = [192, 0, 2, 1];
-const PORT: u16 = 80;
+pub(crate) const OURS: [u8; 4] = [192, 0, 2, 2];
+pub(crate) const PEER: [u8; 4] = [192, 0, 2, 1];
+pub(crate) const OURS_V6: [u16; 8] = [0xfd00, 2, 0, 0, 0, 0, 0, 2];
+/// A listener, and a UDP socket that nobody reads.
+pub(crate) const PORT: u16 = 80;
+/// The peer's first port: its segments say which one after that.
+pub(crate) const PEER_PORTS: u16 = 1024;
+/// The peer's initial sequence number.
+pub(crate) const PEER_ISS: u32 = 1000;
 
 /// Reads the input piece by piece; what is beyond the end is zero.
 struct Input<'a>(&'a [u8]);
@@ -34,19 +44,48 @@ impl<'a> Input<'a> {
     }
 }
 
+/// What happened: rules, reasons, states and counters, by their names.
+#[derive(Default)]
+pub(crate) struct Words(BTreeSet<&'static str>);
+
+impl Words {
+    #[cfg(test)]
+    pub(crate) fn has(&self, word: &str) -> bool {
+        self.0.contains(word)
+    }
+}
+
+impl Observer for Words {
+    fn event(&mut self, _: Instant, _: u64, e: &Event) {
+        self.0.insert(match *e {
+            Event::Arrived { verdict, .. } => verdict.rule().name(),
+            Event::Sent { why, .. } => why.name(),
+            Event::Moved { to, .. } => to.name(),
+        });
+    }
+}
+
 struct World {
     stack: Stack,
     link: LinkId,
     now: Instant,
-    listener: synfin_stack::ListenerId,
+    listener: ListenerId,
+    datagrams: UdpId,
     conns: Vec<ConnId>,
     /// The last SYN that our host sent: its source port and number.
     syn: (u16, SeqNum),
-    frames: usize,
+    /// The last SYN+ACK that it sent: to which port, and its number.
+    syn_ack: (u16, SeqNum),
+    words: Words,
 }
 
 /// Runs the operations in `data`.
 pub fn stack(data: &[u8]) {
+    run(data);
+}
+
+/// Runs the operations in `data`, and says what happened.
+pub(crate) fn run(data: &[u8]) -> Words {
     let mut input = Input(data);
     let kind = input.byte();
     let tcp = TcpConfig {
@@ -65,55 +104,77 @@ pub fn stack(data: &[u8]) {
     let link_cfg = LinkConfig { max_gso: if kind & 16 == 0 { 0 } else { 60_000 }, ..LinkConfig::ip(1500) };
     let link = stack.add_link(now, link_cfg);
     stack.add_address(now, link, Cidr { addr: IpAddr::from(OURS), prefix: 24 });
-    stack.add_address(now, link, Cidr { addr: IpAddr::from([0xfd00, 2, 0, 0, 0, 0, 0, 2]), prefix: 64 });
+    stack.add_address(now, link, Cidr { addr: IpAddr::from(OURS_V6), prefix: 64 });
     let any = SocketAddr::from(([0, 0, 0, 0], PORT));
     let listener = stack.tcp_listen(now, &mut (), any, 4, &tcp).expect("the port is free");
-    let mut w = World { stack, link, now, listener, conns: Vec::new(), syn: (0, SeqNum(0)), frames: 0 };
+    let datagrams = stack.udp_bind(any).expect("the port is free");
+    let nothing = (0, SeqNum(0));
+    let conns = Vec::new();
+    let words = Words::default();
+    let mut w = World { stack, link, now, listener, datagrams, conns, syn: nothing, syn_ack: nothing, words };
     while !input.0.is_empty() {
         w.operate(&mut input, &tcp);
         w.drain();
         w.stack.check_invariants();
     }
     w.finish();
+    w.words
 }
 
 impl World {
     fn operate(&mut self, input: &mut Input<'_>, tcp: &TcpConfig) {
-        match input.byte() % 12 {
+        match input.byte() % 16 {
             0 => {
                 let n = usize::from(input.byte());
                 let raw = input.bytes(n).to_vec();
                 self.arrive(&raw, RxChecksum::Unverified, 0);
             }
-            1..=5 => self.segment(input),
-            6 => {
+            1..=6 => self.segment(input),
+            7 => {
                 let ms = u64::from(input.word());
                 self.now += Duration::from_millis(ms * ms / 64);
-                self.stack.on_deadline(self.now, &mut ());
+                self.deadline();
             }
-            7 => {
-                let to = SocketAddr::from((PEER, u16::from(input.byte()) + 1));
-                if let Ok(c) = self.stack.tcp_connect(self.now, &mut (), None, to, tcp) {
+            8 => {
+                let (host, port) = (input.byte(), u16::from(input.byte()) + 1);
+                let to = SocketAddr::from((if host & 1 == 0 { PEER } else { OURS }, port));
+                let probe = &mut Watch::new(&mut self.words);
+                if let Ok(c) = self.stack.tcp_connect(self.now, probe, None, to, tcp) {
                     self.conns.push(c);
                 }
             }
-            8 | 9 => self.call(input),
-            10 => self.icmp(input),
-            _ => {
+            9..=11 => self.call(input),
+            12 => self.icmp(input),
+            13 => {
                 let (offset, more) = (u16::from(input.byte()) * 8, input.byte() & 1 == 1);
                 let n = usize::from(input.byte()) & !7;
                 let payload = input.bytes(n).to_vec();
                 let packet = ip(Protocol::UDP, &payload, offset, more && payload.len().is_multiple_of(8));
                 self.arrive(&packet, RxChecksum::Unverified, 0);
             }
+            14 => {
+                // The clock goes back.
+                let ms = u64::from(input.word());
+                self.now = Instant::from_nanos(self.now.as_nanos().saturating_sub(ms * 1_000_000).max(1));
+                self.deadline();
+            }
+            _ => {
+                let _ = self.stack.udp_receive(self.datagrams);
+            }
         }
+    }
+
+    fn deadline(&mut self) {
+        self.stack.on_deadline(self.now, &mut Watch::new(&mut self.words));
     }
 
     /// A segment with a correct checksum, its numbers near those of a connection if there is one.
     fn segment(&mut self, input: &mut Input<'_>) {
         let (who, flags, window) = (input.byte(), input.byte(), input.word());
         let (dseq, dack) = (input.word() as i16, input.word() as i16);
-        let (opt_len, len) = (usize::from(input.byte() % 11) * 4, usize::from(input.byte()) * 8);
+        let (opt_len, len) = (usize::from(input.byte() % 11) * 4, usize::from(input.byte()));
+        // Up to 127 octets by the octet, then by sixteen.
+        let len = if len < 128 { len } else { (len - 127) * 16 };
         let options = {
             let mut o = input.bytes(opt_len).to_vec();
             o.resize(opt_len, 1);
@@ -123,8 +184,12 @@ impl World {
         let status = known.and_then(|c| self.stack.tcp_status(c).zip(self.stack.tcp_tuple(c)));
         let (src_port, dst_port, seq, ack) = match status {
             Some((s, t)) if s.state.is_synchronized() => (t.remote.port(), t.local.port(), s.seq.2, s.seq.1),
-            Some((_, t)) => (t.remote.port(), t.local.port(), SeqNum(1000), self.syn.1 + 1),
-            None => (1024 + u16::from(who), PORT, SeqNum(1000), SeqNum(0)),
+            Some((_, t)) => (t.remote.port(), t.local.port(), SeqNum(PEER_ISS), self.syn.1 + 1),
+            // The answer to a SYN+ACK, if it went to this port; else one of nothing.
+            None => match (PEER_PORTS + u16::from(who), self.syn_ack) {
+                (port, (to, iss)) if port == to => (port, PORT, SeqNum(PEER_ISS + 1), iss + 1),
+                (port, _) => (port, PORT, SeqNum(PEER_ISS), SeqNum(0)),
+            },
         };
         let near = |n: SeqNum, d: i16| SeqNum(n.0.wrapping_add((i32::from(d) / 8) as u32));
         let hdr = Header {
@@ -137,7 +202,7 @@ impl World {
             window,
             urgent: window,
         };
-        let mut segment = vec![0; 20 + options.len() + len.min(1400)];
+        let mut segment = vec![who; 20 + options.len() + len.min(1400)];
         hdr.emit(&options, &mut segment).expect("there is room");
         let sum = checksum::pseudo_v4(PEER.into(), OURS.into(), 6, segment.len() as u32).add(&segment).finish();
         Header::put_checksum(&mut segment, sum);
@@ -156,30 +221,31 @@ impl World {
         }
         let i = usize::from(who) % self.conns.len();
         let (c, now, s) = (self.conns[i], self.now, &mut self.stack);
+        let probe = &mut Watch::new(&mut self.words);
         match what % 8 {
             0 => {
-                let _ = s.tcp_send(now, &mut (), c, &vec![1; n % 20_000]);
+                let _ = s.tcp_send(now, probe, c, &vec![1; n % 20_000]);
             }
             1 => {
-                let _ = s.tcp_receive(now, &mut (), c, &mut vec![0; n % 20_000]);
+                let _ = s.tcp_receive(now, probe, c, &mut vec![0; n % 20_000]);
             }
-            2 => s.tcp_shutdown_write(now, &mut (), c),
+            2 => s.tcp_shutdown_write(now, probe, c),
             3 => {
-                s.tcp_close(now, &mut (), c);
+                s.tcp_close(now, probe, c);
                 self.conns.remove(i);
             }
             4 => {
-                s.tcp_abort(now, &mut (), c);
+                s.tcp_abort(now, probe, c);
                 self.conns.remove(i);
             }
             5 => {
-                let _ = s.tcp_receive_chunk(now, &mut (), c);
+                let _ = s.tcp_receive_chunk(now, probe, c);
             }
             6 => {
-                let _ = s.tcp_send_urgent(now, &mut (), c, &vec![2; n % 2_000]);
+                let _ = s.tcp_send_urgent(now, probe, c, &vec![2; n % 2_000]);
             }
             _ => {
-                s.tcp_configure(now, &mut (), c, |t| t.nodelay = n % 2 == 0);
+                s.tcp_configure(now, probe, c, |t| t.nodelay = n % 2 == 0);
             }
         }
     }
@@ -218,31 +284,30 @@ impl World {
 
     fn arrive(&mut self, packet: &[u8], checksum: RxChecksum, gso_size: u16) {
         let frame = RxFrame { bytes: Chunk::copy_of(packet), checksum, gso_size };
-        self.stack.on_frame(self.now, &mut (), self.link, frame);
+        self.stack.on_frame(self.now, &mut Watch::new(&mut self.words), self.link, frame);
     }
 
     /// Takes out what the host sends. An input of n octets never makes it send without end.
     fn drain(&mut self) {
         let (link, now) = (self.link, self.now);
-        let mut syn = None;
-        let mut count = 0;
-        loop {
-            let mut sink = |f: &TxFrame<'_>| {
-                let b = f.header;
-                if b.len() >= 40 && b[0] == 0x45 && b[9] == 6 && b[33] & 0x12 == 2 {
-                    let seq = SeqNum(u32::from_be_bytes([b[24], b[25], b[26], b[27]]));
-                    syn = Some((u16::from_be_bytes([b[20], b[21]]), seq));
+        let probe = &mut Watch::new(&mut self.words);
+        let (syn, syn_ack) = (&mut self.syn, &mut self.syn_ack);
+        let mut sink = |f: &TxFrame<'_>| {
+            let b = f.header;
+            if b.len() >= 40 && b[0] == 0x45 && b[9] == 6 && b[33] & 0x02 != 0 {
+                let seq = SeqNum(u32::from_be_bytes([b[24], b[25], b[26], b[27]]));
+                match b[33] & 0x10 {
+                    0 => *syn = (u16::from_be_bytes([b[20], b[21]]), seq),
+                    _ => *syn_ack = (u16::from_be_bytes([b[22], b[23]]), seq),
                 }
-                true
-            };
-            if !self.stack.poll_frame(now, &mut (), link, &mut sink) {
-                break;
             }
+            true
+        };
+        let mut count = 0;
+        while self.stack.poll_frame(now, probe, link, &mut sink) {
             count += 1;
             assert!(count < 5_000, "one input makes thousands of frames");
         }
-        self.frames += count;
-        self.syn = syn.unwrap_or(self.syn);
         while self.stack.poll_event().is_some() {}
     }
 
@@ -252,9 +317,10 @@ impl World {
             self.conns.push(c);
         }
         for c in std::mem::take(&mut self.conns) {
-            self.stack.tcp_close(self.now, &mut (), c);
+            self.stack.tcp_close(self.now, &mut Watch::new(&mut self.words), c);
         }
         self.stack.tcp_close_listener(self.now, &mut (), self.listener);
+        self.stack.udp_close(self.datagrams);
         for _ in 0..20_000 {
             self.drain();
             let next = self.stack.next_deadline(self.now);
@@ -262,9 +328,11 @@ impl World {
                 break;
             }
             self.now = self.now.max(next);
-            self.stack.on_deadline(self.now, &mut ());
+            self.deadline();
         }
-        assert_eq!(self.stack.occupancy(), synfin_stack::Occupancy::default());
+        assert_eq!(self.stack.occupancy(), Occupancy::default());
+        let (host, tcp) = self.stack.counters();
+        self.words.0.extend(host.iter().chain(tcp.iter()).filter(|c| c.1 > 0).map(|c| c.0));
     }
 }
 
@@ -286,7 +354,7 @@ fn header(protocol: Protocol, len: usize, offset: u16, more: bool) -> ipv4::Head
     }
 }
 
-fn ip(protocol: Protocol, payload: &[u8], offset: u16, more: bool) -> Vec<u8> {
+pub(crate) fn ip(protocol: Protocol, payload: &[u8], offset: u16, more: bool) -> Vec<u8> {
     let mut b = vec![0; 20 + payload.len()];
     header(protocol, payload.len(), offset, more).emit(&mut b).expect("there is room");
     b[20..].copy_from_slice(payload);

@@ -40,6 +40,8 @@ impl Stack {
             self.pool.give(payload);
             return;
         }
+        // It is used as far as it can be read, whoever it is for.
+        self.tcp_mib.bad_options += u64::from(opts.malformed.is_some());
         // Nobody can be at such an address or port (RFC 9293 3.9.2.3, MUST-63; LAND).
         let (local, remote) = (SocketAddr::new(at.dst, hdr.dst_port), SocketAddr::new(at.src, hdr.src_port));
         //= RFC 9293 3.9.2.3 MUST-63
