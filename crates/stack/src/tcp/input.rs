@@ -156,13 +156,14 @@ impl Stack {
     ) {
         let local = SocketAddr::new(at.dst, seg.hdr.dst_port);
         let listener = self.listener_for(local);
-        let listening = listener.is_some();
+        let of_listener = listener.and_then(|l| self.tcp.listeners.at(l)).map(|l| l.cfg);
+        let timestamps = of_listener.map(|cfg| self.configs[cfg].timestamps);
         let Some(w) = self.tcp.waits.at_mut(i) else { return };
         probe.focus(u64::from(Slot::Wait(i).token()));
         let key = w.key;
         self.tcp_mib.in_segs += 1;
         let mut cx = tcp_cx!(self, TIME_WAIT, now, probe);
-        let o = w.tw.on_segment(&mut cx, seg, listening);
+        let o = w.tw.on_segment(&mut cx, seg, timestamps);
         let tw = w.tw;
         let length = cx.cfg.time_wait;
         report(now, probe, seg, o.verdict, State::TimeWait);

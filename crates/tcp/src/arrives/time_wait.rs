@@ -48,11 +48,11 @@ impl TimeWait {
         }
     }
 
-    /// SEGMENT ARRIVES. `listening`: whether a listener would take a new SYN.
-    pub fn on_segment<P: Probe>(&mut self, cx: &mut Cx<'_, P>, seg: &Segment, listening: bool) -> Outcome {
+    /// SEGMENT ARRIVES. `listener`: if one would take a new SYN, whether its connections use timestamps.
+    pub fn on_segment<P: Probe>(&mut self, cx: &mut Cx<'_, P>, seg: &Segment, listener: Option<bool>) -> Outcome {
         let stays = |verdict| Outcome { verdict, restart: false, over: false };
         if seg.has(Flags::SYN) && !seg.has(Flags::ACK) && !seg.has(Flags::RST) {
-            return if listening && self.may_reuse(seg, cx.cfg.timestamps) {
+            return if listener.is_some_and(|timestamps| self.may_reuse(seg, timestamps)) {
                 Outcome { verdict: Verdict::Accepted(Rule::TimeWaitReuse), restart: false, over: true }
             } else {
                 stays(Verdict::Acked(Rule::TimeWaitOld))

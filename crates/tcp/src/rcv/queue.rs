@@ -81,3 +81,40 @@ impl ReceiveQueue {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_text_in_a_large_buffer_is_copied_and_any_other_is_kept_as_it_came() {
+        let mut pool = Pool::default();
+        let mut q = ReceiveQueue::default();
+        assert_eq!((q.len(), q.pinned()), (0, 0));
+        // Forty octets each, in buffers of two thousand.
+        for _ in 0..10 {
+            let mut b = pool.take(2_000);
+            b.as_mut_slice()[..40].fill(7);
+            q.push(b.freeze(0, 40), &mut pool);
+        }
+        let copied = q.pinned();
+        assert!(q.len() == 400 && copied < 10_000, "{copied} octets pinned");
+        // A segment that fills its buffer, and one that is too long to be copied.
+        for n in [100, COPY_LIMIT + 1] {
+            let before = q.pinned();
+            let chunk = Chunk::copy_of(&alloc::vec![8; n]);
+            let its = chunk.pinned();
+            q.push(chunk, &mut pool);
+            assert_eq!(q.pinned(), before + its, "{n} octets");
+        }
+        let mut b = pool.take(4 * COPY_LIMIT);
+        let large = b.capacity();
+        b.as_mut_slice()[..=COPY_LIMIT].fill(9);
+        let before = q.pinned();
+        q.push(b.freeze(0, COPY_LIMIT + 1), &mut pool);
+        assert_eq!(q.pinned(), before + large, "too long to be copied, though half of its buffer is empty");
+        q.clear(&mut pool);
+        assert_eq!((q.len(), q.pinned()), (0, 0));
+        assert!(q.pop(&mut pool).is_none());
+    }
+}

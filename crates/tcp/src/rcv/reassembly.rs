@@ -252,6 +252,55 @@ mod tests {
     }
 
     #[test]
+    fn the_first_run_of_what_came_twice_ends_where_something_new_begins() {
+        let mut pool = Pool::default();
+        let mut r = Reassembly::default();
+        let mut insert = |start, text: &[u8]| r.insert(start, &Chunk::copy_of(text), NO_LIMIT.0, NO_LIMIT.1, &mut pool);
+        insert(0, b"aaaa");
+        insert(4, b"bbbb");
+        insert(12, b"cccc");
+        // 8 to 12 is new: the 12 to 16 that came twice, too, are another run.
+        let i = insert(2, &[b'x'; 14]);
+        assert_eq!((i.first_duplicate, i.duplicate, i.run), (Some((2, 8)), 10, (0, 16)));
+    }
+
+    #[test]
+    fn small_pieces_share_a_buffer_and_large_ones_are_kept_as_they_came() {
+        let mut pool = Pool::default();
+        let mut r = Reassembly::default();
+        let small = Chunk::copy_of(&[1; 100]);
+        assert_eq!(r.pinned(), 0);
+        for i in 0..4 {
+            r.insert(10 + i * 100, &small, NO_LIMIT.0, NO_LIMIT.1, &mut pool);
+        }
+        let shared = r.pinned();
+        assert!(r.pieces() == 1 && shared >= 400, "{} pieces, {shared} octets", r.pieces());
+        // As large as can be copied, in a buffer of its own; one octet more is kept by reference, without its beginning,
+        // which had come before.
+        r.insert(10_000, &Chunk::copy_of(&[2; COPY_LIMIT]), NO_LIMIT.0, NO_LIMIT.1, &mut pool);
+        let copied = r.pinned() - shared;
+        let large = Chunk::copy_of(&[[3; 90].as_slice(), &[4; COPY_LIMIT + 1]].concat());
+        r.insert(320, &large, NO_LIMIT.0, NO_LIMIT.1, &mut pool);
+        assert_eq!((r.pieces(), r.pinned()), (3, shared + copied + large.pinned()));
+        r.check_invariants();
+        let mut got = Vec::new();
+        while let Some(c) = r.pop(10 + got.len() as u64, &mut pool) {
+            got.extend_from_slice(c.as_slice());
+        }
+        assert_eq!(got, [vec![1; 400], vec![4; COPY_LIMIT + 1]].concat());
+        assert_eq!(r.pinned(), copied);
+    }
+
+    #[test]
+    fn what_finds_no_room_is_counted_by_the_octet() {
+        let mut pool = Pool::default();
+        let mut r = Reassembly::default();
+        r.insert(100, &Chunk::copy_of(&[1; 10]), 1, NO_LIMIT.1, &mut pool);
+        let i = r.insert(200, &Chunk::copy_of(&[1; 7]), 1, NO_LIMIT.1, &mut pool);
+        assert_eq!((i.dropped, i.run, r.pieces()), (7, (200, 200), 1));
+    }
+
+    #[test]
     fn one_octet_holes_are_bounded_in_number_and_memory() {
         let mut pool = Pool::default();
         let mut r = Reassembly::default();

@@ -76,3 +76,64 @@ impl Rcv {
 
 /// How far rounding up may exceed the buffer, in units of the window scale.
 const SLACK_UNITS: u32 = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::buf::{Chunk, Pool};
+    use crate::rcv::{AckPolicy, ReceiveQueue, TsRecent};
+    use crate::time::Instant;
+
+    /// A buffer of `buf` octets, of which `unread` wait for the user, and `wnd` are what the peer was told.
+    fn rcv(buf: u32, mss: u16, unread: usize, wnd: u32) -> Rcv {
+        let nxt = SeqNum(1);
+        let mut queue = ReceiveQueue::default();
+        queue.push(Chunk::copy_of(&alloc::vec![0; unread]), &mut Pool::default());
+        Rcv {
+            irs: SeqNum(0),
+            nxt,
+            edge: nxt + wnd,
+            last_ack_sent: nxt,
+            up: None,
+            fin: None,
+            buf,
+            drained: 0,
+            round: nxt,
+            shift: 0,
+            mss,
+            closed: false,
+            ts_recent: TsRecent::new(0, Instant::ZERO),
+            ack: AckPolicy::new(nxt, 0),
+            queue,
+            holes: None,
+        }
+    }
+
+    #[test]
+    //= RFC 9293 3.8.6.2.2 MUST-39
+    fn the_peer_is_told_of_a_window_that_is_worth_it() {
+        for (buf, mss, unread, wnd, due) in [
+            // Less than a segment is never worth it, though the window is shut: a segment is.
+            (60_000, 1_000, 59_001, 0, false),
+            (60_000, 1_000, 59_000, 0, true),
+            // In a buffer of less than two segments, half of it is.
+            (1_000, 1_000, 501, 0, false),
+            (1_000, 1_000, 500, 0, true),
+            // A peer that can send two segments yet has no need to know of one more,
+            (60_000, 1_000, 57_000, 2_000, false),
+            // but if it cannot,
+            (60_000, 1_000, 57_001, 1_999, true),
+            // or if the window is twice as large now,
+            (60_000, 1_000, 52_001, 4_000, false),
+            (60_000, 1_000, 52_000, 4_000, true),
+            // or has grown by a quarter of the buffer.
+            (60_000, 1_000, 15_001, 30_000, false),
+            (60_000, 1_000, 15_000, 30_000, true),
+            // All of it was promised.
+            (60_000, 1_000, 0, 60_000, false),
+        ] {
+            let r = rcv(buf, mss, unread, wnd);
+            assert_eq!(r.update_is_due(), due, "{unread} of {buf} octets unread, {wnd} promised");
+        }
+    }
+}

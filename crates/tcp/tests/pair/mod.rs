@@ -239,7 +239,7 @@ impl Host {
         let seg = &mut seg;
         let mut out = Vec::new();
         if let Some((tw, at)) = &mut self.time_wait {
-            let o = cx!(self, now, cx, tw.on_segment(&mut cx, seg, self.listening));
+            let o = cx!(self, now, cx, tw.on_segment(&mut cx, seg, self.listening.then_some(self.cfg.timestamps)));
             self.log.verdicts.push(o.verdict);
             if matches!(o.verdict, Verdict::Acked(_)) {
                 let (h, opts) = tw.ack(now, 100);

@@ -1,0 +1,121 @@
+//! What a connection tells: its counters, its events, the verdicts on what arrives, and what it reports to the peer.
+
+mod pair;
+
+use pair::{Pair, bare};
+use synfin_tcp::time::Duration;
+use synfin_tcp::{Events, Rule, State};
+use synfin_wire::tcp::{Flags, Timestamps};
+
+/// The next acknowledgment that `a` could get from `b`, with `window` units.
+fn to_a(p: &Pair, window: u16) -> synfin_tcp::Segment {
+    let t = p.a.conn.as_ref().and_then(|c| c.tcb()).expect("a block");
+    let mut s = bare(t.rcv.nxt.0, t.snd.una.0, Flags::ACK);
+    s.hdr.window = window;
+    s.opts.timestamps = Some(Timestamps { val: t.rcv.ts_recent.val, ecr: 0 });
+    s
+}
+
+#[test]
+fn resets_are_counted_and_those_that_end_a_connection_too() {
+    let mut p = Pair::open();
+    let nxt = to_a(&p, 0).hdr.seq;
+    p.inject(false, bare(nxt.0, 0, Flags::RST));
+    assert_eq!((p.a.mib.in_rsts, p.a.mib.estab_resets, p.a.mib.attempt_fails), (1, 1, 0));
+
+    let mut p = Pair::new();
+    p.pass = Box::new(|_, _, _| false);
+    let now = p.now;
+    p.a.connect(now);
+    p.drain();
+    p.inject(false, bare(0, 1001, Flags::RST | Flags::ACK));
+    assert_eq!((p.a.mib.attempt_fails, p.a.mib.estab_resets), (1, 0));
+}
+
+#[test]
+fn a_syn_that_goes_again_is_a_timeout_and_a_retransmission() {
+    let mut p = Pair::new();
+    p.pass = Box::new(|_, _, _| false);
+    let now = p.now;
+    p.a.connect(now);
+    p.run(Duration::from_millis(3_500));
+    assert_eq!((p.a.mib.timeouts, p.a.mib.retrans_segs), (2, 2), "after one second, and after two more");
+}
+
+#[test]
+fn an_old_timestamp_is_counted_in_time_wait_too() {
+    let mut p = Pair::open();
+    let now = p.now;
+    p.a.shutdown(now);
+    p.settle();
+    let now = p.now;
+    p.b.shutdown(now);
+    p.settle();
+    let (tw, _) = p.a.time_wait.expect("a record");
+    let before = p.a.mib.paws_estab;
+    let mut old = bare(tw.rcv_nxt.0, tw.snd_nxt.0, Flags::ACK);
+    old.opts.timestamps = Some(Timestamps { val: tw.ts_recent.wrapping_sub(1), ecr: 0 });
+    p.inject(false, old);
+    assert_eq!((p.a.state(), p.a.mib.paws_estab - before), (State::TimeWait, 1));
+}
+
+#[test]
+fn a_user_who_found_no_room_is_told_when_there_is_a_third_again() {
+    let mut p = Pair::open();
+    let now = p.now;
+    while p.a.send(now, &[1; 100_000]) > 0 {}
+    p.a.events();
+    // The peer reads: what it acknowledges makes room.
+    let mut told = false;
+    for _ in 0..1_000 {
+        p.settle();
+        let now = p.now;
+        if p.b.read(now).is_empty() {
+            break;
+        }
+        told |= p.a.events().has(Events::WRITABLE);
+    }
+    assert!(told, "there is room, and nobody said so");
+}
+
+#[test]
+//= RFC 9293 3.10.7.4: fifth, SND.WND
+fn an_acknowledgment_that_changes_the_window_is_an_update_and_no_duplicate() {
+    let mut p = Pair::new();
+    p.a.cfg.sack = false;
+    p.establish();
+    p.pass = Box::new(|_, _, _| false);
+    let now = p.now;
+    p.a.send(now, &[1; 5_000]);
+    p.drain();
+    for (window, want) in [
+        (400, Rule::WindowUpdate),
+        (400, Rule::DuplicateAck),
+        (401, Rule::WindowUpdate),
+        (402, Rule::WindowUpdate),
+        (403, Rule::WindowUpdate),
+    ] {
+        let s = to_a(&p, window);
+        p.inject(false, s);
+        assert_eq!(p.a.log.verdicts.last().map(|v| v.rule()), Some(want), "window {window}");
+    }
+    assert_eq!(p.a.mib.fast_retrans, 0, "one duplicate is not three");
+}
+
+#[test]
+//= RFC 2018 3
+fn what_was_dropped_for_want_of_room_is_not_reported_as_received() {
+    let mut p = Pair::new();
+    p.b.cfg.reassembly_pieces = 1;
+    p.establish();
+    // The first of three segments is lost, and so is the second: of the third and the fifth only one can be kept.
+    p.pass = Box::new(|to_b, s, _| !to_b || !matches!(s.hdr.seq.0.wrapping_sub(1001) / 1_448, 0 | 1 | 3));
+    let now = p.now;
+    p.a.send(now, &[1; 5 * 1_448]);
+    p.drain();
+    p.run(Duration::from_millis(15));
+    assert_eq!(p.b.mib.ofo_drop, 1, "the fifth finds no room");
+    let (blocks, n) = p.b.conn.as_ref().and_then(|c| c.tcb()).expect("a block").sack.blocks();
+    assert_eq!(n, 1, "{blocks:?}");
+    assert!(blocks[..n].iter().all(|b| b.0.lt(b.1)), "no block is empty: {blocks:?}");
+}
