@@ -8,10 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use synfin_packetdrill::library::{Library, Session};
 use synfin_packetdrill::sockets::Refusal;
-use synfin_stack::wire::frame::TcpPacket;
-use synfin_stack::wire::ip::Ecn;
+use synfin_stack::wire::SeqNum;
+use synfin_stack::wire::frame::{TcpPacket, emit_tcp_v4};
 use synfin_stack::wire::tcp::{Flags, Header};
-use synfin_stack::wire::{Protocol, SeqNum, checksum, ipv4};
 
 const LOCAL: Ipv4Addr = Ipv4Addr::new(192, 168, 0, 1);
 const REMOTE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
@@ -44,29 +43,8 @@ impl Link {
             window: 60_000,
             urgent: 0,
         };
-        let mut b = vec![0; 20 + text];
-        hdr.emit(&[], &mut b).unwrap();
-        let sum = checksum::pseudo_v4(REMOTE, LOCAL, 6, b.len() as u32).add(&b).finish();
-        Header::put_checksum(&mut b, sum);
-        let mut p = vec![0; 20 + b.len()];
-        ipv4::Header {
-            header_len: 20,
-            dscp: 0,
-            ecn: Ecn::NotEct,
-            total_len: (20 + b.len()) as u16,
-            ident: 0,
-            dont_fragment: false,
-            more_fragments: false,
-            fragment_offset: 0,
-            ttl: 255,
-            protocol: Protocol::TCP,
-            src: REMOTE,
-            dst: LOCAL,
-            source_routed: false,
-        }
-        .emit(&mut p)
-        .unwrap();
-        p[20..].copy_from_slice(&b);
+        let mut p = vec![0; 40 + text];
+        emit_tcp_v4((REMOTE, LOCAL), &hdr, &[], &vec![0; text], &mut p).unwrap();
         self.0.netdev_send(&p).unwrap();
     }
 

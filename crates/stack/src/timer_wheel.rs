@@ -36,6 +36,9 @@ pub(crate) struct TimerWheel {
     /// The current tick: every entry's tick is at or after it.
     tick: u64,
     len: usize,
+    /// How often an entry was put into a slot: the work.
+    #[cfg(test)]
+    links: u64,
 }
 
 impl Default for TimerWheel {
@@ -47,6 +50,8 @@ impl Default for TimerWheel {
             occupied: [0; LEVELS],
             tick: 0,
             len: 0,
+            #[cfg(test)]
+            links: 0,
         }
     }
 }
@@ -167,6 +172,10 @@ impl TimerWheel {
     }
 
     fn link(&mut self, id: u32) {
+        #[cfg(test)]
+        {
+            self.links += 1;
+        }
         let tick = (self.nodes[id as usize].deadline.as_nanos() >> TICK_BITS).max(self.tick);
         let differ = tick ^ self.tick;
         let level = if differ == 0 { 0 } else { ((63 - differ.leading_zeros()) / SLOT_BITS) as usize };
@@ -206,6 +215,29 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
+
+    #[test]
+    fn the_work_for_a_timer_does_not_grow_with_their_number() {
+        for n in [100u64, 20_000] {
+            let mut w = TimerWheel::default();
+            // From a microsecond to days, without an order.
+            let deadline =
+                |i: u64| Instant::from_nanos((i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (10 + i % 30)).max(1));
+            for i in 0..n {
+                w.insert(deadline(i), i as u32);
+            }
+            let last = (0..n).map(deadline).max().unwrap();
+            let mut fired = 0;
+            while w.len() > 0 {
+                let now = w.next().min(last);
+                while w.pop(now).is_some() {
+                    fired += 1;
+                }
+            }
+            // Once when it is set, and at most once more for each level that it goes down.
+            assert!(fired == n && w.links <= n * LEVELS as u64, "{} links for {n} timers", w.links);
+        }
+    }
 
     proptest! {
         /// Against a sorted map: everything fires at its exact time, in order, and nothing else does.

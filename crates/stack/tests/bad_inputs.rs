@@ -8,7 +8,7 @@ use synfin_stack::engine::probe::Watch;
 use synfin_stack::engine::{
     Chunk, CloseReason, Event, Instant, Observer, Rng, Rule, State, TcpConfig, Trigger, Verdict,
 };
-use synfin_stack::wire::frame::TcpPacket;
+use synfin_stack::wire::frame::{self, TcpPacket};
 use synfin_stack::wire::ip::Ecn;
 use synfin_stack::wire::tcp::{Flags, Header};
 use synfin_stack::wire::{Protocol, SeqNum, checksum, icmp, ipv4, ipv6};
@@ -126,11 +126,9 @@ fn segment(src: Ipv4Addr, dst: Ipv4Addr, ports: (u16, u16), flags: Flags, seq: u
         window: 1000,
         urgent: 0,
     };
-    let mut b = vec![0; 20 + opts.len()];
-    hdr.emit(opts, &mut b).unwrap();
-    let sum = checksum::pseudo_v4(src, dst, 6, b.len() as u32).add(&b).finish();
-    Header::put_checksum(&mut b, sum);
-    ip(src, dst, Protocol::TCP, &b)
+    let mut b = vec![0; 40 + opts.len()];
+    frame::emit_tcp_v4((src, dst), &hdr, opts, &[], &mut b).unwrap();
+    b
 }
 
 /// A segment of the peer's to our port 80.

@@ -1,8 +1,8 @@
 //! A whole IP packet down to its transport header, for those who look at packets from outside: the tracer, the
 //! captures, the tests. The stack's own way in goes step by step, with state, and is in `synfin-stack`.
 
-use crate::{Error, Protocol, Result, icmp, ip::Ecn, ipv4, ipv6, tcp, udp};
-use core::net::{IpAddr, SocketAddr};
+use crate::{Error, Protocol, Result, checksum, icmp, ip::Ecn, ipv4, ipv6, tcp, udp};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// The network layer, whichever version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,45 +144,65 @@ pub const MIN_QUOTED: usize = {
     8
 };
 
+/// Writes a whole IPv4 packet that carries one segment, both checksums included; returns its length. `options` are a
+/// multiple of four octets; `header_len` of `hdr` is ignored.
+pub fn emit_tcp_v4(
+    (src, dst): (Ipv4Addr, Ipv4Addr),
+    hdr: &tcp::Header,
+    options: &[u8],
+    text: &[u8],
+    out: &mut [u8],
+) -> Result<usize> {
+    let len = ipv4::HEADER_LEN + tcp::HEADER_LEN + options.len() + text.len();
+    let total_len = u16::try_from(len).map_err(|_| Error::NoRoom)?;
+    let out = out.get_mut(..len).ok_or(Error::NoRoom)?;
+    ipv4::Header {
+        header_len: ipv4::HEADER_LEN as u8,
+        dscp: 0,
+        ecn: Ecn::NotEct,
+        total_len,
+        ident: 0,
+        dont_fragment: false,
+        more_fragments: false,
+        fragment_offset: 0,
+        ttl: 64,
+        protocol: Protocol::TCP,
+        src,
+        dst,
+        source_routed: false,
+    }
+    .emit(out)?;
+    let segment = &mut out[ipv4::HEADER_LEN..];
+    let n = hdr.emit(options, segment)?;
+    segment[n..].copy_from_slice(text);
+    let sum = checksum::pseudo_v4(src, dst, Protocol::TCP.0, segment.len() as u32).add(segment).finish();
+    tcp::Header::put_checksum(segment, sum);
+    Ok(len)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::SeqNum;
-    use core::net::Ipv4Addr;
     use proptest::prelude::*;
     use std::vec::Vec;
 
     fn segment() -> Vec<u8> {
-        let mut b = std::vec![0u8; 47];
-        ipv4::Header {
-            header_len: 20,
-            dscp: 0,
-            ecn: Ecn::NotEct,
-            total_len: 47,
-            ident: 1,
-            dont_fragment: true,
-            more_fragments: false,
-            fragment_offset: 0,
-            ttl: 64,
-            protocol: Protocol::TCP,
-            src: Ipv4Addr::new(192, 0, 2, 1),
-            dst: Ipv4Addr::new(192, 0, 2, 2),
-            source_routed: false,
-        }
-        .emit(&mut b)
-        .unwrap();
+        let mut b = std::vec![0u8; 60];
         let h = tcp::Header {
             src_port: 1000,
             dst_port: 80,
             seq: SeqNum(9),
             ack: SeqNum(0),
-            header_len: 24,
+            header_len: 0,
             flags: tcp::Flags::SYN,
             window: 64240,
             urgent: 0,
         };
-        h.emit(&[2, 4, 5, 0xb4], &mut b[20..]).unwrap();
-        b[44..].copy_from_slice(b"abc");
+        let ends = (Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 2));
+        let n = emit_tcp_v4(ends, &h, &[2, 4, 5, 0xb4], b"abc", &mut b).unwrap();
+        assert_eq!(emit_tcp_v4(ends, &h, &[2, 4, 5, 0xb4], b"abc", &mut b[..n - 1]), Err(Error::NoRoom));
+        b.truncate(n);
         b
     }
 
@@ -192,6 +212,8 @@ mod tests {
         let p = TcpPacket::parse(&b).unwrap().unwrap();
         assert_eq!((p.src().port(), p.dst().port(), p.options.mss, p.payload), (1000, 80, Some(1460), &b"abc"[..]));
         assert_eq!(quoted(&b[..28]).unwrap().3, SeqNum(9));
+        let sum = checksum::pseudo_v4(Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 2), 6, 27);
+        assert!(tcp::Header::checksum_ok(&b[20..], sum) && b.len() == 47);
         assert!(quoted(&b[..27]).is_err());
         assert!(may_answer_with_error(&b));
     }

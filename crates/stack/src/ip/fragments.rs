@@ -57,6 +57,9 @@ pub(crate) struct Fragments {
     /// When each began, plus the timeout: all wait equally long. Those that are gone are passed over.
     order: VecDeque<(Instant, Key)>,
     memory: usize,
+    /// How many entries were looked at: the work.
+    #[cfg(test)]
+    visited: usize,
 }
 
 /// What a record costs beside its octets.
@@ -88,9 +91,12 @@ impl Fragments {
         }
         // Datagrams that are complete leave their entries behind: never many more of them than datagrams.
         if self.order.len() > 2 * self.datagrams.len() + 64 {
+            self.work(self.order.len());
             let datagrams = &self.datagrams;
             self.order.retain(|(at, k)| datagrams.get(k).is_some_and(|d| d.expires == *at));
         }
+        // The datagram, and the neighbours on both sides.
+        self.work(3);
         let d = self.datagrams.entry(key).or_insert_with(|| Datagram {
             pieces: BTreeMap::new(),
             len: None,
@@ -125,8 +131,10 @@ impl Fragments {
         if d.len != Some(d.have) {
             return Outcome::Waits;
         }
+        let pieces = d.pieces.len();
         let whole: Vec<u8> = d.pieces.values().flatten().copied().collect();
         self.forget(&key);
+        self.work(pieces);
         Outcome::Whole(whole)
     }
 
@@ -152,12 +160,21 @@ impl Fragments {
         self.order.front().map_or(Instant::NEVER, |o| o.0)
     }
 
+    #[cfg_attr(not(test), allow(clippy::unused_self, clippy::needless_pass_by_ref_mut))]
+    fn work(&mut self, _entries: usize) {
+        #[cfg(test)]
+        {
+            self.visited += _entries;
+        }
+    }
+
     fn cost(d: &Datagram) -> usize {
         // One that was given up is remembered for a while, and costs as much as one fragment's record.
         d.pieces.values().map(|p| p.len() + OVERHEAD).sum::<usize>() + if d.dead { OVERHEAD } else { 0 }
     }
 
     fn kill(&mut self, key: &Key) {
+        self.work(self.datagrams.get(key).map_or(0, |d| d.pieces.len()));
         if let Some(d) = self.datagrams.get_mut(key) {
             self.memory -= Self::cost(d);
             d.pieces.clear();
@@ -185,6 +202,37 @@ mod tests {
 
     fn add(f: &mut Fragments, ident: u32, offset: u16, more: bool, data: &[u8]) -> Outcome {
         f.add(key(ident), Piece { offset, more, data }, Instant::ZERO, Duration::from_secs(30), 100_000)
+    }
+
+    #[test]
+    fn the_work_of_a_fragment_does_not_grow_with_what_is_kept() {
+        let mut f = Fragments::default();
+        let mut most = 0;
+        // A hole between any two, from behind; then datagrams that come whole and leave only their turn behind; then a
+        // fragment that gives up all that is kept.
+        for at in (0..4_000u16).rev() {
+            let before = f.visited;
+            assert_eq!(
+                f.add(
+                    key(1),
+                    Piece { offset: at * 16, more: true, data: &[1; 8] },
+                    Instant::ZERO,
+                    Duration::from_secs(30),
+                    1 << 20
+                ),
+                Outcome::Waits
+            );
+            most = most.max(f.visited - before);
+        }
+        assert!(most <= 4, "{most} entries looked at for one fragment");
+        let before = f.visited;
+        for ident in 2..5_002 {
+            add(&mut f, ident, 0, true, b"first...");
+            add(&mut f, ident, 8, false, b"last");
+        }
+        add(&mut f, 1, 4, true, b"overlaps");
+        // Each turn that is left behind is passed over once, each piece given back once.
+        assert!(f.visited - before <= 10_000 * 6 + 4_000, "{} entries looked at", f.visited - before);
     }
 
     #[test]
