@@ -119,6 +119,10 @@ impl Args {
         ] {
             if let Some(v) = value {
                 s.option(name, Some(v)).map_err(wrong)?;
+                // Flags add up, and those of a script say what it is about; any other option counts more from here.
+                if name != "so_flags" {
+                    s.fixed.push(name.to_string());
+                }
             }
         }
         s.strict = self.strict;
@@ -150,7 +154,9 @@ fn scripts(path: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
         fs::read_dir(path).map_err(named)?.map(|e| e.map(|e| e.path())).collect::<io::Result<_>>().map_err(named)?;
     inside.sort();
     for p in inside {
-        if p.is_dir() || p.extension().is_some_and(|e| e == "pkt") {
+        // A link to a directory may lead back here.
+        let is_dir = fs::symlink_metadata(&p).is_ok_and(|m| m.is_dir());
+        if is_dir || !p.is_dir() && p.extension().is_some_and(|e| e == "pkt") {
             scripts(&p, found)?;
         }
     }
@@ -170,19 +176,35 @@ struct Done {
 fn one(path: &Path, settings: &Settings, defines: &[(String, String)], library: Option<&Library>) -> Done {
     let began = std::time::Instant::now();
     let name = path.display().to_string();
-    let nothing = |v| Played { verdict: v, notes: Vec::new(), packets: Vec::new() };
-    let (played, unreadable) = match fs::read(path) {
-        Err(e) => (nothing(Verdict::Skip(String::new())), Some(format!("{name}: {e}"))),
-        Ok(text) => match Script::parse(&name, &String::from_utf8_lossy(&text), defines) {
-            Ok(script) => match library.map(|l| netns::enter_network().map(|()| l)) {
-                None => (play(&script, settings), None),
-                Some(Ok(library)) => (play_loaded(&script, settings, library), None),
-                Some(Err(e)) => (nothing(Verdict::Skip(e.to_string())), None),
-            },
-            Err(e) => (nothing(Verdict::Skip(String::new())), Some(e.to_string())),
-        },
+    // A fault of ours in one script must not lose what became of the others.
+    let (played, unreadable) = match std::panic::catch_unwind(|| read_and_play(path, &name, settings, defines, library))
+    {
+        Ok(Ok(played)) => (played, None),
+        Ok(Err(unreadable)) => (nothing(String::new()), Some(unreadable)),
+        Err(_) => (nothing(String::new()), Some(format!("{name}: this script makes synfin panic: a fault of ours"))),
     };
     Done { path: name, played, unreadable, took: began.elapsed() }
+}
+
+fn nothing(why: String) -> Played {
+    Played { verdict: Verdict::Skip(why), notes: Vec::new(), packets: Vec::new() }
+}
+
+/// The error says why it cannot be read.
+fn read_and_play(
+    path: &Path,
+    name: &str,
+    settings: &Settings,
+    defines: &[(String, String)],
+    library: Option<&Library>,
+) -> Result<Played, String> {
+    let text = fs::read(path).map_err(|e| format!("{name}: {e}"))?;
+    let script = Script::parse(name, &String::from_utf8_lossy(&text), defines).map_err(|e| e.to_string())?;
+    Ok(match library.map(|l| netns::enter_network().map(|()| l)) {
+        None => play(&script, settings),
+        Some(Ok(library)) => play_loaded(&script, settings, library),
+        Some(Err(e)) => nothing(e.to_string()),
+    })
 }
 
 /// The library with another stack. Sysctls are then really set, so never in the network that this program was started in.

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
-use std::time::Duration;
 use synfin_stack::engine::probe::Watch;
 use synfin_stack::engine::{Chunk, Event, Instant, Observer, Rng, State, TcpConfig};
 use synfin_stack::wire::frame::TcpPacket;
@@ -185,7 +184,7 @@ impl Host {
     /// The clock moves to `to`, or to the first timer before it, which then runs. True if it is `to` now.
     pub fn step(&mut self, to: Instant) -> bool {
         let next = self.next_deadline();
-        if next > to {
+        if next > to || next == Instant::NEVER {
             self.now = self.now.max(to);
             return true;
         }
@@ -197,11 +196,6 @@ impl Host {
     /// The clock moves to `to`; everything due before runs in order.
     pub fn advance(&mut self, to: Instant) {
         while !self.step(to) {}
-    }
-
-    /// The clock moves by `d`.
-    pub fn sleep(&mut self, d: Duration) {
-        self.advance(self.now + d);
     }
 
     /// The latest that the engine did, each in a line that begins with the time.

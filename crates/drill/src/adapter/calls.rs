@@ -3,7 +3,8 @@
 use super::World;
 use super::clock::{Shared, blocking, limit};
 use super::memory::{
-    address, bytes, close_placeholder, gather, give, iovecs, put, put_address, scatter, shared, with_new_file,
+    address, bytes, close_placeholder, destination, gather, give, iovecs, put, put_address, scatter, shared,
+    with_new_file,
 };
 use crate::host::START;
 use crate::interface::{Interface, U};
@@ -72,7 +73,8 @@ unsafe extern "C" fn bind(u: *mut c_void, fd: c_int, a: *const sockaddr, len: so
     // SAFETY: `u` is ours, the address is packetdrill's.
     let (s, a) = unsafe { (shared(u), address(a, len)) };
     let World { host, sockets, .. } = &mut *s.lock();
-    give(a.ok_or(Refusal::Errno(libc::EINVAL)).and_then(|a| sockets.bind(host, fd, a)).map(|()| 0)) as c_int
+    let bound = a.and_then(|a| sockets.bind(host, fd, a.ok_or(Refusal::Errno(libc::EAFNOSUPPORT))?));
+    give(bound.map(|()| 0)) as c_int
 }
 
 unsafe extern "C" fn listen(u: *mut c_void, fd: c_int, backlog: c_int) -> c_int {
@@ -101,6 +103,10 @@ unsafe extern "C" fn accept(u: *mut c_void, fd: c_int, a: *mut sockaddr, len: *m
 unsafe extern "C" fn connect(u: *mut c_void, fd: c_int, a: *const sockaddr, len: socklen_t) -> c_int {
     // SAFETY: `u` is ours, the address is packetdrill's.
     let (s, to) = unsafe { (shared(u), address(a, len)) };
+    let to = match to {
+        Ok(to) => to,
+        Err(e) => return give(Err(e)) as c_int,
+    };
     let mut begun = false;
     let r = s.call(blocking(fd), |w| {
         let World { host, sockets, .. } = w;
@@ -127,12 +133,13 @@ unsafe extern "C" fn recvfrom(
 ) -> ssize_t {
     // SAFETY: `u` is ours.
     let s = unsafe { shared(u) };
+    let v6 = s.lock().sockets.is_ipv6(fd);
     give(s.receive(fd, n, flags).map(|r| {
         // SAFETY: packetdrill gives `n` octets, and room for an address.
         unsafe {
             put(&r.data, buf, n);
             if let Some(from) = r.from {
-                put_address(from, from.is_ipv6(), a, len);
+                put_address(from, v6, a, len);
             }
         }
         r.data.len() as i64
@@ -166,12 +173,13 @@ unsafe extern "C" fn recvmsg(u: *mut c_void, fd: c_int, m: *mut libc::msghdr, fl
     // SAFETY: the message says how many entries there are.
     let iov = unsafe { iovecs(m.msg_iov, m.msg_iovlen) };
     let room = iov.iter().map(|v| v.iov_len).sum();
+    let v6 = s.lock().sockets.is_ipv6(fd);
     give(s.receive(fd, room, flags).map(|r| {
         // SAFETY: packetdrill's buffers are as long as it says.
         unsafe {
             scatter(&r.data, iov);
             match r.from {
-                Some(from) => put_address(from, from.is_ipv6(), m.msg_name.cast(), &mut m.msg_namelen),
+                Some(from) => put_address(from, v6, m.msg_name.cast(), &mut m.msg_namelen),
                 None => m.msg_namelen = 0,
             }
         }
@@ -191,8 +199,8 @@ unsafe extern "C" fn sendto(
     len: socklen_t,
 ) -> ssize_t {
     // SAFETY: `u` is ours, buffer and address are packetdrill's.
-    let (s, data, to) = unsafe { (shared(u), bytes(buf, n), address(a, len)) };
-    give(s.send(fd, data, flags, to)) as ssize_t
+    let (s, data, to) = unsafe { (shared(u), bytes(buf, n), destination(a, len)) };
+    give(to.and_then(|to| s.send(fd, data, flags, to))) as ssize_t
 }
 
 unsafe extern "C" fn write(u: *mut c_void, fd: c_int, buf: *const c_void, n: size_t) -> ssize_t {
@@ -215,9 +223,10 @@ unsafe extern "C" fn sendmsg(u: *mut c_void, fd: c_int, m: *const libc::msghdr, 
     // SAFETY: `u` is ours, the message is packetdrill's.
     let (s, m) = unsafe { (shared(u), &*m) };
     // SAFETY: the message says how many entries there are, and how long the name is.
-    let (data, to) =
-        unsafe { (gather(iovecs(m.msg_iov, m.msg_iovlen)), address(m.msg_name.cast_const().cast(), m.msg_namelen)) };
-    give(s.send(fd, &data, flags, to)) as ssize_t
+    let (data, to) = unsafe {
+        (gather(iovecs(m.msg_iov, m.msg_iovlen)), destination(m.msg_name.cast_const().cast(), m.msg_namelen))
+    };
+    give(to.and_then(|to| s.send(fd, &data, flags, to))) as ssize_t
 }
 
 // With two arguments only, the third is whatever the register held: it is not looked at.
@@ -300,7 +309,10 @@ unsafe extern "C" fn setsockopt(
 
 unsafe extern "C" fn poll(u: *mut c_void, fds: *mut libc::pollfd, n: libc::nfds_t, ms: c_int) -> c_int {
     // SAFETY: `u` is ours, the array is packetdrill's.
-    let (s, fds) = unsafe { (shared(u), std::slice::from_raw_parts_mut(fds, n as usize)) };
+    let (s, fds) = unsafe {
+        let fds = if fds.is_null() { &mut [][..] } else { std::slice::from_raw_parts_mut(fds, n as usize) };
+        (shared(u), fds)
+    };
     let asked: Vec<(i32, i16)> = fds.iter().map(|f| (f.fd, f.events)).collect();
     match s.call(limit(ms), |w| w.sockets.poll(&w.host, &asked)) {
         Ok(all) => {
@@ -369,7 +381,10 @@ unsafe extern "C" fn gettimeofday(u: *mut c_void, tv: *mut libc::timeval, _zone:
     0
 }
 
-unsafe extern "C" fn epoll_create(u: *mut c_void, _size: c_int) -> c_int {
+unsafe extern "C" fn epoll_create(u: *mut c_void, size: c_int) -> c_int {
+    if size <= 0 {
+        return give(Err(libc::EINVAL.into())) as c_int;
+    }
     // SAFETY: `u` is ours.
     let mut w = unsafe { shared(u) }.lock();
     let made = with_new_file(|fd| {
@@ -388,6 +403,9 @@ unsafe extern "C" fn epoll_ctl(
 ) -> c_int {
     // SAFETY: `u` is ours; the event may be null, and may lie anywhere.
     let (s, e) = unsafe { (shared(u), if event.is_null() { None } else { Some(event.read_unaligned()) }) };
+    if e.is_none() && op != libc::EPOLL_CTL_DEL {
+        return give(Err(libc::EFAULT.into())) as c_int;
+    }
     let (events, data) = e.map_or((0, 0), |e| (e.events, e.u64));
     give(s.lock().sockets.epoll_ctl(ep, op, fd, events, data).map(|()| 0)) as c_int
 }
@@ -401,7 +419,10 @@ unsafe extern "C" fn epoll_wait(
 ) -> c_int {
     // SAFETY: `u` is ours.
     let s = unsafe { shared(u) };
-    match s.call(limit(ms), |w| w.sockets.epoll_wait(&w.host, ep, most.max(0) as usize)) {
+    let Some(most) = usize::try_from(most).ok().filter(|n| *n > 0) else {
+        return give(Err(libc::EINVAL.into())) as c_int;
+    };
+    match s.call(limit(ms), |w| w.sockets.epoll_wait(&w.host, ep, most)) {
         Ok(all) => {
             for (i, (mask, data)) in all.iter().enumerate() {
                 // SAFETY: packetdrill gives room for `most` events, and there are no more.

@@ -19,7 +19,7 @@ pub(super) fn give(r: Result<i64>) -> i64 {
             fail(e);
             -1
         }
-        Err(Refusal::Unsupported(what)) => {
+        Err(Refusal::Unsupported(what) | Refusal::Wrong(what)) => {
             eprintln!("synfin: {what} is not there");
             fail(libc::ENOSYS);
             -1
@@ -34,11 +34,32 @@ pub(super) unsafe fn shared<'a>(u: *mut c_void) -> &'a Shared {
     unsafe { &*u.cast::<Shared>() }
 }
 
+/// The address that a call names; `AF_UNSPEC` is none.
+///
 /// # Safety
 /// `a` is null or points to `len` octets.
-pub(super) unsafe fn address(a: *const libc::sockaddr, len: socklen_t) -> Option<SocketAddr> {
+pub(super) unsafe fn address(a: *const libc::sockaddr, len: socklen_t) -> Result<Option<SocketAddr>> {
+    if a.is_null() {
+        return Err(libc::EFAULT.into());
+    }
     // SAFETY: by the caller's promise.
-    sockaddr::decode(unsafe { bytes(a.cast(), len as usize) })
+    let b = unsafe { bytes(a.cast(), len as usize) };
+    let family = b.first_chunk().map(|f| i32::from(u16::from_ne_bytes(*f)));
+    match (family, sockaddr::decode(b)) {
+        (Some(libc::AF_UNSPEC), _) => Ok(None),
+        (_, Some(a)) => Ok(Some(a)),
+        (None | Some(libc::AF_INET | libc::AF_INET6), None) => Err(libc::EINVAL.into()),
+        (Some(_), None) => Err(libc::EAFNOSUPPORT.into()),
+    }
+}
+
+/// The address of a message, which may have none.
+///
+/// # Safety
+/// As of [`address`].
+pub(super) unsafe fn destination(a: *const libc::sockaddr, len: socklen_t) -> Result<Option<SocketAddr>> {
+    // SAFETY: by the caller's promise.
+    if a.is_null() || len == 0 { Ok(None) } else { unsafe { address(a, len) } }
 }
 
 /// Writes an address as accept(2) does: as much as there is room for, and how long it is.

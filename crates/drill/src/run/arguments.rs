@@ -1,6 +1,6 @@
 //! The arguments of a call, as a script writes them.
 
-use super::symbols::number;
+use crate::script::symbols::number;
 use crate::script::{Call, Expr, Field};
 use crate::sockets::Refusal;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -10,12 +10,23 @@ pub(super) fn bad(what: impl Into<String>) -> Refusal {
 }
 
 pub(super) fn int(e: Option<&Expr>) -> Result<i64, Refusal> {
-    let e = e.ok_or_else(|| bad("a call with an argument missing"))?;
+    let e = e.ok_or_else(|| Refusal::Wrong("an argument is missing".into()))?;
     number(e).map_err(bad)
 }
 
+/// A number that the C interface has as an int.
+pub(super) fn int32(e: Option<&Expr>) -> Result<i32, Refusal> {
+    let n = int(e)?;
+    i32::try_from(n).map_err(|_| Refusal::Wrong(format!("{n} is no int")))
+}
+
+/// A length. A negative one is as long as no memory is.
+pub(super) fn size(e: Option<&Expr>) -> Result<usize, Refusal> {
+    usize::try_from(int(e)?).map_err(|_| libc::EFAULT.into())
+}
+
 pub(super) fn fd(call: &Call) -> Result<i32, Refusal> {
-    int(call.args.first()).map(|n| n as i32)
+    int32(call.args.first())
 }
 
 pub(super) fn named<'a>(fields: &'a [Field], name: &str) -> Option<&'a Expr> {
@@ -41,7 +52,7 @@ pub(super) fn iov_len(e: Option<&Expr>) -> Result<usize, Refusal> {
     let mut total = 0;
     for i in items {
         match i {
-            Expr::Struct(f) => total += int(f.last().map(|f| &f.value))? as usize,
+            Expr::Struct(f) => total = size(f.last().map(|f| &f.value))?.saturating_add(total),
             _ => return Err(bad("an iovec of another form")),
         }
     }

@@ -1,10 +1,10 @@
 //! The system calls of a script, made on the machine: a method for each, and how they wait.
 
-use super::arguments::{address, bad, epoll_event, fd, int, iov_len, named, octets};
+use super::arguments::{address, bad, epoll_event, fd, int, int32, iov_len, named, octets, size};
 use super::judge::{Value, judge};
 use super::settings::IpVersion;
-use super::symbols::number;
 use super::{PATIENCE, Runner, Step};
+use crate::script::symbols::number;
 use crate::script::{Action, Call, Expr, Time};
 use crate::sockets::Refusal;
 use std::net::SocketAddr;
@@ -58,6 +58,7 @@ impl Runner<'_> {
             Ok(v) => Ok(v),
             Err(Refusal::Errno(n)) => Err(n),
             Err(Refusal::Unsupported(what)) => return self.skip(e.at, what),
+            Err(Refusal::Wrong(what)) => return Err(self.failure(e.at, format!("{}: {what}", call.name))),
         };
         if let Err(what) = judge(call, got) {
             return Err(self.failure(e.at, format!("{}: {what}", call.name)));
@@ -100,7 +101,13 @@ impl Runner<'_> {
         let at = self.script.events[event].at;
         let Action::Call(call) = &self.script.events[event].action else { return Ok(()) };
         let end = call.end.map_or(w.until, |e| self.end_of(event, origin, e));
-        self.advance((end + PATIENCE).max(self.machine.now()))?;
+        let limit = (end + PATIENCE).max(self.machine.now());
+        while let Some(w) = &self.waiting
+            && self.machine.now() < limit
+        {
+            self.machine.step(w.until.min(limit));
+            self.look_at_waiting()?;
+        }
         if self.waiting.is_some() {
             let what = format!("{} still waits, expected it to return at {}", call.name, self.time_text(end));
             return Err(self.failure(at, what));
@@ -131,7 +138,7 @@ impl Runner<'_> {
             "read" | "recv" | "recvfrom" | "readv" => self.read(call),
             "recvmsg" => self.recvmsg(call),
             "write" | "send" | "sendto" | "writev" | "sendmsg" => self.write(call, w),
-            "shutdown" => self.machine.shutdown(fd(call)?, int(call.args.get(1))? as i32).map(|()| ZERO),
+            "shutdown" => self.machine.shutdown(fd(call)?, int32(call.args.get(1))?).map(|()| ZERO),
             "close" => self.machine.close(fd(call)?).map(|()| ZERO),
             "fcntl" => self.fcntl(call),
             "ioctl" => {
@@ -141,6 +148,7 @@ impl Runner<'_> {
             "setsockopt" => self.setsockopt(call),
             "getsockopt" => self.getsockopt(call),
             "poll" => self.poll(call, w),
+            "epoll_create" if int(call.args.first())? <= 0 => Err(libc::EINVAL.into()),
             "epoll_create" | "epoll_create1" => {
                 let new = self.new_file(call)?;
                 self.machine.epoll_create(new).map(|()| Value::File)
@@ -166,9 +174,9 @@ impl Runner<'_> {
         let domain = match call.args.first() {
             Some(Expr::Ellipsis) if self.set.ip_version == IpVersion::V4 => libc::AF_INET,
             Some(Expr::Ellipsis) => libc::AF_INET6,
-            other => int(other)? as i32,
+            other => int32(other)?,
         };
-        let (kind, protocol) = (int(call.args.get(1))? as i32, int(call.args.get(2))? as i32);
+        let (kind, protocol) = (int32(call.args.get(1))?, int32(call.args.get(2))?);
         let new = self.new_file(call)?;
         self.machine.socket(new, domain, kind, protocol)?;
         self.flows.began(new, kind & 0xf == libc::SOCK_DGRAM);
@@ -186,17 +194,16 @@ impl Runner<'_> {
 
     fn listen(&mut self, call: &Call) -> Attempt {
         let f = fd(call)?;
-        self.machine.listen(f, int(call.args.get(1))? as i32)?;
+        self.machine.listen(f, int32(call.args.get(1))?)?;
         self.flows.listening(f);
         Ok(ZERO)
     }
 
     fn accept(&mut self, call: &Call) -> Attempt {
-        let flags = if call.name == "accept4" { int(call.args.get(3))? as i32 } else { 0 };
+        let flags = if call.name == "accept4" { int32(call.args.get(3))? } else { 0 };
         let new = self.new_file(call)?;
         let peer = self.machine.accept(fd(call)?, new, flags)?;
-        self.flows.accepted(new, peer);
-        Ok(Value::File)
+        Ok(Value::Accepted { peer, known: self.flows.accepted(new, peer) })
     }
 
     fn connect(&mut self, call: &Call, w: &mut Waiting) -> Attempt {
@@ -223,11 +230,11 @@ impl Runner<'_> {
     fn read(&mut self, call: &Call) -> Attempt {
         let (len, flags) = match call.name.as_str() {
             "readv" => (iov_len(call.args.get(1))?, None),
-            "read" => (int(call.args.get(2))? as usize, None),
-            _ => (int(call.args.get(2))? as usize, Some(int(call.args.get(3))? as i32)),
+            "read" => (size(call.args.get(2))?, None),
+            _ => (size(call.args.get(2))?, Some(int32(call.args.get(3))?)),
         };
         let r = self.machine.receive(fd(call)?, len, flags)?;
-        Ok(Value::Number(r.data.len() as i64))
+        Ok(Value::Received { len: r.data.len(), flags: r.flags, from: r.from })
     }
 
     fn recvmsg(&mut self, call: &Call) -> Attempt {
@@ -235,14 +242,9 @@ impl Runner<'_> {
         if m.iter().any(|f| f.name.as_deref() == Some("msg_control")) {
             return Err(bad("control messages"));
         }
-        let (len, flags) = (iov_len(named(m, "msg_iov"))?, int(call.args.get(2))? as i32);
+        let (len, flags) = (iov_len(named(m, "msg_iov"))?, int32(call.args.get(2))?);
         let r = self.machine.receive(fd(call)?, len, Some(flags))?;
-        if let Some(want) = named(m, "msg_flags")
-            && int(Some(want))? != i64::from(r.flags)
-        {
-            return Err(bad(format!("msg_flags {}", r.flags)));
-        }
-        Ok(Value::Number(r.data.len() as i64))
+        Ok(Value::Received { len: r.data.len(), flags: r.flags, from: r.from })
     }
 
     /// What a call writes: octets, flags, and to whom.
@@ -255,12 +257,12 @@ impl Runner<'_> {
                 let Some(Expr::Struct(m)) = a.get(1) else { return Err(bad("a message of another form")) };
                 (iov_len(named(m, "msg_iov"))?, int(a.get(2))?)
             }
-            "write" => (int(a.get(2))? as usize, 0),
+            "write" => (size(a.get(2))?, 0),
             name => {
                 if name == "sendto" {
                     to = address(a.get(4), self.peer())?;
                 }
-                (int(a.get(2))? as usize, int(a.get(3))?)
+                (size(a.get(2))?, int(a.get(3))?)
             }
         };
         let text = match a.get(1) {
@@ -282,6 +284,7 @@ impl Runner<'_> {
             let sent = self.machine.send(f, &text[w.taken..], flags, to);
             let waits = flags & libc::MSG_DONTWAIT == 0 && self.machine.is_blocking(f);
             match sent {
+                Ok(0) => return taken(w),
                 Ok(n) => w.taken += n,
                 Err(Refusal::Errno(libc::EAGAIN)) if waits => return Err(libc::EAGAIN.into()),
                 Err(_) if w.taken > 0 => return taken(w),
@@ -294,8 +297,8 @@ impl Runner<'_> {
     }
 
     fn fcntl(&mut self, call: &Call) -> Attempt {
-        let arg = if call.args.len() > 2 { int(call.args.get(2))? as i32 } else { 0 };
-        let n = self.machine.fcntl(fd(call)?, int(call.args.get(1))? as i32, arg)?;
+        let arg = if call.args.len() > 2 { int32(call.args.get(2))? } else { 0 };
+        let n = self.machine.fcntl(fd(call)?, int32(call.args.get(1))?, arg)?;
         Ok(Value::Number(i64::from(n)))
     }
 
@@ -303,17 +306,17 @@ impl Runner<'_> {
         let a = &call.args;
         let value = octets(a.get(3).ok_or_else(|| bad("setsockopt without a value"))?)?;
         let len = a.get(4).map_or(Ok(value.len() as i64), |l| int(Some(l)))? as usize;
-        let (level, name) = (int(a.get(1))? as i32, int(a.get(2))? as i32);
+        let (level, name) = (int32(a.get(1))?, int32(a.get(2))?);
         self.machine.setsockopt(fd(call)?, level, name, &value[..len.min(value.len())]).map(|()| ZERO)
     }
 
     fn getsockopt(&mut self, call: &Call) -> Attempt {
         let a = &call.args;
         let len = match a.get(4) {
-            Some(Expr::List(l)) => int(l.first())? as usize,
-            other => int(other)? as usize,
+            Some(Expr::List(l)) => size(l.first())?,
+            other => size(other)?,
         };
-        let (level, name) = (int(a.get(1))? as i32, int(a.get(2))? as i32);
+        let (level, name) = (int32(a.get(1))?, int32(a.get(2))?);
         self.machine.getsockopt(fd(call)?, level, name, len).map(Value::Octets)
     }
 
@@ -332,7 +335,7 @@ impl Runner<'_> {
         let mut fds = Vec::new();
         for i in items {
             let Expr::Struct(f) = i else { return Err(bad("poll of another form")) };
-            fds.push((int(named(f, "fd"))? as i32, int(named(f, "events"))? as i16));
+            fds.push((int32(named(f, "fd"))?, int(named(f, "events"))? as i16));
         }
         let ms = int(call.args.get(2))?;
         let over = self.timed_out(w, ms);
@@ -343,16 +346,18 @@ impl Runner<'_> {
     }
 
     fn epoll_ctl(&mut self, call: &Call) -> Attempt {
-        let (op, target) = (int(call.args.get(1))? as i32, int(call.args.get(2))? as i32);
+        let (op, target) = (int32(call.args.get(1))?, int32(call.args.get(2))?);
         let (events, data) = match call.args.get(3) {
             Some(Expr::Struct(f)) => epoll_event(f)?,
+            _ if op != libc::EPOLL_CTL_DEL => return Err(libc::EFAULT.into()),
             _ => (0, 0),
         };
         self.machine.epoll_ctl(fd(call)?, op, target, events, data).map(|()| ZERO)
     }
 
     fn epoll_wait(&mut self, call: &Call, w: &mut Waiting) -> Attempt {
-        let (most, ms) = (int(call.args.get(2))?.max(0) as usize, int(call.args.get(3))?);
+        let (most, ms) = (int(call.args.get(2))?, int(call.args.get(3))?);
+        let most = usize::try_from(most).ok().filter(|n| *n > 0).ok_or(Refusal::Errno(libc::EINVAL))?;
         let over = self.timed_out(w, ms);
         match self.machine.epoll_wait(fd(call)?, most, ms as i32) {
             Err(Refusal::Errno(libc::EAGAIN)) if over => Ok(Value::Epoll(Vec::new())),

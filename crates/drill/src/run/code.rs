@@ -95,24 +95,20 @@ impl Names {
         Names { values: CONSTANTS.iter().map(|(n, v)| ((*n).to_string(), f64::from(*v))).collect() }
     }
 
-    /// Gives names their values.
+    /// Gives the fields of `tcp_info` their values; those that are not told now have none.
     pub(super) fn set(&mut self, fields: &[(&'static str, u64)]) {
+        self.values.retain(|name, _| !name.starts_with("tcpi_"));
         self.values.extend(fields.iter().map(|(n, v)| ((*n).to_string(), *v as f64)));
     }
 
     /// Runs a block.
     pub(super) fn run(&mut self, code: &str) -> Result<(), Trouble> {
-        for line in code.lines() {
-            for statement in line.split('#').next().unwrap_or("").split(';') {
-                self.statement(statement.trim())?;
-            }
-        }
-        Ok(())
+        code.lines().flat_map(statements).try_for_each(|s| self.statement(s.trim()))
     }
 
     fn statement(&mut self, text: &str) -> Result<(), Trouble> {
         let toks = tokens(text)?;
-        let mut p = Parser { toks: &toks, at: 0, names: &self.values };
+        let mut p = Parser { toks: &toks, at: 0, depth: 0, names: &self.values };
         match toks.as_slice() {
             [] => Ok(()),
             [Token::Name(n), ..] if n == "assert" => {
@@ -140,6 +136,9 @@ impl Names {
             [Token::Name(n), Token::Op("="), ..] => {
                 p.at = 2;
                 let v = p.or()?;
+                if p.at < toks.len() {
+                    return Err(Trouble::Unsupported(format!("the code {text:?}")));
+                }
                 self.values.insert(n.clone(), v);
                 Ok(())
             }
@@ -148,9 +147,36 @@ impl Names {
     }
 }
 
+/// The statements of a line: `;` parts them and `#` ends them, but not in a text.
+fn statements(line: &str) -> Vec<&str> {
+    let (mut all, mut start, mut quote) = (Vec::new(), 0, None);
+    for (i, c) in line.char_indices() {
+        match (quote, c) {
+            (Some(q), _) if q == c => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') => quote = Some(c),
+            (None, '#') => {
+                all.push(&line[start..i]);
+                return all;
+            }
+            (None, ';') => {
+                all.push(&line[start..i]);
+                start = i + 1;
+            }
+            (None, _) => {}
+        }
+    }
+    all.push(&line[start..]);
+    all
+}
+
+/// How many operands may be open at once.
+const DEEPEST: u8 = 64;
+
 struct Parser<'a> {
     toks: &'a [Token],
     at: usize,
+    depth: u8,
     names: &'a HashMap<String, f64>,
 }
 
@@ -187,9 +213,20 @@ impl Parser<'_> {
         Ok(v)
     }
 
+    /// Operands within operands, though not without end.
+    fn deeper(&mut self, read: fn(&mut Self) -> Result<f64, Trouble>) -> Result<f64, Trouble> {
+        if self.depth == DEEPEST {
+            return Err(Trouble::Unsupported("code as deep as this".into()));
+        }
+        self.depth += 1;
+        let v = read(self);
+        self.depth -= 1;
+        v
+    }
+
     fn not(&mut self) -> Result<f64, Trouble> {
         if self.take("not") {
-            return Ok(f64::from(u8::from(self.not()? == 0.0)));
+            return Ok(f64::from(u8::from(self.deeper(Self::not)? == 0.0)));
         }
         self.comparison()
     }
@@ -213,15 +250,27 @@ impl Parser<'_> {
         Ok(if any { f64::from(u8::from(holds)) } else { left })
     }
 
+    /// `|` binds less than `^`, and that less than `&`.
     fn bits(&mut self) -> Result<f64, Trouble> {
+        let mut v = self.exclusive()?;
+        while self.take("|") {
+            v = (v as i64 | self.exclusive()? as i64) as f64;
+        }
+        Ok(v)
+    }
+
+    fn exclusive(&mut self) -> Result<f64, Trouble> {
+        let mut v = self.both()?;
+        while self.take("^") {
+            v = (v as i64 ^ self.both()? as i64) as f64;
+        }
+        Ok(v)
+    }
+
+    fn both(&mut self) -> Result<f64, Trouble> {
         let mut v = self.shift()?;
-        while let Some(op) = self.one_of(&["&", "|", "^"]) {
-            let w = self.shift()? as i64;
-            v = match op {
-                "&" => v as i64 & w,
-                "|" => v as i64 | w,
-                _ => v as i64 ^ w,
-            } as f64;
+        while self.take("&") {
+            v = (v as i64 & self.shift()? as i64) as f64;
         }
         Ok(v)
     }
@@ -263,13 +312,13 @@ impl Parser<'_> {
 
     fn unary(&mut self) -> Result<f64, Trouble> {
         if self.take("-") {
-            return Ok(-self.unary()?);
+            return Ok(-self.deeper(Self::unary)?);
         }
         if self.take("+") {
-            return self.unary();
+            return self.deeper(Self::unary);
         }
         if self.take("~") {
-            return Ok(!(self.unary()? as i64) as f64);
+            return Ok(!(self.deeper(Self::unary)? as i64) as f64);
         }
         self.primary()
     }
@@ -281,13 +330,13 @@ impl Parser<'_> {
         match t {
             Some(Token::Number(n)) => Ok(n),
             Some(Token::Op("(")) => {
-                let v = self.or()?;
+                let v = self.deeper(Self::or)?;
                 if self.take(")") { Ok(v) } else { unsupported("code without a closing parenthesis".into()) }
             }
             Some(Token::Name(n)) if self.take("(") => {
-                let mut args = vec![self.or()?];
+                let mut args = vec![self.deeper(Self::or)?];
                 while self.take(",") {
-                    args.push(self.or()?);
+                    args.push(self.deeper(Self::or)?);
                 }
                 if !self.take(")") {
                     return unsupported("code without a closing parenthesis".into());
@@ -334,8 +383,24 @@ mod tests {
             n.run("assert tcpi_snd_cwnd == 11, tcpi_snd_cwnd"),
             Err(Trouble::Failed("assert tcpi_snd_cwnd == 11, tcpi_snd_cwnd   (tcpi_snd_cwnd = 10)".into()))
         );
-        for odd in ["import os", "assert tcpi_nonsense == 1", "assert foo(1)", "for x in y:", "assert (1", "assert 1 2"]
-        {
+        assert_eq!(n.run("assert 1 | 2 & 0 == 1, \"a;b # c\"\nassert 1 | 2 ^ 3 & 1 == 3"), Ok(()));
+        n.set(&[]);
+        assert!(
+            matches!(n.run("assert tcpi_rtt > 0"), Err(Trouble::Unsupported(_))),
+            "what is not told now is not known"
+        );
+        let deep = format!("assert {}1", "(".repeat(100_000));
+        for odd in [
+            &*deep,
+            &*format!("assert {}1", "-".repeat(100_000)),
+            "x = 1 2",
+            "import os",
+            "assert tcpi_nonsense == 1",
+            "assert foo(1)",
+            "for x in y:",
+            "assert (1",
+            "assert 1 2",
+        ] {
             assert!(matches!(n.run(odd), Err(Trouble::Unsupported(_))), "{odd}");
         }
     }

@@ -29,6 +29,9 @@ pub(super) fn effects(text: &str) -> Result<Vec<Effect>, Refused> {
     let mut all = Vec::new();
     for line in text.split(['\n', ';']).flat_map(|l| l.split("&&")) {
         let line = line.split('#').next().unwrap_or("").trim();
+        if let Some(c) = line.chars().find(|c| ">|$<&".contains(*c)) {
+            return Err(Refused::Unsupported(format!("{c:?} in a command")));
+        }
         let words: Vec<&str> = line.split_whitespace().collect();
         let Some(first) = words.first() else { continue };
         let program = first.rsplit('/').next().unwrap_or(first);
@@ -41,15 +44,20 @@ pub(super) fn effects(text: &str) -> Result<Vec<Effect>, Refused> {
             }
             "sysctl" | "set_sysctls.py" => {
                 // A value may have blanks: `tcp_rmem="4096 131072 6291456"`.
-                let settings = line.split_once(first).map_or("", |x| x.1);
-                all.extend(assignments(settings).into_iter().map(|(k, v)| Effect::Sysctl(k, v)));
+                let settings = assignments(line.split_once(first).map_or("", |x| x.1));
+                if settings.is_empty() {
+                    return Err(Refused::Unsupported(format!("{line:?}: no key=value")));
+                }
+                all.extend(settings.into_iter().map(|(k, v)| Effect::Sysctl(k, v)));
             }
             "sysctl_restore.sh" | "echo" | "sync" => {}
             p if p.starts_with("sysctl_restore") => {}
-            "tc" if line.contains("fq") => {}
+            // The discipline that only paces: nothing of it is seen here.
+            "tc" if words.contains(&"fq") && !words.contains(&"netem") => {}
             "sleep" => {
-                let s: f64 = words.get(1).and_then(|s| s.parse().ok()).unwrap_or(0.0);
-                all.push(Effect::Sleep(Duration::from_secs_f64(s.clamp(0.0, 86_400.0))));
+                let s = words.get(1).and_then(|s| s.parse::<f64>().ok()).filter(|s| (0.0..=86_400.0).contains(s));
+                let s = s.ok_or_else(|| Refused::Failed(format!("{line:?}: expected seconds, at most a day")))?;
+                all.push(Effect::Sleep(Duration::from_secs_f64(s)));
             }
             _ => return Err(Refused::Unsupported(format!("the command {program:?}"))),
         }
@@ -136,7 +144,13 @@ pub fn sysctl(tcp: &mut TcpConfig, key: &str, value: &str) -> Result<(), Refused
         "tcp_slow_start_after_idle" if value == "1" => return Ok(()),
         "tcp_congestion_control" if value == "reno" => return Ok(()),
         "tcp_fastopen" if value == "0" => return Ok(()),
-        "tcp_mtu_probing" | "tcp_shrink_window" | "tcp_migrate_req" | "tcp_fack" if value == "0" => return Ok(()),
+        // Cookies are sent when the queue is full, which a script would have to fill.
+        "tcp_syncookies" if matches!(value, "0" | "1") => return Ok(()),
+        "tcp_mtu_probing" | "tcp_abort_on_overflow" | "tcp_shrink_window" | "tcp_migrate_req" | "tcp_fack"
+            if value == "0" =>
+        {
+            return Ok(());
+        }
         // How the kernel cuts and paces its super-segments, and what is logged: nothing of it is seen on the wire here.
         "tcp_tso_win_divisor"
         | "tcp_min_tso_segs"
@@ -147,8 +161,6 @@ pub fn sysctl(tcp: &mut TcpConfig, key: &str, value: &str) -> Result<(), Refused
         | "tcp_no_metrics_save"
         | "tcp_autocorking"
         | "tcp_moderate_rcvbuf"
-        | "tcp_syncookies"
-        | "tcp_abort_on_overflow"
         | "tcp_reordering"
         | "tcp_max_reordering"
         | "tcp_challenge_ack_limit"
@@ -189,5 +201,18 @@ mod tests {
         assert!(matches!(obey(&mut t, "sysctl net.ipv4.tcp_syn_retries=999"), Err(Refused::Failed(_))));
         assert!(obey(&mut t, "false").is_err());
         assert_eq!(obey(&mut t, "sleep 0.5"), Ok(Duration::from_millis(500)));
+        for wrong in ["sleep nan", "sleep 1m", "sleep", "sleep -1"] {
+            assert!(matches!(obey(&mut t, wrong), Err(Refused::Failed(_))), "{wrong}");
+        }
+        for not_here in [
+            "echo 0 > /proc/sys/net/ipv4/tcp_timestamps",
+            "echo x | grep -q y",
+            "sysctl -q net.ipv4.tcp_timestamps 0",
+            "tc qdisc replace dev tun0 root netem delay 1s fqx",
+            "sysctl -q net.ipv4.tcp_syncookies=2",
+            "sysctl -q net.ipv4.tcp_abort_on_overflow=1",
+        ] {
+            assert!(matches!(obey(&mut t, not_here), Err(Refused::Unsupported(_))), "{not_here}");
+        }
     }
 }

@@ -163,11 +163,10 @@ impl Flows {
         }
     }
 
-    /// The connection with `peer` is known by its file from now on.
-    pub(super) fn accepted(&mut self, fd: i32, peer: SocketAddr) {
-        if let Some(f) = self.all.iter_mut().find(|f| f.remote == peer && f.role == Role::Pair) {
-            f.fd = Some(fd);
-        }
+    /// The connection with `peer` is known by its file from now on. False if there is none.
+    pub(super) fn accepted(&mut self, fd: i32, peer: SocketAddr) -> bool {
+        let found = self.all.iter_mut().find(|f| f.remote == peer && f.role == Role::Pair);
+        found.map(|f| f.fd = Some(fd)).is_some()
     }
 
     fn peer_port(&mut self) -> u16 {

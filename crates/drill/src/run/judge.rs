@@ -1,8 +1,9 @@
 //! The result of a call beside what the script says.
 
-use super::arguments::{epoll_event, named, octets};
-use super::symbols::{constant, errno_name, number};
+use super::arguments::{address, epoll_event, named, octets};
+use crate::script::symbols::{errno, errno_name, number};
 use crate::script::{Call, Expr};
+use std::net::SocketAddr;
 
 /// What a call gave.
 #[derive(Debug, Clone, PartialEq)]
@@ -10,6 +11,17 @@ pub(super) enum Value {
     Number(i64),
     /// A new file.
     File,
+    /// A new file of accept: its peer, and whether the script has had packets of that peer.
+    Accepted {
+        peer: SocketAddr,
+        known: bool,
+    },
+    /// Octets, the flags of the message, and who sent it.
+    Received {
+        len: usize,
+        flags: i32,
+        from: Option<SocketAddr>,
+    },
     /// A value of an option, as it lies in memory, beside the result 0.
     Octets(Vec<u8>),
     /// Events of poll, beside their number.
@@ -27,12 +39,12 @@ pub(super) fn judge(call: &Call, got: Result<Value, i32>) -> Result<(), String> 
         None => want.to_string(),
     };
     let value = match got {
-        Err(errno) => {
-            let wanted = call.errno.as_deref().and_then(constant);
-            if want == -1 && (wanted.is_none() || wanted == Some(i64::from(errno))) {
+        Err(came) => {
+            let wanted = call.errno.as_deref().and_then(errno);
+            if want == -1 && wanted.is_none_or(|w| w == i64::from(came)) {
                 return Ok(());
             }
-            return Err(format!("expected {show_want}, came -1 {}", errno_name(errno)));
+            return Err(format!("expected {show_want}, came -1 {}", errno_name(came)));
         }
         Ok(v) => v,
     };
@@ -40,6 +52,11 @@ pub(super) fn judge(call: &Call, got: Result<Value, i32>) -> Result<(), String> 
     match value {
         Value::File if want >= 0 => Ok(()),
         Value::File => differs("a new file".into()),
+        Value::Accepted { .. } if want < 0 => differs("a new file".into()),
+        Value::Accepted { peer, known: false } => Err(format!("{peer} is nobody that the script has had packets of")),
+        Value::Accepted { peer, .. } => judge_address(call.args.get(1), Some(peer)),
+        Value::Received { len, .. } if len as i64 != want => differs(len.to_string()),
+        Value::Received { flags, from, .. } => judge_message(call, flags, from),
         Value::Number(n) if n == want => Ok(()),
         Value::Number(n) => differs(n.to_string()),
         Value::Octets(_) if want != 0 => differs("0".into()),
@@ -53,11 +70,44 @@ pub(super) fn judge(call: &Call, got: Result<Value, i32>) -> Result<(), String> 
     }
 }
 
+/// An address that the script names must be the one that came; `...` and NULL take any.
+fn judge_address(wanted: Option<&Expr>, came: Option<SocketAddr>) -> Result<(), String> {
+    let (Some(Expr::Struct(_)), Some(came)) = (wanted, came) else { return Ok(()) };
+    let came = SocketAddr::new(came.ip().to_canonical(), came.port());
+    match address(wanted, came) {
+        Ok(Some(a)) if a == came => Ok(()),
+        Ok(a) => Err(format!("expected the address {}, came {came}", a.map_or("AF_UNSPEC".into(), |a| a.to_string()))),
+        Err(r) => Err(format!("cannot read the address: {r:?}")),
+    }
+}
+
+/// Sender and flags of a message.
+fn judge_message(call: &Call, flags: i32, from: Option<SocketAddr>) -> Result<(), String> {
+    match (call.name.as_str(), call.args.get(1)) {
+        ("recvfrom", _) => judge_address(call.args.get(4), from),
+        ("recvmsg", Some(Expr::Struct(m))) => {
+            if let Some(want) = named(m, "msg_flags")
+                && number(want)? != i64::from(flags)
+            {
+                return Err(format!("expected msg_flags {:#x}, came {flags:#x}", number(want)?));
+            }
+            judge_address(named(m, "msg_name"), from)
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The value of an option, or of an `ioctl`.
 fn judge_octets(call: &Call, came: &[u8]) -> Result<(), String> {
     let at = if call.name == "ioctl" { 2 } else { 3 };
     let Some(e) = call.args.get(at).filter(|e| !matches!(e, Expr::Ellipsis)) else { return Ok(()) };
     let wanted = octets(e).map_err(|r| format!("cannot read the value: {r:?}"))?;
+    if let Some(Expr::List(len)) = call.args.get(4)
+        && let Some(len) = len.first().map(number).transpose()?
+        && len != came.len() as i64
+    {
+        return Err(format!("expected a value of {len} octets, came {}", came.len()));
+    }
     if came == wanted {
         return Ok(());
     }

@@ -131,6 +131,17 @@ impl Loaded {
         call(&self.session, file)
     }
 
+    /// Lets the call that waits come to its end, by its own patience if need be.
+    fn give_up_waiting(&mut self) {
+        let Some(p) = self.pending.take() else { return };
+        for _ in 0..PATIENCE_MINUTES {
+            if !matches!(p.look(), Look::Waits) {
+                return;
+            }
+            self.sleep(Duration::from_secs(60));
+        }
+    }
+
     fn take(&mut self) {
         if let Ok(Some((bytes, us))) = self.session.netdev_receive() {
             let at = self.instant(us);
@@ -139,6 +150,22 @@ impl Loaded {
         }
     }
 }
+
+impl Drop for Loaded {
+    /// As packetdrill does: what the script left open is closed.
+    fn drop(&mut self) {
+        self.give_up_waiting();
+        for f in self.files.values() {
+            // It may be gone already, in the library's own way.
+            let _ = self.session.close(f.live);
+        }
+    }
+}
+
+/// The clock moves by no more while a call waits.
+const SLICE: Duration = Duration::from_millis(1);
+/// How long a library is given to end a call that waits, in minutes of its time.
+const PATIENCE_MINUTES: u32 = 30;
 
 /// What a thread that makes a call is doing.
 enum Look {
@@ -215,8 +242,20 @@ impl Machine for Loaded {
     }
 
     fn step(&mut self, to: Instant) -> bool {
+        // A call that returns on the way is looked at when it has.
+        while let Some(p) = &self.pending {
+            let left = to.since(self.now());
+            if left.is_zero() || p.returned.load(Ordering::Acquire) {
+                return left.is_zero();
+            }
+            self.sleep(left.min(SLICE));
+        }
         self.sleep(to.since(self.now()));
         true
+    }
+
+    fn is_stuck(&self) -> bool {
+        self.pending.is_some()
     }
 
     fn deliver(&mut self, packet: &[u8]) {

@@ -48,6 +48,11 @@ pub(super) trait Machine {
     /// What no sysctl says is to be as Linux has it.
     fn like_linux(&mut self) {}
 
+    /// A call waits and can be made to return by nothing that is here.
+    fn is_stuck(&self) -> bool {
+        false
+    }
+
     // What is seen of it.
 
     /// `TCP_INFO` of a file.

@@ -11,7 +11,6 @@ mod loaded;
 mod machine;
 mod report;
 mod settings;
-mod symbols;
 mod wire;
 
 pub use commands::{Refused, sysctl};
@@ -36,6 +35,9 @@ use wire::{Body, Seen};
 
 /// How long after its time a packet is waited for: 2 s, as packetdrill does.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// Options of packetdrill's that mean nothing without a second machine: a script that has one cannot be judged.
+const REFUSED: &[&str] =
+    &["wire_client", "wire_server", "wire_server_ip", "wire_server_port", "wire_client_dev", "wire_server_dev"];
 /// How long a packet is waited for that may come at any time.
 const ANY_TIME: Duration = Duration::from_secs(7_200);
 /// Which checksum of a packet is wrong, if one is.
@@ -69,9 +71,12 @@ fn play_on(
 ) -> Played {
     let skip = |why: String| Played { verdict: Verdict::Skip(why), notes: Vec::new(), packets: Vec::new() };
     let mut set = settings.clone();
-    for o in &script.options {
-        if let Err(why) = set.option(&o.name, o.value.as_deref()) {
-            return skip(format!("line {}: {why}", o.at.line));
+    let mut wrong = None;
+    for o in script.options.iter().filter(|o| !settings.fixed.contains(&o.name)) {
+        match set.option(&o.name, o.value.as_deref()) {
+            Ok(()) => {}
+            Err(why) if REFUSED.contains(&o.name.as_str()) => return skip(format!("line {}: {why}", o.at.line)),
+            Err(why) => wrong = wrong.or(Some((o.at, why))),
         }
     }
     let machine = match machine(&set) {
@@ -79,7 +84,11 @@ fn play_on(
         Err(why) => return skip(why),
     };
     let mut run = Runner::new(script, set, machine);
-    let verdict = match run.run() {
+    let outcome = match wrong {
+        Some((at, why)) => Err(run.failure(at, why)),
+        None => run.run(),
+    };
+    let verdict = match outcome {
         Ok(()) => Verdict::Pass,
         Err(Stop::Fail(f)) => Verdict::Fail(f),
         Err(Stop::Skip(why)) => Verdict::Skip(why),
@@ -138,7 +147,10 @@ impl<'a> Runner<'a> {
             }
             self.notes.push(format!("left over: {} > {line}", self.time_text(s.at)));
         }
-        Ok(())
+        match &self.script.cleanup {
+            Some((at, text)) => self.command(*at, text),
+            None => Ok(()),
+        }
     }
 
     /// Seconds since the first event.
@@ -192,6 +204,9 @@ impl<'a> Runner<'a> {
         if i == 0 {
             self.zero = from;
         }
+        if from == Instant::NEVER {
+            return Err(self.failure(e.at, "the time of this event is too far away"));
+        }
         if from < self.before && matches!(e.time, Time::Absolute(_)) && i > 0 {
             return Err(self.failure(e.at, "the time of this event is before that of the last"));
         }
@@ -219,7 +234,8 @@ impl<'a> Runner<'a> {
             Action::Call(call) => {
                 let r = self.call(i, call, origin);
                 match r {
-                    Err(Stop::Fail(f)) if self.set.non_fatal.1 => {
+                    // What was left waiting would answer the next call.
+                    Err(Stop::Fail(f)) if self.set.non_fatal.1 && !self.machine.is_stuck() => {
                         self.notes.push(f.headline);
                         Ok(())
                     }
@@ -265,11 +281,9 @@ impl<'a> Runner<'a> {
 
     /// Assertions on the connection that is meant.
     fn code(&mut self, at: Place, code: &str) -> Step {
-        if let Some(fd) = self.flows.current().and_then(|f| f.fd)
-            && let Some(info) = self.machine.info(fd)
-        {
-            self.names.set(&info);
-        }
+        let fd = self.flows.current().and_then(|f| f.fd);
+        let info = fd.and_then(|fd| self.machine.info(fd)).unwrap_or_default();
+        self.names.set(&info);
         match self.names.run(code) {
             Ok(()) => Ok(()),
             Err(Trouble::Unsupported(what)) => self.skip(at, what),
@@ -352,7 +366,7 @@ impl<'a> Runner<'a> {
         };
         self.flows.mean(flow);
         if let Transport::Tcp(t) = &p.transport {
-            self.glue(at, t, &mut seen, flow, limit)?;
+            self.glue(at, t, &sent, &mut seen, flow, limit)?;
         }
         let fields = compare::compare(p, &seen, self.flows.mean(flow), &self.set);
         let any_time = self.script.events[i].time == Time::Any;
@@ -375,7 +389,8 @@ impl<'a> Runner<'a> {
     }
 
     /// Segments that follow one another are taken as the one that the script has: a super-segment, cut on the way.
-    fn glue(&mut self, at: Place, want: &TcpSpec, seen: &mut Seen, flow: usize, limit: Instant) -> Step {
+    /// What differs in more than text and its number, or leaves later, is a packet of its own.
+    fn glue(&mut self, at: Place, want: &TcpSpec, first: &Sent, seen: &mut Seen, flow: usize, limit: Instant) -> Step {
         if self.set.strict_segments {
             return Ok(());
         }
@@ -384,15 +399,22 @@ impl<'a> Runner<'a> {
             _ => return Ok(()),
         };
         loop {
-            let Body::Tcp { header, len, .. } = &mut seen.body else { return Ok(()) };
+            let Body::Tcp { len, .. } = &seen.body else { return Ok(()) };
             if *len >= want.len {
                 return Ok(());
             }
             let loose = Flags::PSH | Flags::FIN | Flags::CWR;
             let Some((sent, next, i)) = self.next_packet(at, limit)? else { return Ok(()) };
+            let same_ip = (next.tos, next.ttl, next.flow_label, next.dont_fragment)
+                == (seen.tos, seen.ttl, seen.flow_label, seen.dont_fragment);
+            let at_once = sent.at <= first.at + self.tolerance(Duration::ZERO);
+            let Body::Tcp { header, len, options, rest, .. } = &seen.body else { return Ok(()) };
             let fits = match &next.body {
-                Body::Tcp { header: h, len: l, .. } => {
+                Body::Tcp { header: h, len: l, options: o, rest: r, .. } => {
                     i == flow
+                        && same_ip
+                        && at_once
+                        && (o, r) == (options, rest)
                         && h.seq == header.seq + *len
                         && (h.ack, h.window) == (header.ack, header.window)
                         && h.flags.without(loose) == header.flags.without(loose)

@@ -47,6 +47,8 @@ pub struct Settings {
     pub tcp: TcpConfig,
     /// All of them that were given, as `key=value`: what another stack is told.
     pub given: Vec<String>,
+    /// Names of options that the command line gave: those of a script do not override them.
+    pub fixed: Vec<String>,
 }
 
 impl Default for Settings {
@@ -67,6 +69,7 @@ impl Default for Settings {
             strict: false,
             tcp: TcpConfig::default(),
             given: Vec::new(),
+            fixed: Vec::new(),
         }
     }
 }

@@ -93,8 +93,16 @@ fn flags_of(t: &TcpSpec) -> Flags {
 /// What cannot be sent as the script has it.
 pub(super) type Impossible = String;
 
+const TOO_LONG: &str = "this packet is too long: 65,535 octets is the most";
+
+/// Text that no packet can hold is not even made.
+fn fits(len: u32) -> Result<(), Impossible> {
+    if len > 65_535 { Err(TOO_LONG.into()) } else { Ok(()) }
+}
+
 /// The segment that arrives, with its numbers mapped.
 pub(super) fn segment(p: &Packet, t: &TcpSpec, flow: &Flow, ecr_scaled: bool) -> Result<Vec<u8>, Impossible> {
+    fits(t.len)?;
     let syn = t.flags.has(Flags::SYN);
     let (remote, local) = (flow.remote_offset(syn), flow.local_offset(syn));
     let mut options = Vec::new();
@@ -127,7 +135,7 @@ pub(super) fn segment(p: &Packet, t: &TcpSpec, flow: &Flow, ecr_scaled: bool) ->
     let (src, dst) = (flow.remote.ip(), flow.local.ip());
     let sum = pseudo(src, dst, Protocol::TCP, body.len()).add(&body).finish();
     Header::put_checksum(&mut body, sum);
-    ip_packet(src, dst, Protocol::TCP, IpFields::of(p), &body).ok_or_else(|| "this packet is too long".into())
+    ip_packet(src, dst, Protocol::TCP, IpFields::of(p), &body).ok_or_else(|| TOO_LONG.into())
 }
 
 /// The live value that `ecr` of a script stands for.
@@ -144,14 +152,15 @@ fn echo(flow: &Flow, ecr: u32, scaled: bool) -> Result<u32, Impossible> {
 
 /// The datagram that arrives.
 pub(super) fn datagram(p: &Packet, ports: Option<(u16, u16)>, len: u32, flow: &Flow) -> Result<Vec<u8>, Impossible> {
-    let total = u16::try_from(8 + len).map_err(|_| "this packet is too long".to_string())?;
+    fits(len)?;
+    let total = u16::try_from(8 + len).map_err(|_| TOO_LONG)?;
     let (src_port, dst_port) = ports.unwrap_or((flow.remote.port(), flow.local.port()));
     let mut body = vec![0; usize::from(total)];
     udp::Header { src_port, dst_port, len: total, checksum: 0 }.emit(&mut body).map_err(|e| e.to_string())?;
     let (src, dst) = (flow.remote.ip(), flow.local.ip());
     let sum = pseudo(src, dst, Protocol::UDP, body.len()).add(&body).finish();
     body[6..8].copy_from_slice(&if sum == 0 { 0xffff } else { sum }.to_be_bytes());
-    ip_packet(src, dst, Protocol::UDP, IpFields::of(p), &body).ok_or_else(|| "this packet is too long".into())
+    ip_packet(src, dst, Protocol::UDP, IpFields::of(p), &body).ok_or_else(|| TOO_LONG.into())
 }
 
 const TYPES_V4: &[(&str, u8)] = &[
@@ -215,12 +224,16 @@ const CODES_V6: &[(u8, &str, u8)] = &[
 pub(super) fn icmp_numbers(i: &Icmp, v6: bool) -> Result<(u8, u8), Impossible> {
     let (types, codes) = if v6 { (TYPES_V6, CODES_V6) } else { (TYPES_V4, CODES_V4) };
     let kind = types.iter().find(|t| t.0 == i.kind).map(|t| t.1);
-    let kind = kind.ok_or_else(|| format!("the ICMP type {:?}", i.kind))?;
+    let names = |all: Vec<&str>| all.join(", ");
+    let kind = kind.ok_or_else(|| {
+        format!("{:?} is no ICMP type: expected one of {}", i.kind, names(types.iter().map(|t| t.0).collect()))
+    })?;
     let code = match &i.code {
         None => 0,
         Some(name) => {
             let c = codes.iter().find(|c| c.0 == kind && c.1 == *name).map(|c| c.2);
-            c.ok_or_else(|| format!("the ICMP code {name:?}"))?
+            let of_kind = codes.iter().filter(|c| c.0 == kind).map(|c| c.1);
+            c.ok_or_else(|| format!("{name:?} is no code of it: expected one of {}", names(of_kind.collect())))?
         }
     };
     Ok((kind, code))
@@ -238,6 +251,9 @@ pub(super) fn icmp(p: &Packet, i: &Icmp, flow: &Flow) -> Result<Vec<u8>, Impossi
         body[4..6].copy_from_slice(&id.to_be_bytes());
     }
     let error = if v6 { kind < 128 } else { matches!(kind, 3 | 4 | 5 | 11 | 12) };
+    if let Some(IcmpQuote::Raw(n) | IcmpQuote::Tcp(_, n) | IcmpQuote::Udp(n)) = i.quote {
+        fits(n)?;
+    }
     let quote = i.quote.unwrap_or(if error { IcmpQuote::Tcp(0, 0) } else { IcmpQuote::Raw(0) });
     match quote {
         IcmpQuote::Raw(n) => body.resize(8 + n as usize, 0),
@@ -260,7 +276,7 @@ pub(super) fn icmp(p: &Packet, i: &Icmp, flow: &Flow) -> Result<Vec<u8>, Impossi
     let start = if v6 { pseudo(src, dst, protocol, body.len()) } else { Sum::ZERO };
     let sum = start.add(&body).finish();
     body[2..4].copy_from_slice(&sum.to_be_bytes());
-    ip_packet(src, dst, protocol, IpFields::of(p), &body).ok_or_else(|| "this packet is too long".into())
+    ip_packet(src, dst, protocol, IpFields::of(p), &body).ok_or_else(|| TOO_LONG.into())
 }
 
 /// The beginning of a packet of ours whose text had `len` octets in all.

@@ -37,6 +37,10 @@ pub enum Expr {
 impl Expr {
     /// Reads one.
     pub(crate) fn parse(c: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
+        c.nested(Expr::alternatives)
+    }
+
+    fn alternatives(c: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
         let first = Expr::operand(c)?;
         if !c.rest().starts_with('|') {
             return Ok(first);

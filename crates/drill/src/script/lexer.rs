@@ -9,9 +9,16 @@ use std::sync::Arc;
 pub struct Cursor<'a> {
     file: Arc<str>,
     text: &'a str,
+    /// Where each line begins.
+    lines: Arc<[usize]>,
     pos: usize,
+    /// How many brackets are open around it.
+    depth: u8,
     defines: &'a [(String, String)],
 }
+
+/// How many brackets may be open at once.
+const DEEPEST: u8 = 32;
 
 fn is_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
@@ -20,7 +27,8 @@ fn is_word(c: char) -> bool {
 impl<'a> Cursor<'a> {
     /// At the beginning of `text`.
     pub fn new(file: Arc<str>, text: &'a str, defines: &'a [(String, String)]) -> Cursor<'a> {
-        Cursor { file, text, pos: 0, defines }
+        let lines = [0].into_iter().chain(text.match_indices('\n').map(|(i, _)| i + 1)).collect();
+        Cursor { file, text, lines, pos: 0, depth: 0, defines }
     }
 
     pub(crate) fn rest(&self) -> &'a str {
@@ -57,16 +65,16 @@ impl<'a> Cursor<'a> {
 
     /// Where the cursor is.
     pub(crate) fn place(&self) -> Place {
-        let before = &self.text[..self.pos];
-        let line = before.matches('\n').count() as u32 + 1;
-        let column = before.rsplit('\n').next().unwrap_or("").chars().count() as u32 + 1;
-        Place { line, column }
+        let line = self.lines.partition_point(|start| *start <= self.pos);
+        let start = self.lines[line - 1];
+        Place { line: line as u32, column: self.text[start..self.pos].chars().count() as u32 + 1 }
     }
 
     /// An error at the next thing.
     pub(crate) fn fail<T>(&self, message: impl Into<String>) -> Result<T, SyntaxError> {
         let at = self.place();
-        let line = self.text.lines().nth(at.line as usize - 1).unwrap_or("").to_string();
+        let start = self.lines[at.line as usize - 1];
+        let line = self.text[start..].lines().next().unwrap_or("").to_string();
         Err(SyntaxError { file: self.file.clone(), at, message: message.into(), line })
     }
 
@@ -77,6 +85,20 @@ impl<'a> Cursor<'a> {
         let end = (0..=end).rev().find(|i| rest.is_char_boundary(*i)).unwrap_or(0);
         let found = if rest.is_empty() { "the end of the script".to_string() } else { format!("{:?}", &rest[..end]) };
         self.fail(format!("expected {what}, found {found}"))
+    }
+
+    /// Reads something in brackets, which may hold such again, though not without end.
+    pub(crate) fn nested<T>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<T, SyntaxError>,
+    ) -> Result<T, SyntaxError> {
+        if self.depth == DEEPEST {
+            return self.fail(format!("more than {DEEPEST} brackets are open here"));
+        }
+        self.depth += 1;
+        let r = read(self);
+        self.depth -= 1;
+        r
     }
 
     pub(crate) fn peek(&self) -> Option<char> {
@@ -190,6 +212,12 @@ impl<'a> Cursor<'a> {
             Some(s) => Ok(s + micros),
             None => start.fail("this time is too far away"),
         }
+    }
+
+    /// Passes over the rest of the line.
+    pub(crate) fn rest_of_line(&mut self) -> Result<(), SyntaxError> {
+        self.run(|c| c != '\n');
+        self.space()
     }
 
     /// Takes everything up to `end`, and `end`.

@@ -4,6 +4,7 @@ mod expression;
 mod lexer;
 mod packet;
 mod parser;
+pub(crate) mod symbols;
 
 pub use expression::{Expr, Field};
 pub use lexer::Cursor;
@@ -37,8 +38,12 @@ pub struct SyntaxError {
 impl fmt::Display for SyntaxError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}:{}: {}", self.file, self.at.line, self.message)?;
-        writeln!(f, "    {}", self.line.replace('\t', " "))?;
-        write!(f, "    {:>1$}", '^', self.at.column as usize)
+        // Of a long line only what is around the place.
+        let column = self.at.column.saturating_sub(1) as usize;
+        let skipped = if column > 100 { column - 80 } else { 0 };
+        let shown: String = self.line.chars().skip(skipped).take(160).collect();
+        writeln!(f, "    {}", shown.replace('\t', " "))?;
+        write!(f, "    {}^", " ".repeat(column - skipped))
     }
 }
 

@@ -166,7 +166,7 @@ impl Packet {
             }
             "icmp" => Transport::Icmp(icmp(c)?),
             "udplite" | "sctp" => {
-                c.until("\n", "packet")?;
+                c.rest_of_line()?;
                 Transport::Unsupported("a protocol other than TCP, UDP and ICMP")
             }
             _ => Transport::Tcp(tcp(c, inbound)?),
@@ -207,7 +207,7 @@ fn octet(c: &mut Cursor<'_>) -> Result<u8, SyntaxError> {
 
 fn skip_encapsulation(c: &mut Cursor<'_>) -> Result<(), SyntaxError> {
     // The rest of the packet: up to the line's end; options may not span lines here.
-    c.until("\n", "packet").map(|_| ())
+    c.rest_of_line()
 }
 
 /// `SRC > DST`, if it is there.

@@ -1,5 +1,6 @@
 //! A script as a whole: options, events, commands.
 
+use super::symbols::{self, number};
 use super::{Action, Call, Cursor, Event, Expr, OptionLine, Packet, Script, SyntaxError, Time};
 use std::sync::Arc;
 
@@ -174,7 +175,15 @@ fn call(c: &mut Cursor<'_>) -> Result<Call, SyntaxError> {
     let result = if c.take("?")? { None } else { Some(Expr::parse(c)?) };
     let mut errno = None;
     if c.peek().is_some_and(|ch| ch.is_ascii_uppercase()) {
-        errno = Some(c.word()?.to_string());
+        let start = c.clone();
+        let name = c.word()?;
+        if symbols::errno(name).is_none() {
+            return start.expected("the name of an error (as EAGAIN)");
+        }
+        if result.as_ref().is_some_and(|r| number(r) != Ok(-1)) {
+            return start.fail("an error stands beside the result -1 only");
+        }
+        errno = Some(name.to_string());
     }
     // What stands in parentheses is for the reader.
     while c.rest().starts_with('(') {

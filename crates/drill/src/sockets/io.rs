@@ -3,6 +3,7 @@
 use super::{File, Phase, Result, Sockets, errno_of, udp_errno, unsupported};
 use crate::host::Host;
 use std::net::SocketAddr;
+use synfin_stack::UdpError;
 use synfin_stack::engine::State;
 use synfin_stack::engine::call::{ReceiveError, SendError};
 
@@ -38,6 +39,14 @@ impl Sockets {
             Phase::Idle | Phase::Listening(_) => return Err(libc::ENOTCONN.into()),
         };
         let mut data = vec![0; len.min(1 << 24)];
+        if flags & libc::MSG_WAITALL != 0 && !t.nonblocking && flags & (libc::MSG_PEEK | libc::MSG_DONTWAIT) == 0 {
+            // It waits until all of it is there, or no more can come.
+            let s = h.stack.tcp_status(id).unwrap_or_default();
+            let more = matches!(h.stack.tcp_state(id), State::Established | State::FinWait1 | State::FinWait2);
+            if more && !t.read_shut && (s.rcv_queued as usize) < data.len() {
+                return Err(libc::EAGAIN.into());
+            }
+        }
         let got = if flags & libc::MSG_PEEK != 0 {
             h.stack.tcp_peek(id, &mut data)
         } else {
@@ -66,11 +75,15 @@ impl Sockets {
     }
 
     fn receive_datagram(&mut self, h: &mut Host, fd: i32, len: usize, flags: i32) -> Result<Received> {
-        if flags & libc::MSG_PEEK != 0 {
-            return unsupported("MSG_PEEK of a datagram");
+        if flags & (libc::MSG_PEEK | libc::MSG_TRUNC) != 0 {
+            return unsupported("MSG_PEEK and MSG_TRUNC of a datagram");
         }
         let id = self.udp(h, fd)?;
-        let mut d = h.stack.udp_receive(id).map_err(udp_errno)?;
+        let shut = matches!(self.files.get(&fd), Some(File::Udp(u)) if u.read_shut);
+        let mut d = match h.stack.udp_receive(id) {
+            Err(UdpError::WouldBlock) if shut => return Ok(Received::default()),
+            other => other.map_err(udp_errno)?,
+        };
         let truncated = d.data.len() > len;
         d.data.truncate(len);
         let flags = if truncated { libc::MSG_TRUNC } else { 0 };

@@ -22,6 +22,8 @@ pub enum Refusal {
     Errno(i32),
     /// It is not there: the script cannot be judged.
     Unsupported(String),
+    /// No program can make such a call: the script is wrong.
+    Wrong(String),
 }
 
 impl From<i32> for Refusal {
@@ -68,7 +70,6 @@ struct UdpSocket {
     ipv6: bool,
     nonblocking: bool,
     id: Option<UdpId>,
-    local: Option<SocketAddr>,
     read_shut: bool,
 }
 
@@ -128,7 +129,7 @@ impl Sockets {
                 remembered: BTreeMap::new(),
             })),
             (libc::SOCK_DGRAM, 0 | libc::IPPROTO_UDP) => {
-                File::Udp(UdpSocket { ipv6, nonblocking, id: None, local: None, read_shut: false })
+                File::Udp(UdpSocket { ipv6, nonblocking, id: None, read_shut: false })
             }
             (libc::SOCK_STREAM | libc::SOCK_DGRAM, p) => return unsupported(format!("protocol {p}")),
             _ => return Err(libc::ESOCKTNOSUPPORT.into()),
@@ -173,7 +174,6 @@ impl Sockets {
             }
             Some(File::Udp(u)) if u.id.is_none() => {
                 u.id = Some(h.stack.udp_bind(SocketAddr::new(ip, addr.port())).map_err(udp_errno)?);
-                u.local = Some(addr);
                 Ok(())
             }
             Some(File::Tcp(_) | File::Udp(_)) => Err(libc::EINVAL.into()),
@@ -387,11 +387,6 @@ impl Sockets {
             },
             _ => None,
         }
-    }
-
-    /// The numbers of all files.
-    pub fn numbers(&self) -> impl Iterator<Item = i32> {
-        self.files.keys().copied()
     }
 
     /// The UDP socket of `fd`, bound to a free port if it was not bound.

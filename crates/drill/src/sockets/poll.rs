@@ -18,6 +18,8 @@ struct Watched {
     /// What was told last (edge-triggered), and whether anything was (one-shot).
     told: u32,
     armed: bool,
+    /// Octets that had come and been acknowledged when it was told: more of them are news.
+    counted: (u64, u64),
 }
 
 impl Epoll {
@@ -91,11 +93,24 @@ impl Sockets {
 
     /// `epoll_ctl`.
     pub fn epoll_ctl(&mut self, ep: i32, op: i32, fd: i32, events: u32, data: u64) -> Result<()> {
+        let e = match self.files.get_mut(&ep) {
+            Some(File::Epoll(e)) => e,
+            Some(_) => return Err(libc::EINVAL.into()),
+            None => return Err(libc::EBADF.into()),
+        };
+        if ep == fd {
+            return Err(libc::EINVAL.into());
+        }
+        let mut e = std::mem::take(e);
+        let r = self.change(&mut e, op, fd, Watched { events, data, told: 0, armed: true, counted: (0, 0) });
+        self.files.insert(ep, File::Epoll(e));
+        r
+    }
+
+    fn change(&self, e: &mut Epoll, op: i32, fd: i32, entry: Watched) -> Result<()> {
         if !self.files.contains_key(&fd) {
             return Err(libc::EBADF.into());
         }
-        let Some(File::Epoll(e)) = self.files.get_mut(&ep) else { return Err(libc::EINVAL.into()) };
-        let entry = Watched { events, data, told: 0, armed: true };
         match (op, e.watched.contains_key(&fd)) {
             (libc::EPOLL_CTL_ADD, true) => Err(libc::EEXIST.into()),
             (libc::EPOLL_CTL_MOD | libc::EPOLL_CTL_DEL, false) => Err(libc::ENOENT.into()),
@@ -113,23 +128,38 @@ impl Sockets {
 
     /// `epoll_wait`: events and data, at most `most`; `EAGAIN` if there are none.
     pub fn epoll_wait(&mut self, h: &Host, ep: i32, most: usize) -> Result<Vec<(u32, u64)>> {
-        let Some(File::Epoll(e)) = self.files.get(&ep) else { return Err(libc::EINVAL.into()) };
+        let e = match self.files.get(&ep) {
+            Some(File::Epoll(e)) => e,
+            Some(_) => return Err(libc::EINVAL.into()),
+            None => return Err(libc::EBADF.into()),
+        };
         let always = (libc::EPOLLERR | libc::EPOLLHUP) as u32;
         let (edge, once) = (libc::EPOLLET as u32, libc::EPOLLONESHOT as u32);
-        let ready: Vec<(i32, u32)> = e
+        let ready: Vec<(i32, u32, (u64, u64))> = e
             .watched
             .iter()
             .filter(|(_, w)| w.armed)
-            .map(|(fd, w)| (*fd, u32::from(self.readiness(h, *fd) as u16) & (w.events | always)))
+            .map(|(fd, w)| {
+                let counters =
+                    self.status(h, *fd).map_or((0, 0), |s| (s.counters.bytes_received, s.counters.bytes_acked));
+                (*fd, u32::from(self.readiness(h, *fd) as u16) & (w.events | always), counters)
+            })
             .collect();
         let Some(File::Epoll(e)) = self.files.get_mut(&ep) else { return Err(libc::EINVAL.into()) };
         let mut out = Vec::new();
-        for (fd, mask) in ready {
+        for (fd, mask, counted) in ready {
             let Some(w) = e.watched.get_mut(&fd) else { continue };
+            // An edge is what was not there before, and what came since though something was.
+            if counted.0 > w.counted.0 {
+                w.told &= !(libc::EPOLLIN | libc::EPOLLRDNORM) as u32;
+            }
+            if counted.1 > w.counted.1 {
+                w.told &= !(libc::EPOLLOUT | libc::EPOLLWRNORM) as u32;
+            }
             let news = if w.events & edge != 0 { mask & !w.told } else { mask };
             w.told &= mask;
             if news != 0 && out.len() < most {
-                w.told = mask;
+                (w.told, w.counted) = (mask, counted);
                 w.armed = w.events & once == 0;
                 out.push((mask, w.data));
             }

@@ -1,6 +1,6 @@
 //! The constants of Linux's interface that scripts name.
 
-use crate::script::Expr;
+use super::Expr;
 
 macro_rules! table {
     ($($name:ident),* $(,)?) => { &[$((stringify!($name), libc::$name as i64)),*] };
@@ -43,18 +43,23 @@ const OTHERS: &[(&str, i64)] = &[
 ];
 
 /// The value of a constant.
-pub(super) fn constant(name: &str) -> Option<i64> {
+pub(crate) fn constant(name: &str) -> Option<i64> {
     LIBC.iter().chain(OTHERS).find(|(n, _)| *n == name).map(|(_, v)| *v)
 }
 
 /// The name of an error.
-pub(super) fn errno_name(errno: i32) -> String {
+pub(crate) fn errno_name(errno: i32) -> String {
     let name = LIBC.iter().find(|(n, v)| n.starts_with('E') && !n.starts_with("EPOLL") && *v == i64::from(errno));
     name.map_or_else(|| format!("errno {errno}"), |(n, _)| (*n).to_string())
 }
 
+/// The number of an error, by its name.
+pub(crate) fn errno(name: &str) -> Option<i64> {
+    constant(name).filter(|_| name.starts_with('E') && !name.starts_with("EPOLL"))
+}
+
 /// The value of an expression that is a number; the error names what is not known.
-pub(super) fn number(e: &Expr) -> Result<i64, String> {
+pub(crate) fn number(e: &Expr) -> Result<i64, String> {
     match e {
         Expr::Int(n) => Ok(*n),
         Expr::Word(w) => constant(w).ok_or_else(|| format!("the constant {w}")),

@@ -1,0 +1,147 @@
+//! Scripts that must not pass, or whose words matter: what the runner makes of each.
+
+use synfin_packetdrill::run::{Settings, Verdict, play};
+use synfin_packetdrill::script::Script;
+
+const STREAM: &str = "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n";
+const ACCEPTED: &str = "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 bind(3, ..., ...) = 0\n+0 listen(3, 1) = 0\n\
+    +0 < S 0:0(0) win 65535 <mss 1000>\n+0 > S. 0:0(0) ack 1 <mss 1460>\n+.01 < . 1:1(0) ack 1 win 65535\n";
+
+/// `PASS`, or `FAIL` or `SKIP` with what is said; a script that cannot be read fails.
+fn judged(text: &str) -> String {
+    match Script::parse("x.pkt", text, &[]) {
+        Err(e) => format!("FAIL {e}"),
+        Ok(script) => match play(&script, &Settings::default()).verdict {
+            Verdict::Pass => "PASS".into(),
+            Verdict::Fail(f) => format!("FAIL {}", f.headline),
+            Verdict::Skip(why) => format!("SKIP {why}"),
+        },
+    }
+}
+
+fn judge(cases: &[(String, &str)]) {
+    for (text, want) in cases {
+        let came = judged(text);
+        let shown = &text[..text.len().min(200)];
+        assert!(came.starts_with(&want[..4]) && came.contains(&want[4..]), "{shown}\nexpected {want}\ncame     {came}");
+    }
+}
+
+#[test]
+fn an_error_is_one_that_there_is_and_stands_beside_minus_one() {
+    judge(&[
+        ("0 close(77) = -1 EBADF (Bad file descriptor)".into(), "PASS"),
+        ("0 close(77) = -1 ENOTHING (no such error)".into(), "FAILexpected the name of an error"),
+        ("0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 0 EAGAIN".into(), "FAILan error stands beside the result -1"),
+        (format!("{STREAM}+0 close(4294967299) = 0"), "FAIL4294967299 is no int"),
+    ]);
+}
+
+#[test]
+fn lengths_times_and_brackets_have_an_end() {
+    let deep = "(".repeat(200_000);
+    let times: String = "+1100000000 `true`\n".repeat(18);
+    judge(&[
+        (format!("0 f({deep}"), "FAILmore than 32 brackets are open here"),
+        (format!("0 %{{ assert {deep} }}%"), "SKIPcode as deep as this"),
+        (format!("0 %{{ assert {}1 }}%", "-".repeat(200_000)), "SKIPcode as deep as this"),
+        (format!("0 f({}$) = 0", " ".repeat(70_000)), "FAIL:1: expected an argument"),
+        ("0 < S 0:4294967295(4294967295) win 5".into(), "FAILthis packet is too long"),
+        ("0 < udp (4294967295)".into(), "FAILthis packet is too long"),
+        ("0 < icmp echo_request [raw (4294967295)]".into(), "FAILthis packet is too long"),
+        ("0 < icmp unreachable frag_needed mtu 9 [0:1(4294967295)]".into(), "FAILthis packet is too long"),
+        (format!("{STREAM}+0 getsockopt(3, IPPROTO_TCP, TCP_INFO, ..., [-1]) = 0"), "FAILcame -1 EFAULT"),
+        (format!("{STREAM}+0 read(3, ..., 9000000000) = -1 ENOTCONN"), "PASS"),
+        (format!("0 `true`\n{times}"), "FAILthe time of this event is too far away"),
+        ("0 `sleep nan`".into(), "FAILexpected seconds"),
+    ]);
+}
+
+#[test]
+fn what_cannot_be_obeyed_or_known_is_skipped_and_what_is_wrong_fails() {
+    judge(&[
+        ("--mtu=abc\n0 `true`".into(), "FAILx.pkt:1: --mtu: cannot read"),
+        ("--wire_client\n0 `true`".into(), "SKIPline 1"),
+        ("0 `echo 0 > /proc/sys/net/ipv4/tcp_sack`".into(), "SKIP'>' in a command"),
+        ("0 < icmp nonsense".into(), "FAILis no ICMP type: expected one of echo_reply"),
+        (format!("{STREAM}+0 listen(3) = 0"), "FAILlisten: an argument is missing"),
+        ("0 `true`\n`false`".into(), "FAILthe command failed"),
+        ("0 > sctp: INIT".into(), "SKIPa protocol other than"),
+    ]);
+}
+
+#[test]
+fn addresses_flags_and_lengths_of_values_are_compared() {
+    let accept = |addr: &str| format!("{ACCEPTED}+0 accept(3, {addr}, [16]) = 4");
+    let datagram = |flags: &str| {
+        format!(
+            "0 socket(..., SOCK_DGRAM, IPPROTO_UDP) = 3\n+0 bind(3, ..., ...) = 0\n+0 < udp (100)\n\
+             +0 recvmsg(3, {{msg_name(...)=..., msg_iov(1)=[{{..., 10}}], msg_flags={flags}}}, 0) = 10"
+        )
+    };
+    judge(&[
+        (accept("..."), "PASS"),
+        (accept("{sa_family = AF_INET, sin_port = htons(49153), sin_addr = inet_addr(\"192.0.2.1\")}"), "PASS"),
+        (
+            accept("{sa_family = AF_INET, sin_port = htons(1), sin_addr = inet_addr(\"9.9.9.9\")}"),
+            "FAILexpected the address",
+        ),
+        (datagram("MSG_TRUNC"), "PASS"),
+        (datagram("0"), "FAILexpected msg_flags 0x0, came 0x20"),
+        (format!("{STREAM}+0 getsockopt(3, SOL_SOCKET, SO_ERROR, [0], [4]) = 0"), "PASS"),
+        (
+            format!("{STREAM}+0 getsockopt(3, SOL_SOCKET, SO_ERROR, [0], [8]) = 0"),
+            "FAILexpected a value of 8 octets, came 4",
+        ),
+    ]);
+}
+
+#[test]
+fn a_read_that_wants_all_waits_for_all() {
+    let read = "+0 accept(3, ..., ...) = 4\n+0...0.2 recv(4, ..., 200, MSG_WAITALL) = 200\n\
+        +.1 < P. 1:101(100) ack 1 win 65535\n+0 > . 1:1(0) ack 101\n+.1 < P. 101:201(100) ack 1 win 65535\n+0 > . 1:1(0) ack 201\n";
+    let shut = "0 socket(..., SOCK_DGRAM, IPPROTO_UDP) = 3\n+0 bind(3, ..., ...) = 0\n\
+        +0 fcntl(3, F_SETFL, O_RDWR|O_NONBLOCK) = 0\n+0 recv(3, ..., 9, 0) = -1 EAGAIN\n+0 shutdown(3, SHUT_RD) = 0\n\
+        +0 recv(3, ..., 9, 0) = 0\n";
+    judge(&[(format!("{ACCEPTED}{read}"), "PASS"), (shut.into(), "PASS")]);
+}
+
+#[test]
+fn assertions_are_about_the_connection_as_it_is() {
+    let open = format!("{ACCEPTED}+0 accept(3, ..., ...) = 4\n");
+    judge(&[
+        (format!("{open}+0 %{{ assert tcpi_state == TCP_ESTABLISHED }}%"), "PASS"),
+        (format!("{open}+0 %{{ assert tcpi_state == TCP_CLOSE }}%"), "FAILthis does not hold"),
+        // The file is gone: what was true before is not known to be now.
+        (
+            format!("{open}+0 close(4) = 0\n+0 > F. 1:1(0) ack 1\n+0 %{{ assert tcpi_state == TCP_ESTABLISHED }}%"),
+            "SKIPtcpi_state in code",
+        ),
+    ]);
+}
+
+#[test]
+fn a_call_that_has_returned_is_not_waited_for_any_longer() {
+    judge(&[(
+        "0 socket(..., SOCK_DGRAM, IPPROTO_UDP) = 3\n0 socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 4\n\
+         0...0.1 poll([{fd=3, events=POLLIN, revents=0}], 1, 100) = 0\n\
+         0.2 connect(4, ..., ...) = -1 EINPROGRESS (now)\n0.2 > S 0:0(0) <...>"
+            .into(),
+        "PASS",
+    )]);
+}
+
+#[test]
+fn epoll_tells_an_edge_for_each_arrival_and_refuses_what_makes_no_sense() {
+    let edge = "+0 accept(3, ..., ...) = 4\n+0 epoll_create(1) = 5\n\
+        +0 epoll_ctl(5, EPOLL_CTL_ADD, 4, {events=EPOLLIN|EPOLLET, fd=4}) = 0\n\
+        +.1 < P. 1:101(100) ack 1 win 65535\n+0 > . 1:1(0) ack 101\n\
+        +0 epoll_wait(5, {events=EPOLLIN, fd=4}, 1, 0) = 1\n+0 epoll_wait(5, {events=EPOLLIN, fd=4}, 1, 0) = 0\n\
+        +.1 < P. 101:201(100) ack 1 win 65535\n+0 > . 1:1(0) ack 201\n\
+        +0 epoll_wait(5, {events=EPOLLIN, fd=4}, 1, 0) = 1\n";
+    let refused = "0 epoll_create(0) = -1 EINVAL\n+0 epoll_create(1) = 3\n\
+        +0 epoll_ctl(3, EPOLL_CTL_ADD, 3, {events=EPOLLIN, fd=3}) = -1 EINVAL\n\
+        +0 epoll_wait(3, {events=EPOLLIN, fd=3}, 0, 0) = -1 EINVAL\n\
+        +0 epoll_wait(9, {events=EPOLLIN, fd=3}, 1, 0) = -1 EBADF\n";
+    judge(&[(format!("{ACCEPTED}{edge}"), "PASS"), (refused.into(), "PASS")]);
+}
