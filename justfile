@@ -25,6 +25,10 @@ faults:
 mutants:
     cargo xtask mutants
 
-# Ten minutes of the fuzzer (nightly, cargo-fuzz).
-fuzz:
-    cd fuzz && mkdir -p corpus/stack && cp seeds/stack/* corpus/stack/ && cargo +nightly fuzz run stack -- -max_total_time=600 -max_len=1000
+# The fuzzer on every target, an hour in all (nightly, cargo-fuzz).
+fuzz seconds="900":
+    for t in stack pair script parsers; do mkdir -p fuzz/corpus/$t; cp fuzz/seeds/$t/* fuzz/corpus/$t/; (cd fuzz && cargo +nightly fuzz run $t -- -max_total_time={{seconds}} -max_len=1000) || exit 1; done
+
+# Undefined behaviour and overflows, where the nightly toolchain has Miri.
+miri:
+    cargo +nightly miri test -p synfin-wire -p synfin-tcp

@@ -61,8 +61,10 @@ fn is_section(w: &str) -> bool {
 fn citations(file: &str, text: &str) -> Vec<Citation> {
     let mut proof = file.contains("/tests/") || file.starts_with("tests/");
     let mut all = Vec::new();
-    for line in text.lines() {
-        proof |= line.trim() == "#[cfg(test)]";
+    let mut lines = text.lines().peekable();
+    while let Some(line) = lines.next() {
+        // A field or a line that is there for tests only begins no module of tests.
+        proof |= line.trim() == "#[cfg(test)]" && lines.peek().is_some_and(|l| l.trim_start().starts_with("mod "));
         let Some((_, rest)) = line.split_once("//= RFC ") else { continue };
         let mut words = rest.split(|c: char| c.is_whitespace() || matches!(c, ':' | ',' | '(' | ')' | ';'));
         let Some(rfc) = words.next().and_then(|w| w.parse().ok()) else { continue };
@@ -235,11 +237,11 @@ mod tests {
 
     #[test]
     fn citations_are_read_as_they_are_written() {
-        let text = "//= RFC 9293 3.8.6.1 MUST-36 SHLD-29: words\n  //= RFC 2883 4 4.1 4.2\n#[cfg(test)]\n//= RFC 5961 3.2 (why)\n// RFC 1";
+        let text = "//= RFC 9293 3.8.6.1 MUST-36 SHLD-29: words\n#[cfg(test)]\nfield: u8,\n  //= RFC 2883 4 4.1 4.2\n#[cfg(test)]\nmod tests {\n//= RFC 5961 3.2 (why)\n// RFC 1";
         let all = citations("crates/x/src/a.rs", text);
         assert_eq!(all.len(), 3);
         assert_eq!((all[0].labels.len(), all[0].proof, all[0].sections[0].as_str()), (2, false, "3.8.6.1"));
-        assert_eq!(all[1].sections, ["4", "4.1", "4.2"]);
+        assert_eq!((&all[1].sections[..], all[1].proof), (&["4", "4.1", "4.2"].map(String::from)[..], false));
         assert_eq!((all[2].rfc, all[2].proof), (5961, true));
         assert!(citations("tests/scripts/a/b.pkt", "//= RFC 9293 3.4").iter().all(|c| c.proof));
     }

@@ -1,6 +1,6 @@
 //! All the evidence in one go: what was run, how many, how long, what is left out and why.
 
-use crate::{Result, mutants, page, root};
+use crate::{Result, page, root};
 use std::fmt::Write;
 use std::process::Command;
 use std::time::Duration;
@@ -22,8 +22,6 @@ struct Ran {
     last: String,
     took: Duration,
     ok: bool,
-    /// Scripts of others: what of them we do otherwise, and why, stands in a page of its own.
-    others: bool,
 }
 
 #[allow(clippy::disallowed_methods)] // how long it took here is for people only
@@ -44,8 +42,18 @@ fn ran(what: &str, args: &[&str]) -> Result<Ran> {
         _ => lines.last().copied().unwrap_or("").to_string(),
     };
     let command = format!("cargo {}", args.join(" "));
-    let others = what.contains("suite");
-    Ok(Ran { what: what.to_string(), command, last, took: began.elapsed(), ok: out.status.success(), others })
+    let ok = if what.contains("suite") { most_pass(&last) } else { out.status.success() };
+    Ok(Ran { what: what.to_string(), command, last, took: began.elapsed(), ok })
+}
+
+/// Whether scripts of others hold: some passed, and of those that were judged at least four in five. What of them we do
+/// otherwise stands in a page of its own; whether the engine and the library say the same is asked besides.
+fn most_pass(line: &str) -> bool {
+    let count = |word: &str| line.split(", ").find_map(|p| p.strip_suffix(word)?.trim().parse::<u64>().ok());
+    match (count("passed"), count("failed")) {
+        (Some(passed), Some(failed)) => passed > 0 && passed * 5 >= (passed + failed) * 4,
+        _ => false,
+    }
 }
 
 /// The totals of `cargo test`.
@@ -100,12 +108,16 @@ pub fn run(args: &Args) -> Result<String> {
         let freebsd = format!("{dir}/freebsd");
         let (google, linux) = (format!("{dir}/google"), format!("{dir}/linux-7.3"));
         let library = ["--so_filename", "target/release/libsynfin_packetdrill.so"];
+        let first = all.len();
         for (how, through) in [("", &library[..0]), (", through packetdrill's C interface", &library[..])] {
             let base = [&["run", "--release", "--quiet", "--", "drill"][..], through].concat();
             let args = [&base[..], &["--so_flags", "rcv-window=freebsd", &freebsd]].concat();
             all.push(ran(&format!("Scripts of FreeBSD's suite{how}"), &args)?);
             let args = [&base[..], &[&google, &linux]].concat();
             all.push(ran(&format!("Scripts of Google's and Linux's suites{how}"), &args)?);
+        }
+        for i in [first, first + 1] {
+            all[i + 2].ok &= all[i].last == all[i + 2].last;
         }
     }
     if args.faults {
@@ -116,15 +128,14 @@ pub fn run(args: &Args) -> Result<String> {
          | What | Command | Result | Seconds |\n|---|---|---|---|\n",
     );
     for r in &all {
-        let ok = if r.ok || r.others { "" } else { "**failed**: " };
+        let ok = if r.ok { "" } else { "**failed**: " };
         let command = match &args.scripts {
             Some(dir) => r.command.replace(&*dir.to_string_lossy(), "DIR"),
             None => r.command.clone(),
         };
         let _ = writeln!(s, "| {} | `{command}` | {ok}{} | {:.1} |", r.what, r.last, r.took.as_secs_f64());
     }
-    let _ =
-        write!(s, "\nMutation testing (`cargo xtask mutants`, by hand: it takes an hour): {}.\n", mutants::summary());
+    s += "\nMutation testing (`cargo xtask mutants`, by hand: it takes half an hour): [mutants.md](mutants.md).\n";
     s += "\nLeft out here, and why:\n\n";
     if args.scripts.is_some() {
         s += "- What scripts of others ask for and synfin does not do: [scripts-of-others.md](scripts-of-others.md).\n";
@@ -134,15 +145,29 @@ pub fn run(args: &Args) -> Result<String> {
     if !args.faults {
         s += "- Faults put in on purpose: minutes of building (`cargo xtask faults`, or `--faults`).\n";
     }
-    s += "- Fuzzing: it has no end of its own (`just fuzz`); its seeds are replayed by the tests.\n";
+    s += "- Fuzzing: it has no end of its own (`just fuzz`: an hour over all targets); its seeds are replayed by the tests.\n";
+    s += "- Miri over `wire` and `tcp` (`just miri`): not every nightly toolchain has it.\n";
     page("evidence.md", &s, false)?;
-    let failed = all.iter().filter(|r| !r.ok && !r.others).count();
+    let failed = all.iter().filter(|r| !r.ok).count();
     let words = format!("{} of {} pieces hold; docs/evidence.md says what they are", all.len() - failed, all.len());
     if failed == 0 { Ok(words) } else { Err(words) }
 }
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn of_scripts_of_others_most_must_pass() {
+        for (line, want) in [
+            ("268 passed, 0 failed, 3 skipped", true),
+            ("26 passed, 6 failed, 25 skipped", true),
+            ("20 passed, 6 failed, 25 skipped", false),
+            ("0 passed, 0 failed, 271 skipped", false),
+            ("there is no script (*.pkt) there", false),
+        ] {
+            assert_eq!(super::most_pass(line), want, "{line}");
+        }
+    }
+
     #[test]
     fn totals_of_tests_add_up() {
         let text = "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured\nx\ntest result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured";

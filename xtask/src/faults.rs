@@ -2,6 +2,7 @@
 
 use crate::{Result, read, root};
 use serde::Deserialize;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -80,6 +81,9 @@ fn judge(copy: &Path, with: &[&str]) -> Result<bool> {
     if err.contains("could not compile") {
         return Err(format!("it does not compile:\n{err}"));
     }
+    if out.status.code() == Some(124) {
+        return Err("the judge did not come to an end in ten minutes".into());
+    }
     Ok(out.status.success())
 }
 
@@ -88,9 +92,13 @@ pub fn run(args: &Args) -> Result<String> {
     let path = root().join("tests/faults.toml");
     let all: Faults = toml::from_str(&read(&path)?).map_err(|e| format!("{}: {e}", path.display()))?;
     let copy = Copy::new()?;
-    let (mut lines, mut missed) = (Vec::new(), 0);
+    let (mut lines, mut missed, mut sound) = (Vec::new(), 0, BTreeSet::new());
     for f in all.fault.iter().filter(|f| f.name.contains(&args.only)) {
         let with = command(&f.judge).ok_or_else(|| format!("{}: there is no judge {:?}", f.name, f.judge))?;
+        // A judge that condemns what is right finds nothing.
+        if sound.insert(&f.judge) && !judge(&copy.0, with)? {
+            return Err(format!("the judge {:?} fails without any fault", f.judge));
+        }
         let file = copy.0.join(&f.file);
         let good = read(&file)?;
         if good.matches(&f.from).count() != 1 {

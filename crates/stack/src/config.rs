@@ -18,7 +18,8 @@ pub struct StackConfig {
     pub max_time_wait: usize,
     /// Connections that their user has closed and their peer has not.
     pub max_orphans: usize,
-    /// Resets for segments that belong to no connection, per second (RFC 5961 10 leaves the figure to us).
+    /// Answers to segments that belong to no connection, or to one in TIME-WAIT, per second and group of hosts: there are
+    /// 256, by a keyed hash (RFC 5961 10 leaves the figure to us).
     pub resets_per_second: u32,
     /// ICMP errors per second (RFC 1812 4.3.2.8, RFC 4443 2.4 (f)).
     pub icmp_errors_per_second: u32,

@@ -1,6 +1,9 @@
 //! A token bucket.
 
-use synfin_tcp::Instant;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use synfin_tcp::{Instant, isn};
 
 /// At most `per_second` in any second, with a burst of as many.
 #[derive(Debug, Clone)]
@@ -26,6 +29,33 @@ impl Bucket {
         }
         self.tokens -= UNIT;
         true
+    }
+}
+
+/// As many buckets as groups of hosts: who is in a group is a keyed hash's business.
+///
+/// One limit for all would tell a stranger how many answers others were given (CVE-2016-5696): he would send in somebody's
+/// name, and see by his own answers whether those were limited elsewhere, so that there is a connection, or here.
+#[derive(Debug)]
+pub(crate) struct Buckets(Vec<Bucket>);
+
+/// Groups of hosts.
+const GROUPS: usize = 256;
+
+impl Buckets {
+    /// Each group has `per_second`.
+    pub(crate) fn new(per_second: u32) -> Buckets {
+        Buckets(vec![Bucket::new(per_second); GROUPS])
+    }
+
+    /// Takes from the bucket of who is to be answered.
+    pub(crate) fn take(&mut self, now: Instant, secret: &[u8; 16], to: IpAddr) -> bool {
+        let group = match to {
+            IpAddr::V4(a) => isn::host_group(secret, &a.octets()),
+            // A host has a whole /64 to itself.
+            IpAddr::V6(a) => isn::host_group(secret, &a.octets()[..8]),
+        };
+        self.0[group as usize % GROUPS].take(now)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::ip::paths::Paths;
 use crate::ip::{Cidr, Route, is_link_local};
 use crate::link::{Address, Link, LinkConfig, LinkId, Medium, link_local_of};
 use crate::mib::StackMib;
-use crate::rate::Bucket;
+use crate::rate::{Bucket, Buckets};
 use crate::tcp::{Configs, ConnId, HalfOpen, ListenerId, Occupancy, Slot, Tables, TimeWaitTable};
 use crate::timer_wheel::TimerWheel;
 use crate::udp::{UdpId, UdpSockets};
@@ -83,7 +83,7 @@ pub struct Stack {
     pub(crate) udp: UdpSockets,
     pub(crate) wheel: TimerWheel,
     pub(crate) port_counter: u32,
-    pub(crate) reset_bucket: Bucket,
+    pub(crate) reset_buckets: Buckets,
     pub(crate) icmp_bucket: Bucket,
     pub(crate) echo_replies: EchoReplies,
     pub(crate) events: VecDeque<SocketEvent>,
@@ -99,7 +99,7 @@ impl Stack {
         let mut tables = Tables::default();
         tables.index.set_secret(rng.secret());
         Stack {
-            reset_bucket: Bucket::new(cfg.resets_per_second),
+            reset_buckets: Buckets::new(cfg.resets_per_second),
             icmp_bucket: Bucket::new(cfg.icmp_errors_per_second),
             port_counter: rng.next_u32(),
             fragment_ident: rng.next_u32(),

@@ -343,6 +343,81 @@ fn resets_and_icmp_errors_are_limited_in_rate() {
     assert_eq!((sent, lab.stack.counters().0.icmp_out_limited), (10, 90));
 }
 
+/// Floods of segments that are nobody's: every kind is answered within the rate or not at all.
+#[test]
+fn floods_of_ack_fin_and_rst_that_are_nobodys_are_limited_and_leave_nothing() {
+    let cfg = StackConfig { resets_per_second: 10, ..StackConfig::default() };
+    for (flags, most) in [(Flags::ACK, 10), (Flags::FIN | Flags::ACK, 10), (Flags::RST, 0), (Flags::NONE, 10)] {
+        let mut lab = Lab::new(cfg.clone());
+        let before = lab.stack.occupancy();
+        let sent: usize = (0..5_000u16)
+            .map(|i| lab.packet(&segment(PEER, OURS, (1 + i % 100, 81), flags, u32::from(i), 7, &[])).len())
+            .sum();
+        assert_eq!((sent, lab.stack.occupancy()), (most, before), "{flags:?}");
+        let limited = if most == 0 { 0 } else { 5_000 - most as u64 };
+        assert_eq!(lab.stack.counters().0.rst_limited, limited, "{flags:?}");
+    }
+}
+
+/// Ten thousand of each into a connection: it stays, answers are few, and nothing grows.
+#[test]
+//= RFC 5961 7
+fn floods_into_a_connection_cost_it_nothing() {
+    for (flags, text) in
+        [(Flags::ACK, 0), (Flags::RST, 0), (Flags::FIN | Flags::ACK, 0), (Flags::SYN, 0), (Flags::ACK, 100)]
+    {
+        let mut lab = Lab::new(StackConfig::default());
+        let c = lab.establish(1000);
+        let (nxt, ack) = lab.stack.tcp_status(c).map(|s| (s.seq.2, s.seq.1)).unwrap();
+        let before = lab.stack.occupancy();
+        let mut sent = 0;
+        for i in 0..10_000u32 {
+            // Anywhere but where it would count: behind what came, or beyond the window.
+            let seq = if i % 2 == 0 { nxt.0.wrapping_sub(2 + i) } else { nxt.0.wrapping_add(1_000_000 + i) };
+            let mut p = segment(PEER, OURS, (1000, 80), flags, seq, ack.0, &[]);
+            if text > 0 {
+                p = ip(PEER, OURS, Protocol::TCP, &with_text(&p[20..], text));
+            }
+            sent += lab.packet(&p).len();
+        }
+        assert_eq!((lab.stack.tcp_state(c), lab.stack.occupancy()), (State::Established, before), "{flags:?}");
+        // What has text or a FIN may be a retransmission, whose sender waits for the answer; all others are limited.
+        let answered = flags.has(Flags::FIN) || text > 0;
+        assert!(sent <= if answered { 10_000 } else { 1 }, "{flags:?}: {sent} answers");
+    }
+}
+
+/// The octets of a segment with text behind, and its checksum made anew.
+fn with_text(segment: &[u8], text: usize) -> Vec<u8> {
+    let mut b = segment.to_vec();
+    b.resize(b.len() + text, 7);
+    b[16..18].fill(0);
+    let sum = checksum::pseudo_v4(PEER, OURS, 6, b.len() as u32).add(&b).finish();
+    Header::put_checksum(&mut b, sum);
+    b
+}
+
+/// Who spoofs learns nothing from how many answers are left for himself.
+#[test]
+fn the_limit_of_answers_to_others_cannot_be_seen() {
+    let stranger = Ipv4Addr::new(192, 0, 2, 77);
+    let answers_to_the_stranger = |known: bool| {
+        let cfg = StackConfig { resets_per_second: 10, ..StackConfig::default() };
+        let mut lab = Lab::new(cfg);
+        if known {
+            lab.establish(1000);
+        }
+        // In the name of the peer: a tuple that may or may not exist.
+        for i in 0..1_000 {
+            lab.packet(&segment(PEER, OURS, (1000, 80), Flags::SYN | Flags::ACK, 5 + i, 9, &[]));
+        }
+        (0..20)
+            .map(|i| lab.packet(&segment(stranger, OURS, (2000 + i, 81), Flags::SYN, 1, 0, &[])).len())
+            .sum::<usize>()
+    };
+    assert_eq!((answers_to_the_stranger(true), answers_to_the_stranger(false)), (10, 10));
+}
+
 #[test]
 //= RFC 5927 4.1
 //= RFC 5927 5.2

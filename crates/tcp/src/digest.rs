@@ -61,6 +61,7 @@ impl Tcb {
             .hash(h);
         (s.wnd, s.max_wnd, s.fin, s.retries, s.keepalives, s.window.cwnd, s.window.ssthresh).hash(h);
         (s.recovery.dupacks, s.recovery.active, s.recovery.again, s.recovery.after_timeout, s.rtt.backoff).hash(h);
+        s.recovery.digest(h);
         [r.nxt, r.edge, r.last_ack_sent, r.ack.acked].map(|n| n.0).hash(h);
         (r.fin.map(|n| n.0), r.up.map(|n| n.0), r.buf, r.closed, r.queue.len(), r.ack.quick, r.ack.repeat).hash(h);
         match r.ack.owed {

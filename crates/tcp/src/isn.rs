@@ -26,6 +26,12 @@ pub fn timestamp_offset(secret: &[u8; 16], hosts: &[u8]) -> u32 {
     keyed(secret, b't', hosts) as u32
 }
 
+/// Which of many groups a host is in, for limits that are shared: by a keyed hash of its address, so that nobody can
+/// choose whose group he is in.
+pub fn host_group(secret: &[u8; 16], host: &[u8]) -> u32 {
+    keyed(secret, b'h', host) as u32
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,4 +1,5 @@
-//! What a connection tells: its counters, its events, the verdicts on what arrives, and what it reports to the peer.
+//! What a connection tells: its counters, its events, the verdicts on what arrives, what it reports to the peer; and what
+//! it makes of reports that are forged.
 
 mod pair;
 
@@ -118,4 +119,83 @@ fn what_was_dropped_for_want_of_room_is_not_reported_as_received() {
     let (blocks, n) = p.b.conn.as_ref().and_then(|c| c.tcb()).expect("a block").sack.blocks();
     assert_eq!(n, 1, "{blocks:?}");
     assert!(blocks[..n].iter().all(|b| b.0.lt(b.1)), "no block is empty: {blocks:?}");
+}
+
+#[test]
+//= RFC 2018 4
+fn sack_blocks_of_what_cannot_be_are_no_duplicates() {
+    let mut p = Pair::open();
+    p.pass = Box::new(|_, _, _| false);
+    let now = p.now;
+    p.a.send(now, &[1; 8 * 1_448]);
+    p.drain();
+    let snd = |p: &Pair| {
+        let s = &p.a.conn.as_ref().and_then(|c| c.tcb()).expect("a block").snd;
+        (s.una, s.nxt, s.recovery.dupacks, s.window.cwnd)
+    };
+    let (una, nxt, _, cwnd) = snd(&p);
+    let before = p.a.log.sent.len();
+    for (left, right) in [
+        (una + 2_000, una + 1_000), // reversed
+        (una + 1_448, una + 1_448), // empty
+        (nxt, nxt + 1_448),         // beyond SND.NXT
+        (nxt - 1_448, nxt + 1),     // partly so
+        (una - 1_448, una),         // below SND.UNA
+        (una - 1, una + 1_448),     // partly so
+        (una + 0x7fff_ffff, una),   // around the circle
+    ] {
+        for _ in 0..5 {
+            let mut s = to_a(&p, 502);
+            s.opts.sack.push(left, right);
+            p.inject(false, s);
+        }
+        assert_eq!((snd(&p).2, snd(&p).3, p.a.log.sent.len()), (0, cwnd, before), "{left} to {right}");
+    }
+    // Three that can be.
+    for i in [2, 4, 6] {
+        let mut s = to_a(&p, 502);
+        s.opts.sack.push(una + i * 1_448, una + (i + 1) * 1_448);
+        p.inject(false, s);
+    }
+    assert_eq!(p.a.mib.fast_retrans, 1);
+}
+
+#[test]
+//= RFC 3465 2.1
+fn a_peer_that_acknowledges_what_it_never_saw_gains_no_more_than_an_honest_one() {
+    let mut p = Pair::open();
+    p.pass = Box::new(|_, _, _| false);
+    let now = p.now;
+    p.a.send(now, &[1; 2_000_000]);
+    p.drain();
+    // Everything is acknowledged as soon as it has left: nobody can tell that from a very short path.
+    for _ in 0..10 {
+        let mut s = to_a(&p, 65_535);
+        s.hdr.ack = p.a.conn.as_ref().and_then(|c| c.tcb()).expect("a block").snd.nxt;
+        p.inject(false, s);
+        let t = p.a.conn.as_ref().and_then(|c| c.tcb()).expect("a block");
+        assert!(u64::from(t.snd.window.cwnd) <= 14_480 + t.counters.bytes_acked, "octet for octet");
+    }
+    // Beyond what was sent there is nothing to gain: it is challenged.
+    let mut s = to_a(&p, 65_535);
+    s.hdr.ack += 2_000_000;
+    p.inject(false, s);
+    assert_eq!(p.a.log.verdicts.last().map(|v| v.rule()), Some(Rule::AckOfUnsent));
+}
+
+#[test]
+//= RFC 5961 7
+fn two_ends_that_know_different_numbers_do_not_answer_each_other_for_ever() {
+    for flags in [Flags::ACK, Flags::SYN, Flags::RST, Flags::FIN | Flags::ACK] {
+        // One end of each of two connections, facing each other.
+        let (mut p, mut q) = (Pair::open(), Pair::with_iss(700_000_000, 3_000_000_000));
+        q.establish();
+        std::mem::swap(&mut p.b, &mut q.b);
+        let (a, b) = (p.a.log.sent.len(), p.b.log.sent.len());
+        let stray = bare(to_a(&p, 0).hdr.seq.0.wrapping_add(5), to_a(&p, 0).hdr.ack.0, flags);
+        p.inject(false, stray);
+        p.run(Duration::from_secs(60));
+        let sent = p.a.log.sent.len() - a + p.b.log.sent.len() - b;
+        assert!(sent <= 8, "{flags:?}: {sent} segments for one");
+    }
 }

@@ -170,7 +170,7 @@ impl Stack {
         if o.restart {
             self.tcp.restart_wait(&key, i, now + length);
         }
-        if matches!(o.verdict, Verdict::Acked(_)) && (o.restart || self.reset_bucket.take(now)) {
+        if matches!(o.verdict, Verdict::Acked(_)) && (o.restart || self.reset_buckets.take(now, &self.secret, at.src)) {
             let offset = isn::timestamp_offset(&self.secret, key.hosts());
             let (hdr, opts) = tw.ack(now, offset);
             self.send_bare(now, key.tuple(), hdr, &opts);

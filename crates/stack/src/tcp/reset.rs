@@ -20,7 +20,7 @@ impl Stack {
 
     /// Sends a reset, as far as the rate allows.
     pub(crate) fn send_reset(&mut self, now: Instant, tuple: Tuple, r: Reset) {
-        if !self.reset_bucket.take(now) {
+        if !self.reset_buckets.take(now, &self.secret, tuple.remote.ip()) {
             self.mib.rst_limited += 1;
             return;
         }

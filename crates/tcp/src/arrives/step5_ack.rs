@@ -79,7 +79,7 @@ fn duplicate<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>) {
     if s.recovery.on_duplicate(s.una, flight, &mut s.window, smss) == Step::Enter {
         //= RFC 5681 3.2: without what limited transmit has sent
         s.congestion.get().on_loss(&mut s.window, flight.min(s.recovery.flight_before), smss);
-        s.recovery.enter(s.nxt, &mut s.window, smss);
+        s.recovery.enter(s.nxt, flight, &mut s.window, smss);
         t.again = SendReason::FastRetransmit;
         cx.mib.fast_retrans += 1;
     }
@@ -101,7 +101,10 @@ pub(super) fn advance<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment) 
     if s.small_end.lt(ack) {
         s.small_end = ack; // dragged along, so that it never falls half the circle behind
     }
-    s.retries = 0;
+    // An orphan has to take what is worth a segment, or all that is left: one that drips would keep it for ever.
+    if !t.orphan || acked >= smss || (s.flight() == 0 && !s.has_pending()) {
+        s.retries = 0;
+    }
     t.counters.bytes_acked += u64::from(acked);
     let left = s.flight();
     match s.recovery.on_ack(ack, acked, left, &mut s.window, smss) {
@@ -158,10 +161,13 @@ fn update_window<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment) -> bo
     if s.wnd == 0 && wnd > 0 {
         t.restart_after_idle(cx);
         let s = &mut t.snd;
-        // The window opens: what was probed goes out with the rest, at once, and timers begin anew.
-        s.cursor = s.una;
-        s.rtt.backoff = 0;
-        t.timers.retransmission = crate::time::Instant::NEVER;
+        // The window opens: what was probed goes out with the rest, at once. If nothing but the probe was out, or all of it
+        // timed out, timers begin anew; else they go on: what is on its way is not sent again because a window was shut
+        // and opened over it (RFC 6298 5).
+        if s.out() == 0 {
+            s.rtt.backoff = 0;
+            t.timers.retransmission = crate::time::Instant::NEVER;
+        }
         t.timers.persist = crate::time::Instant::NEVER;
         t.probe_due = None;
         t.again = SendReason::Data;

@@ -20,8 +20,10 @@ pub struct NewReno {
     pub after_timeout: bool,
     /// FlightSize at the first of the duplicates, before limited transmit added to it.
     pub flight_before: u32,
-    /// The SACK block that came last.
-    last_sack: Option<(SeqNum, SeqNum)>,
+    /// FlightSize when recovery began: no more segments can have left the network since than were in it.
+    flight_at_entry: u32,
+    /// What SACK blocks have told since SND.UNA moved, the first `KNOWN` runs of it.
+    known: [Option<(SeqNum, SeqNum)>; KNOWN],
 }
 
 /// What an acknowledgment means for recovery.
@@ -41,6 +43,8 @@ pub enum Step {
 
 /// Segments that one acknowledgment can report at most: a bound on its work.
 const MOST_NEWS: u32 = 1_024;
+/// Runs of text that are remembered as reported; what comes after is no news, until the first hole is filled.
+const KNOWN: usize = 8;
 
 impl NewReno {
     /// Before any loss.
@@ -53,29 +57,46 @@ impl NewReno {
             first_partial: false,
             after_timeout: false,
             flight_before: 0,
-            last_sack: None,
+            flight_at_entry: 0,
+            known: [None; KNOWN],
         }
     }
 
     /// How many segments more have arrived by the SACK blocks of an acknowledgment of `una`, while what is before `nxt` is
     /// out. Where SACK is in use, only they are duplicates (RFC 6675 2): an acknowledgment that tells nothing new was caused
-    /// by something else, or is forged. By the block that comes first, which is the latest (RFC 2018 4).
+    /// by something else, or is forged. Octets count once, in whatever order blocks come.
     //= RFC 3042 2
+    //= RFC 5681 3.2
     pub fn news(&mut self, una: SeqNum, nxt: SeqNum, blocks: &[(SeqNum, SeqNum)], smss: u32) -> u32 {
-        let real = |(left, right): &(SeqNum, SeqNum)| left.ge(una) && right.gt(*left) && right.le(nxt);
-        let Some((left, right)) = blocks.iter().copied().find(real) else { return 0 };
-        let known = match self.last_sack {
-            Some((l, r)) if l.lt(right) && r.gt(left) => r.min(right).since(l.max(left)),
-            _ => 0,
-        };
-        self.last_sack = Some((left, right));
-        (right.since(left) - known).div_ceil(smss).min(MOST_NEWS)
+        let real = |(left, right): &&(SeqNum, SeqNum)| left.ge(una) && right.gt(*left) && right.le(nxt);
+        let news: u32 = blocks.iter().filter(real).map(|b| self.learn(*b)).sum();
+        news.div_ceil(smss).min(MOST_NEWS)
+    }
+
+    /// How many octets of a block were not known; they are from now on.
+    fn learn(&mut self, (mut left, mut right): (SeqNum, SeqNum)) -> u32 {
+        let mut fresh = right.since(left);
+        for run in &mut self.known {
+            if let Some((l, r)) = *run
+                && l.le(right)
+                && r.ge(left)
+            {
+                // It touches or overlaps: both are one run now.
+                fresh -= r.min(right).diff(l.max(left)).max(0) as u32;
+                (left, right) = (left.min(l), right.max(r));
+                *run = None;
+            }
+        }
+        match self.known.iter_mut().find(|run| run.is_none()) {
+            Some(free) => *free = Some((left, right)),
+            None => return 0,
+        }
+        fresh
     }
 
     /// A duplicate acknowledgment for `una`, while `flight` octets are out.
     //= RFC 5681 3.2
     //= RFC 6582 3.2 (step 2)
-    //= RFC 2018 5.1: not by a single acknowledgment, SACK or no SACK
     pub fn on_duplicate(&mut self, una: SeqNum, flight: u32, window: &mut Window, smss: u32) -> Step {
         self.dupacks = self.dupacks.saturating_add(1);
         if self.dupacks == 1 {
@@ -84,7 +105,7 @@ impl NewReno {
         if self.active {
             // Step 4 of RFC 5681 3.2: each further duplicate says that a segment has left the network.
             // But no more segments can have left than are out (the same section): duplicates can be forged.
-            let most = window.ssthresh.saturating_add(flight);
+            let most = window.ssthresh.saturating_add(self.flight_at_entry);
             window.cwnd = window.cwnd.saturating_add(smss).min(most.max(window.cwnd));
             return Step::Stay;
         }
@@ -92,9 +113,10 @@ impl NewReno {
         if self.dupacks == 3 && una.gt(self.recover) { Step::Enter } else { Step::Stay }
     }
 
-    /// Begins recovery; ssthresh was set by congestion control.
-    pub fn enter(&mut self, nxt: SeqNum, window: &mut Window, smss: u32) {
+    /// Begins recovery with `flight` octets out; ssthresh was set by congestion control.
+    pub fn enter(&mut self, nxt: SeqNum, flight: u32, window: &mut Window, smss: u32) {
         self.active = true;
+        self.flight_at_entry = flight;
         self.again = true;
         self.first_partial = true;
         self.recover = nxt;
@@ -107,7 +129,7 @@ impl NewReno {
     //= RFC 5681 4.3
     pub fn on_ack(&mut self, una: SeqNum, acked: u32, flight: u32, window: &mut Window, smss: u32) -> Step {
         self.dupacks = 0;
-        self.last_sack = None;
+        self.known = [None; KNOWN];
         if una.ge(self.recover) {
             self.after_timeout = false;
         }
@@ -137,6 +159,13 @@ impl NewReno {
         *self = NewReno { recover: nxt, after_timeout: true, ..NewReno::new(nxt) };
     }
 
+    /// Adds to `h` what decides and is nobody else's business.
+    pub(crate) fn digest(&self, h: &mut impl core::hash::Hasher) {
+        use core::hash::Hash;
+        (self.first_partial, self.flight_before, self.flight_at_entry).hash(h);
+        self.known.map(|run| run.map(|(l, r)| (l.0, r.0))).hash(h);
+    }
+
     /// What limited transmit adds to cwnd.
     //= RFC 3042 2
     pub fn limited_transmit(&self, smss: u32) -> u32 {
@@ -147,6 +176,7 @@ impl NewReno {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::vec;
 
     const SMSS: u32 = 1000;
 
@@ -162,7 +192,7 @@ mod tests {
         assert_eq!(r.limited_transmit(SMSS), SMSS);
         assert_eq!(r.on_duplicate(una, 10 * SMSS, &mut w, SMSS), Step::Stay);
         assert_eq!(r.on_duplicate(una, 10 * SMSS, &mut w, SMSS), Step::Enter);
-        r.enter(una + 10 * SMSS, &mut w, SMSS);
+        r.enter(una + 10 * SMSS, 10 * SMSS, &mut w, SMSS);
         assert_eq!((w.cwnd, r.again), (8 * SMSS, true));
         assert_eq!(r.on_duplicate(una, 10 * SMSS, &mut w, SMSS), Step::Stay);
         assert_eq!(w.cwnd, 9 * SMSS);
@@ -183,5 +213,30 @@ mod tests {
         for _ in 0..5 {
             assert_eq!(r.on_duplicate(SeqNum(1000), 10 * SMSS, &mut w, SMSS), Step::Stay);
         }
+    }
+
+    #[test]
+    //= RFC 5681 3.2
+    fn octets_that_sack_reports_are_news_once_in_whatever_order() {
+        let mut r = NewReno::new(SeqNum(0));
+        let (una, nxt) = (SeqNum(u32::MAX - 4 * SMSS), SeqNum(u32::MAX) + 100 * SMSS);
+        let at = |from: u32, to: u32| (una + from * SMSS, una + to * SMSS);
+        for (blocks, want) in [
+            (vec![at(2, 3)], 1),
+            (vec![at(6, 7)], 1),
+            (vec![at(2, 3)], 0),
+            (vec![at(6, 7), at(2, 3)], 0),
+            // A D-SACK: a part of what is known comes first.
+            (vec![at(2, 3), at(2, 4)], 1),
+            (vec![at(1, 8)], 4),
+            (vec![at(0, 0), at(5, 4)], 0),
+            (vec![(una - SMSS, una), (nxt - SMSS, nxt + 1)], 0),
+        ] {
+            assert_eq!(r.news(una, nxt, &blocks, SMSS), want, "{blocks:?}");
+        }
+        // More runs than are remembered are no news; nobody can make them so by forgetting others.
+        let many: u32 = (10..60).map(|i| r.news(una, nxt, &[at(2 * i, 2 * i + 1)], SMSS)).sum();
+        assert_eq!(many, KNOWN as u32 - 1);
+        assert_eq!((10..60).map(|i| r.news(una, nxt, &[at(2 * i, 2 * i + 1)], SMSS)).sum::<u32>(), 0);
     }
 }
