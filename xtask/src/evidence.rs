@@ -101,6 +101,14 @@ pub fn run(args: &Args) -> Result<String> {
                 "--simultaneous",
             ]),
         )?,
+        ran(
+            "Every state with windows that shut, and users who read when they like",
+            &synfin(&["sim", "explore", "--octets", "3", "--answer", "0", "--window", "1", "--in-order"]),
+        )?,
+        ran(
+            "Every state in which one user closes or aborts at any time",
+            &synfin(&["sim", "explore", "--abrupt", "1", "--in-order"]),
+        )?,
         ran("Bulk transfer over bad links, by seed", &synfin(&["sim", "bulk", "--seeds", "10000"]))?,
     ];
     if let Some(dir) = &args.scripts {

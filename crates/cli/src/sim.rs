@@ -49,6 +49,12 @@ struct Explore {
     /// Packets do not overtake one another
     #[arg(long)]
     in_order: bool,
+    /// Octets of the receive buffers; then users read when they choose to
+    #[arg(long, default_value_t = 0)]
+    window: u8,
+    /// How many users may close whenever they like, or abort
+    #[arg(long, default_value_t = 0)]
+    abrupt: u8,
     /// Give up after this many states
     #[arg(long, default_value_t = 20_000_000)]
     states: usize,
@@ -94,6 +100,8 @@ fn visit(e: &Explore, out: &mut Output) -> io::Result<()> {
         timeouts: [e.timeouts; 2],
         simultaneous: e.simultaneous,
         reordering: !e.in_order,
+        window: e.window,
+        abrupt: e.abrupt,
         states: e.states,
     };
     let x = explore(bounds, |_| {}).map_err(io::Error::other)?;

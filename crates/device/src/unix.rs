@@ -71,3 +71,28 @@ impl AsRawFd for DatagramDevice {
         self.fd.as_raw_fd()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::VirtioNetHdr;
+    use std::io::IoSlice;
+
+    #[test]
+    fn a_full_socket_takes_nothing_and_a_frame_that_is_too_long_is_cut() {
+        let (one, other) = UnixDatagram::pair().unwrap();
+        let mut d = DatagramDevice::from_socket(one, 1_500).unwrap();
+        let frame = [0x45; 1_500];
+        let send = |d: &mut DatagramDevice| {
+            d.send(&Transmit { pieces: &[IoSlice::new(&frame)], offload: VirtioNetHdr::default() }).unwrap()
+        };
+        let taken = (0..100_000).take_while(|_| send(&mut d)).count();
+        assert!((1..100_000).contains(&taken), "{taken} frames, and then it was full");
+        let mut buf = [0; 2_000];
+        other.recv(&mut buf).unwrap();
+        assert!(send(&mut d), "there is room again");
+        other.send(&[0x45; 60_000]).unwrap();
+        assert_eq!(d.recv(&mut buf).unwrap().map(|r| r.len), Some(buf.len()));
+        assert_eq!(d.recv(&mut buf).unwrap(), None, "nothing is left of it");
+    }
+}

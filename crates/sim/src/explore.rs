@@ -6,12 +6,17 @@
 //! invariants of both hosts hold and the pair of connection states is possible; and from each state a fair network (nothing
 //! is lost any more, everything arrives in order) leads to the end: all octets delivered exactly, both ends closed, nothing
 //! left. That excludes deadlocks and livelocks.
+//!
+//! By default users read at once and close when they have heard all. With a small window, reading is a choice too, so
+//! that windows shut and updates get lost; with abrupt endings so are closing at any time, with text unread or unsent, and
+//! aborting: then what arrived must still be exact, and everything be given back.
 
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
+use synfin_stack::engine::call::ReceiveError;
 use synfin_stack::engine::{Chunk, Instant, Rng, State, TcpConfig};
 use synfin_stack::wire::frame::TcpPacket;
 use synfin_stack::{
@@ -41,6 +46,10 @@ pub struct Bounds {
     pub simultaneous: bool,
     /// Packets may overtake one another.
     pub reordering: bool,
+    /// Octets of the receive buffers; then users read when they choose to. 0 leaves them large, and users read at once.
+    pub window: u8,
+    /// How many users may close whenever they like, or abort.
+    pub abrupt: u8,
     /// States after which it is given up.
     pub states: usize,
 }
@@ -54,6 +63,8 @@ impl Default for Bounds {
             timeouts: [1, 1],
             simultaneous: false,
             reordering: true,
+            window: 0,
+            abrupt: 0,
             states: 20_000_000,
         }
     }
@@ -66,6 +77,12 @@ pub enum Choice {
     Write(u8),
     /// The end closes its direction.
     Shutdown(u8),
+    /// The end reads what there is.
+    Read(u8),
+    /// The end closes, whatever is unread or unsent.
+    Close(u8),
+    /// The end aborts.
+    Abort(u8),
     /// The packet with this place on the wire arrives.
     Deliver(u8),
     /// It is lost.
@@ -95,6 +112,9 @@ impl World {
         match c {
             Choice::Write(e) => format!("{} writes", end(e)),
             Choice::Shutdown(e) => format!("{} closes its direction", end(e)),
+            Choice::Read(e) => format!("{} reads", end(e)),
+            Choice::Close(e) => format!("{} closes", end(e)),
+            Choice::Abort(e) => format!("{} aborts", end(e)),
             Choice::Deliver(n) => format!("{} arrives", packet(n)),
             Choice::Lose(n) => format!("{} is lost", packet(n)),
             Choice::Duplicate(n) => format!("{} arrives, and stays", packet(n)),
@@ -152,6 +172,8 @@ struct End {
     shut: bool,
     read: Vec<u8>,
     eof: bool,
+    /// The connection ended otherwise than by both having closed.
+    broken: bool,
     timeouts: u8,
 }
 
@@ -162,6 +184,12 @@ struct World {
     wire: VecDeque<(bool, Vec<u8>)>,
     losses: u8,
     duplicates: u8,
+    /// Users who closed before they had heard all, or aborted.
+    abrupt: u8,
+    /// One end waited for 2 MSL.
+    waited: bool,
+    /// Users read at once.
+    greedy: bool,
 }
 
 fn address(end: usize) -> Ipv4Addr {
@@ -176,7 +204,10 @@ fn octet(end: usize, n: u8) -> u8 {
 impl World {
     fn new(bounds: Bounds) -> World {
         // Timestamps would make every moment another state.
-        let cfg = TcpConfig { timestamps: false, ..TcpConfig::default() };
+        let mut cfg = TcpConfig { timestamps: false, ..TcpConfig::default() };
+        if bounds.window > 0 {
+            (cfg.rcv_buf_initial, cfg.rcv_buf_max) = (bounds.window.into(), bounds.window.into());
+        }
         let end = |e: usize| {
             let mut stack = Stack::new(StackConfig::default(), cfg.clone(), Rng::from_number(e as u64 + 1));
             let link = stack.add_link(START, LinkConfig::ip(1500));
@@ -192,10 +223,20 @@ impl World {
                 shut: false,
                 read: Vec::new(),
                 eof: false,
+                broken: false,
                 timeouts: 0,
             }
         };
-        let mut w = World { bounds, ends: [end(0), end(1)], wire: VecDeque::new(), losses: 0, duplicates: 0 };
+        let mut w = World {
+            bounds,
+            ends: [end(0), end(1)],
+            wire: VecDeque::new(),
+            losses: 0,
+            duplicates: 0,
+            abrupt: 0,
+            waited: false,
+            greedy: bounds.window == 0,
+        };
         let at = |e: usize, port| SocketAddr::new(IpAddr::V4(address(e)), port);
         let opens = |w: &mut World, e: usize, from, to| {
             let end = &mut w.ends[e];
@@ -228,26 +269,47 @@ impl World {
         }
     }
 
-    /// Both users read what there is, accept, and let go of what is over; what wants to leave is on the wire.
+    /// The user reads what there is, and hears how the connection ended.
+    fn read(&mut self, e: usize) {
+        let end = &mut self.ends[e];
+        let Some(c) = end.conn else { return };
+        let mut buf = [0; 64];
+        loop {
+            match end.stack.tcp_receive(end.now, &mut (), c, &mut buf) {
+                Ok(0) => {
+                    end.eof = true;
+                    return;
+                }
+                Ok(n) => end.read.extend_from_slice(&buf[..n]),
+                Err(ReceiveError::WouldBlock) => return,
+                Err(ReceiveError::Closed(_)) => {
+                    end.broken = true;
+                    end.stack.tcp_close(end.now, &mut (), c);
+                    (end.conn, end.done) = (None, true);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Both users accept, read if they are to, and let go of what is over; what wants to leave is on the wire.
     fn settle(&mut self) {
         for e in 0..2 {
+            // That nothing more can come is heard without asking.
+            let over = self.ends[e].conn.is_some_and(|c| self.ends[e].stack.tcp_state(c) == State::Closed);
+            if self.greedy || over {
+                self.read(e);
+            }
             let end = &mut self.ends[e];
             if let (Some(l), None) = (end.listener, end.conn) {
                 end.conn = end.stack.tcp_accept(l);
             }
-            if let Some(c) = end.conn {
-                let mut buf = [0; 64];
-                while let Ok(n) = end.stack.tcp_receive(end.now, &mut (), c, &mut buf) {
-                    end.read.extend_from_slice(&buf[..n]);
-                    end.eof |= n == 0;
-                    if n == 0 {
-                        break;
-                    }
-                }
-                if end.eof && end.shut {
-                    end.stack.tcp_close(end.now, &mut (), c);
-                    (end.conn, end.done) = (None, true);
-                }
+            if let Some(c) = end.conn
+                && end.eof
+                && end.shut
+            {
+                end.stack.tcp_close(end.now, &mut (), c);
+                (end.conn, end.done) = (None, true);
             }
             let (now, link, wire) = (end.now, end.link, &mut self.wire);
             let mut sink = |f: &TxFrame<'_>| {
@@ -255,6 +317,7 @@ impl World {
                 true
             };
             while end.stack.poll_frame(now, &mut (), link, &mut sink) {}
+            self.waited |= self.state(e) == State::TimeWait;
         }
     }
 
@@ -269,6 +332,12 @@ impl World {
                 } else {
                     all.push(Choice::Shutdown(e as u8));
                 }
+            }
+            if !self.greedy && end.conn.is_some_and(|c| !end.eof && end.stack.tcp_is_readable(c)) {
+                all.push(Choice::Read(e as u8));
+            }
+            if self.abrupt < self.bounds.abrupt && end.conn.is_some() {
+                all.extend([Choice::Close(e as u8), Choice::Abort(e as u8)]);
             }
             if end.timeouts < self.bounds.timeouts[e] && end.stack.next_deadline(end.now) != Instant::NEVER {
                 all.push(Choice::Timeout(e as u8));
@@ -307,6 +376,16 @@ impl World {
         }
     }
 
+    /// The user goes before it has heard all.
+    fn leave(&mut self, e: usize, leave: impl FnOnce(&mut Stack, Instant, ConnId)) {
+        let end = &mut self.ends[e];
+        if let Some(c) = end.conn.take() {
+            leave(&mut end.stack, end.now, c);
+            (end.done, end.shut) = (true, true);
+            self.abrupt += 1;
+        }
+    }
+
     fn deliver(&mut self, to_b: bool, bytes: &[u8]) {
         let end = &mut self.ends[usize::from(to_b)];
         let frame = RxFrame { bytes: Chunk::copy_of(bytes), checksum: RxChecksum::Trusted, gso_size: 0 };
@@ -325,6 +404,9 @@ impl World {
         match c {
             Choice::Write(e) => self.write(usize::from(e)),
             Choice::Shutdown(e) => self.shutdown(usize::from(e)),
+            Choice::Read(e) => self.read(usize::from(e)),
+            Choice::Close(e) => self.leave(usize::from(e), |s, now, c| s.tcp_close(now, &mut (), c)),
+            Choice::Abort(e) => self.leave(usize::from(e), |s, now, c| s.tcp_abort(now, &mut (), c)),
             Choice::Deliver(i) => {
                 if let Some((to_b, bytes)) = self.wire.remove(usize::from(i)) {
                     self.deliver(to_b, &bytes);
@@ -352,10 +434,10 @@ impl World {
         let mut h = DefaultHasher::new();
         for e in &self.ends {
             e.stack.digest(&mut h);
-            (e.conn.is_some(), e.done, e.wrote, e.shut, &e.read, e.eof, e.timeouts).hash(&mut h);
+            (e.conn.is_some(), e.done, e.wrote, e.shut, &e.read, e.eof, e.broken, e.timeouts).hash(&mut h);
             (e.stack.next_deadline(e.now) != Instant::NEVER).hash(&mut h);
         }
-        (self.losses, self.duplicates).hash(&mut h);
+        (self.losses, self.duplicates, self.abrupt, self.waited).hash(&mut h);
         if self.bounds.reordering {
             // Their order does not matter if they may overtake one another.
             let mut wire: Vec<_> = self.wire.iter().collect();
@@ -387,6 +469,8 @@ impl World {
 
     /// From here on nothing is lost, everything arrives in order, and users do what they have to: does it end well?
     fn ends_well(mut self) -> Result<(), String> {
+        self.greedy = true;
+        self.settle();
         for _ in 0..FAIR_STEPS {
             if let Some((to_b, bytes)) = self.wire.pop_front() {
                 self.deliver(to_b, &bytes);
@@ -396,10 +480,15 @@ impl World {
                 let next = |e: &End| e.stack.next_deadline(e.now);
                 let wait = |e: &End| next(e).finite().map_or(u64::MAX, |d| d.since(e.now).as_nanos() as u64);
                 let e = usize::from(wait(&self.ends[1]) < wait(&self.ends[0]));
-                if next(&self.ends[e]) == Instant::NEVER {
+                if next(&self.ends[e]) != Instant::NEVER {
+                    self.timeout(e);
+                } else if let Some(e) = (0..2).find(|e| self.abrupt > 0 && self.ends[*e].conn.is_some()) {
+                    // Its peer went, and the reset was lost: who only waits does not hear of that (RFC 9293 3.5.1), and
+                    // goes in the end.
+                    self.leave(e, |s, now, c| s.tcp_close(now, &mut (), c));
+                } else {
                     return self.over();
                 }
-                self.timeout(e);
             }
             self.settle();
         }
@@ -414,12 +503,18 @@ impl World {
     fn over(&self) -> Result<(), String> {
         for (e, end) in self.ends.iter().enumerate() {
             let o = end.stack.occupancy();
-            if !end.done || !end.eof || end.read.len() != usize::from(self.bounds.octets[1 - e]) {
+            // Whoever was left, or never found anyone, may end otherwise; but it ends.
+            let all = end.done && end.eof && !end.broken && end.read.len() == usize::from(self.bounds.octets[1 - e]);
+            let left = self.abrupt > 0 && end.conn.is_none();
+            if !all && !left {
                 return Err(format!("end {e} stops in {} after {} octets", self.state(e), end.read.len()));
             }
             if (o.connections, o.half_open, o.time_wait, o.timers, o.index) != (0, 0, 0, 0, 0) {
                 return Err(format!("end {e} still holds {o:?}"));
             }
+        }
+        if self.abrupt == 0 && !self.waited {
+            return Err("both have closed, and nobody waited for 2 MSL".into());
         }
         Ok(())
     }
@@ -518,6 +613,19 @@ mod tests {
     fn every_state_of_a_short_conversation_leads_to_its_end() {
         let e = visit(Bounds { octets: [1, 0], ..Bounds::default() });
         assert!(e.states > 500 && e.pairs > 15, "{e:?}");
+    }
+
+    #[test]
+    fn every_state_with_windows_that_shut_leads_to_its_end() {
+        let b = Bounds { octets: [3, 0], window: 1, reordering: false, ..Bounds::default() };
+        assert!(visit(b).states > 5_000);
+    }
+
+    #[test]
+    fn every_state_in_which_one_goes_before_the_end_is_given_back() {
+        let b = Bounds { octets: [1, 1], abrupt: 1, reordering: false, ..Bounds::default() };
+        let e = visit(b);
+        assert!(e.states > 10_000 && e.pairs > 40, "{e:?}");
     }
 
     #[test]

@@ -306,6 +306,36 @@ fn icmpv6(from: Ipv6Addr, to: Ipv6Addr, hop_limit: u8, m: &Message) -> Vec<u8> {
     b
 }
 
+/// The frame with a fragment header before what was IPv6's payload: first and last fragment in one.
+fn in_an_atomic_fragment(frame: &[u8]) -> Vec<u8> {
+    let (ethernet, ip) = frame.split_at(14);
+    let mut ip = ip.to_vec();
+    let (len, next) = (u16::from_be_bytes([ip[4], ip[5]]) + 8, ip[6]);
+    ip[4..6].copy_from_slice(&len.to_be_bytes());
+    ip[6] = 44;
+    ip.splice(40..40, [next, 0, 0, 0, 0, 0, 0, 9]);
+    [ethernet, &ip].concat()
+}
+
+#[test]
+//= RFC 6980 5
+fn neighbor_discovery_in_fragments_is_not_believed() {
+    let mut now = start();
+    let (mut a, mut b) = (host(A, 1, now, &["fd00::1/64"]), host(B, 2, now, &[]));
+    run(&mut a, &mut b, &mut now, Duration::from_secs(20), true);
+    let (all, link_local): (Ipv6Addr, Ipv6Addr) = ("ff02::1".parse().unwrap(), "fe80::2".parse().unwrap());
+    let advert = Message::RouterAdvert { hop_limit: 64, lifetime_s: 1800, mac: Some(B), mtu: None, prefix: None };
+    let frame = icmpv6(link_local, all, 255, &advert);
+    let away: SocketAddr = "[2001:db8::1]:80".parse().unwrap();
+    let connects = |a: &mut Host, now| a.stack.tcp_connect(now, &mut (), None, away, &TcpConfig::default()).is_ok();
+    let errors = a.stack.counters().0.icmp_in_errors;
+    a.get(now, &in_an_atomic_fragment(&frame));
+    assert!(!connects(&mut a, now));
+    assert_eq!(a.stack.counters().0.icmp_in_errors, errors + 1);
+    a.get(now, &frame);
+    assert!(connects(&mut a, now), "the same without");
+}
+
 #[test]
 //= RFC 4861 6.1.2
 //= RFC 4861 6.3.4
