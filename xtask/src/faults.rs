@@ -68,7 +68,8 @@ impl Drop for Copy {
 fn judge(copy: &Path, with: &[&str]) -> Result<bool> {
     let target = root().join("target/faults-build");
     let out = Command::new("timeout")
-        .arg("600")
+        // One that does not come to an end has found something, too: without the fault it does.
+        .arg("180")
         .args([env!("CARGO"), "test", "--quiet"])
         .args(with)
         .current_dir(copy)
@@ -80,9 +81,6 @@ fn judge(copy: &Path, with: &[&str]) -> Result<bool> {
     let err = String::from_utf8_lossy(&out.stderr);
     if err.contains("could not compile") {
         return Err(format!("it does not compile:\n{err}"));
-    }
-    if out.status.code() == Some(124) {
-        return Err("the judge did not come to an end in ten minutes".into());
     }
     Ok(out.status.success())
 }

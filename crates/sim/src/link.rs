@@ -64,6 +64,7 @@ pub(crate) enum Fate {
 }
 
 impl LinkModel {
+    /// What becomes of a packet of `len` octets that is handed in at `now`.
     pub(crate) fn pass(&mut self, now: Instant, len: usize, rng: &mut Rng) -> Fate {
         let hit = |rng: &mut Rng, p: u32| p > 0 && rng.below(1_000_000) < p;
         if self.cut {
@@ -75,8 +76,8 @@ impl LinkModel {
         let start = self.busy_until.max(now);
         let mut leaves = now;
         if self.rate > 0 {
-            let waiting = start.since(now).as_nanos() as u64 * self.rate / 8 / 1_000_000_000;
-            if waiting > self.queue {
+            let waiting = start.since(now).as_nanos() * u128::from(self.rate) / 8 / 1_000_000_000;
+            if waiting > u128::from(self.queue) {
                 return Fate::Lost("queue full");
             }
             leaves = start + Duration::from_nanos(len as u64 * 8 * 1_000_000_000 / self.rate);
