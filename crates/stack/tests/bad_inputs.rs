@@ -552,6 +552,44 @@ fn a_peer_that_sends_an_octet_a_minute_costs_one_connection_and_no_more() {
     assert_eq!(lab.stack.occupancy(), before);
 }
 
+/// Slow reading: full send queues behind windows that are opened by an octet at a time.
+#[test]
+fn peers_that_read_an_octet_at_a_time_hold_their_buffers_and_nothing_else_and_the_user_decides_how_long() {
+    let mut lab = Lab::new(StackConfig::default());
+    let limit = Duration::from_secs(600);
+    let conns: Vec<(u16, ConnId)> = (0..20).map(|i| (1000 + i, lab.establish(1000 + i))).collect();
+    let most = TcpConfig::default().snd_buf as usize;
+    let mut queued = 0;
+    for (_, c) in &conns {
+        // A user who minds sets a limit: how long its text may stay without an answer (RFC 9293 3.10.8).
+        while let Ok(n) = lab.stack.tcp_send(lab.now, &mut (), *c, &[7; 65_536]) {
+            queued += n;
+        }
+    }
+    lab.out();
+    assert!(queued <= conns.len() * (most + 65_536), "{queued} octets for {} connections", conns.len());
+    let before = lab.stack.occupancy();
+    for _ in 0..60 {
+        for (port, c) in &conns {
+            let (una, nxt) = lab.stack.tcp_status(*c).map(|s| (s.seq.0.0, s.seq.2.0)).unwrap();
+            let mut p = segment(PEER, OURS, (*port, 80), Flags::ACK, nxt, una.wrapping_add(1), &[]);
+            p[34..36].copy_from_slice(&1u16.to_be_bytes());
+            p[36..38].fill(0);
+            let sum = checksum::pseudo_v4(PEER, OURS, 6, 20).add(&p[20..]).finish();
+            p[36..38].copy_from_slice(&sum.to_be_bytes());
+            assert!(lab.packet(&p).len() <= 2, "an octet buys an octet");
+        }
+        lab.run(Duration::from_secs(10));
+    }
+    assert_eq!(lab.stack.occupancy(), before, "they live, and so do their connections");
+    // The peers go: what is left is given up, for the user has said when.
+    for (_, c) in &conns {
+        lab.stack.tcp_configure(lab.now, &mut (), *c, |t| t.user_timeout = limit);
+    }
+    lab.run(limit * 2);
+    assert!(conns.iter().all(|(_, c)| lab.stack.tcp_state(*c) == State::Closed));
+}
+
 #[test]
 fn a_redirect_changes_no_route() {
     let mut lab = Lab::new(StackConfig::default());
