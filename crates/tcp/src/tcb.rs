@@ -7,7 +7,7 @@ use crate::negotiate::Negotiated;
 use crate::probe::Probe;
 use crate::rcv::{AckPolicy, Owed, Rcv, ReceiveQueue, SackList, TsRecent};
 use crate::rule::SendReason;
-use crate::snd::congestion::{Congestion, Reno, Window, initial_window};
+use crate::snd::congestion::{Congestion, Window, initial_window};
 use crate::snd::recovery::NewReno;
 use crate::snd::{Rtt, SendQueue, Snd};
 use crate::state::{State, Trigger};
@@ -128,7 +128,7 @@ impl Tcb {
                 keepalives: 0,
                 small_end: h.iss,
                 window: Window { cwnd, ssthresh: u32::MAX },
-                congestion: Congestion::Reno(Reno::default()),
+                congestion: Congestion::new(cx.cfg),
                 recovery: NewReno::new(h.iss),
                 rtt,
                 last_sent: cx.now,

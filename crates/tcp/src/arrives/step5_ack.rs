@@ -5,7 +5,7 @@ use crate::event::Events;
 use crate::probe::Probe;
 use crate::rule::{Rule, SendReason, Verdict};
 use crate::segment::Segment;
-use crate::snd::congestion::Ack;
+use crate::snd::congestion::{Ack, Loss, LossCause};
 use crate::snd::recovery::Step;
 use crate::state::{State, Trigger};
 use crate::tcb::Tcb;
@@ -78,7 +78,8 @@ fn duplicate<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>) {
     let (smss, flight) = (u32::from(s.mss), s.flight());
     if s.recovery.on_duplicate(s.una, flight, &mut s.window, smss) == Step::Enter {
         //= RFC 5681 3.2: without what limited transmit has sent
-        s.congestion.get().on_loss(&mut s.window, flight.min(s.recovery.flight_before), smss);
+        let loss = Loss { now: cx.now, flight: flight.min(s.recovery.flight_before), smss, cause: LossCause::Lost };
+        s.congestion.get().on_loss(&mut s.window, &loss);
         s.recovery.enter(s.nxt, flight, &mut s.window, smss);
         t.again = SendReason::FastRetransmit;
         cx.mib.fast_retrans += 1;
@@ -88,7 +89,7 @@ fn duplicate<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>) {
 /// SND.UNA moves to SEG.ACK.
 pub(super) fn advance<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment) {
     let ack = seg.hdr.ack;
-    measure(t, cx, seg);
+    let rtt = measure(t, cx, seg);
     let s = &mut t.snd;
     let (acked, flight) = (ack.since(s.una), s.flight());
     let smss = u32::from(s.mss);
@@ -111,7 +112,26 @@ pub(super) fn advance<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment) 
         Step::Open => {
             //= RFC 3465 2.3: after a timeout L = 1, for one ACK may then cover much that was sent long ago
             let limit = if s.recovery.after_timeout { 1 } else { u32::from(cx.cfg.slow_start_limit) };
-            s.congestion.get().on_ack(&mut s.window, &Ack { acked, smss, flight, limit });
+            let ack = Ack {
+                now: cx.now,
+                acked,
+                delivered: acked,
+                lost: 0,
+                marked: 0,
+                smss,
+                flight,
+                pipe: left,
+                limit,
+                cwnd_limited: u64::from(flight) + u64::from(acked.max(smss)) >= u64::from(s.window.cwnd),
+                in_recovery: s.recovery.after_timeout,
+                una: ack,
+                nxt: s.nxt,
+                rtt,
+                srtt: Duration::from_micros(u64::from(s.rtt.srtt_us)),
+                min_rtt: s.rtt.min(),
+                rate: None,
+            };
+            s.congestion.get().on_ack(&mut s.window, &ack);
         }
         Step::Partial(restart) => {
             t.again = SendReason::PartialAck;
@@ -129,19 +149,24 @@ pub(super) fn advance<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment) 
 /// Takes a round-trip time: of the one segment that is being timed, else by timestamp.
 //= RFC 6298 3
 //= RFC 7323 4.1
-fn measure<P: Probe>(t: &mut Tcb, cx: &Cx<'_, P>, seg: &Segment) {
+fn measure<P: Probe>(t: &mut Tcb, cx: &Cx<'_, P>, seg: &Segment) -> Option<Duration> {
     if let Some(rtt) = t.snd.rtt.acknowledged(seg.hdr.ack, cx.now) {
         t.snd.rtt.sample(rtt, cx.cfg);
-    } else if t.snd.rtt.backoff > 0
+        return Some(rtt);
+    }
+    if t.snd.rtt.backoff > 0
         && t.negotiated.timestamps
         && let Some(ts) = seg.opts.timestamps
     {
         // Only where it is needed: a millisecond is coarse beside what is measured above.
         let ms = (cx.now.as_millis() as u32).wrapping_add(t.negotiated.ts_offset).wrapping_sub(ts.ecr);
         if ts.ecr != 0 && ms < 1 << 30 {
-            t.snd.rtt.sample(Duration::from_millis(u64::from(ms)), cx.cfg);
+            let rtt = Duration::from_millis(u64::from(ms));
+            t.snd.rtt.sample(rtt, cx.cfg);
+            return Some(rtt);
         }
     }
+    None
 }
 
 /// SND.WND follows the latest segment. True if it changed.

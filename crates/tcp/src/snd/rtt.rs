@@ -51,6 +51,11 @@ impl Rtt {
         self.rto_us = (u64::from(self.srtt_us) + variation).min(u64::from(micros(cfg.rto_max))) as u32;
     }
 
+    /// The least measurement so far; zero before the first.
+    pub fn min(&self) -> Duration {
+        if self.min_us == u32::MAX { Duration::ZERO } else { Duration::from_micros(u64::from(self.min_us)) }
+    }
+
     /// The timeout with its back-off.
     //= RFC 6298 5.5
     //= RFC 9293 3.8.2 MUST-19

@@ -5,6 +5,7 @@ use crate::cx::Cx;
 use crate::event::{CloseReason, Events};
 use crate::probe::Probe;
 use crate::rule::SendReason;
+use crate::snd::congestion::{Loss, LossCause};
 use crate::tcb::Tcb;
 use crate::time::Instant;
 
@@ -53,8 +54,9 @@ pub(super) fn expired<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>) -> Option<Ended
     }
     cx.mib.timeouts += 1;
     let s = &mut t.snd;
-    let (flight, smss) = (s.flight(), u32::from(s.mss));
-    s.congestion.get().on_timeout(&mut s.window, flight, smss, s.retries == 1);
+    let smss = u32::from(s.mss);
+    let loss = Loss { now: cx.now, flight: s.flight(), smss, cause: LossCause::Lost };
+    s.congestion.get().on_timeout(&mut s.window, &loss, s.retries == 1);
     s.recovery.on_timeout(s.nxt);
     s.rtt.retransmitted();
     s.cursor = s.una;

@@ -1,6 +1,6 @@
 //! Slow start and congestion avoidance (RFC 5681 3.1), with appropriate byte counting (RFC 3465).
 
-use super::{Ack, CongestionControl, Window};
+use super::{Ack, CongestionControl, Loss, Window};
 
 /// NewReno's window; its recovery is in [`crate::snd::recovery`].
 #[derive(Debug, Clone, Copy, Default)]
@@ -17,7 +17,7 @@ impl CongestionControl for Reno {
     fn on_ack(&mut self, w: &mut Window, ack: &Ack) {
         // A window that is not used says nothing about the path (RFC 7661): a flow limited by its
         // application or its receiver does not grow.
-        if u64::from(ack.flight) + u64::from(ack.acked.max(ack.smss)) < u64::from(w.cwnd) {
+        if !ack.cwnd_limited {
             return;
         }
         if w.cwnd < w.ssthresh {
@@ -35,30 +35,36 @@ impl CongestionControl for Reno {
         }
     }
 
-    fn on_loss(&mut self, w: &mut Window, flight: u32, smss: u32) {
+    fn on_loss(&mut self, w: &mut Window, loss: &Loss) {
         //= RFC 5681 3.1 (equation 4)
         //= RFC 5681 4.3
-        w.ssthresh = (flight / 2).max(2 * smss);
+        w.ssthresh = (loss.flight / 2).max(2 * loss.smss);
         self.counted = 0;
     }
 
-    fn on_timeout(&mut self, w: &mut Window, flight: u32, smss: u32, first: bool) {
+    fn on_timeout(&mut self, w: &mut Window, loss: &Loss, first: bool) {
         if first {
-            self.on_loss(w, flight, smss);
+            self.on_loss(w, loss);
         }
         //= RFC 5681 3.1
-        w.cwnd = smss; // the loss window
+        w.cwnd = loss.smss; // the loss window
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::LossCause;
     use super::*;
+    use crate::time::Instant;
 
     const SMSS: u32 = 1000;
 
     fn ack(acked: u32, flight: u32) -> Ack {
-        Ack { acked, smss: SMSS, flight, limit: 8 }
+        Ack::of(acked, flight, SMSS)
+    }
+
+    fn loss(flight: u32) -> Loss {
+        Loss { now: Instant::ZERO, flight, smss: SMSS, cause: LossCause::Lost }
     }
 
     #[test]
@@ -85,7 +91,7 @@ mod tests {
     fn an_unused_window_does_not_grow_and_acks_are_counted_by_octets() {
         let mut w = Window { cwnd: 10 * SMSS, ssthresh: u32::MAX };
         let mut r = Reno::default();
-        r.on_ack(&mut w, &ack(SMSS, 2 * SMSS));
+        r.on_ack(&mut w, &Ack { cwnd_limited: false, ..ack(SMSS, 2 * SMSS) });
         assert_eq!(w.cwnd, 10 * SMSS);
         r.on_ack(&mut w, &ack(1, 10 * SMSS));
         assert_eq!(w.cwnd, 10 * SMSS + 1, "ACK division gains nothing");
@@ -99,11 +105,11 @@ mod tests {
     fn losses_halve_and_timeouts_restart() {
         let mut w = Window { cwnd: 20 * SMSS, ssthresh: u32::MAX };
         let mut r = Reno::default();
-        r.on_loss(&mut w, 20 * SMSS, SMSS);
+        r.on_loss(&mut w, &loss(20 * SMSS));
         assert_eq!(w.ssthresh, 10 * SMSS);
-        r.on_timeout(&mut w, 3 * SMSS, SMSS, true);
+        r.on_timeout(&mut w, &loss(3 * SMSS), true);
         assert_eq!((w.ssthresh, w.cwnd), (2 * SMSS, SMSS));
-        r.on_timeout(&mut w, 100 * SMSS, SMSS, false);
+        r.on_timeout(&mut w, &loss(100 * SMSS), false);
         assert_eq!(w.ssthresh, 2 * SMSS, "the same loss is not counted twice");
     }
 }
