@@ -96,6 +96,18 @@ pub enum WindowProbe {
     Empty,
 }
 
+/// When text is paced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Pacing {
+    /// If the algorithm asks for it.
+    #[default]
+    Auto,
+    /// Always: at twice cwnd a round trip in slow start, at 1.2 times it later.
+    On,
+    /// Never.
+    Off,
+}
+
 macro_rules! choice {
     ($($t:ty: $($name:literal => $value:ident),+;)*) => {$(
         impl Value for $t {
@@ -122,6 +134,7 @@ choice! {
     ReceiveWindow: "linux" => Linux, "freebsd" => FreeBsd;
     WindowProbe: "octet" => Octet, "empty" => Empty;
     Algorithm: "reno" => Reno;
+    Pacing: "auto" => Auto, "on" => On, "off" => Off;
 }
 
 /// One setting, as `synfin settings` lists it.
@@ -202,6 +215,16 @@ settings! {
     rto_max: Duration = Duration::from_secs(120), "rto-max", 1_000..=240_000, "tcp_rto_max_ms", "at least 60 s (RFC 6298 2.5)";
     /// The congestion control: `reno`.
     congestion: Algorithm = Algorithm::Reno, "congestion", 0..=1, "TCP_CONGESTION", "Reno (RFC 5681)";
+    /// Losses are found by time (RFC 8985); off: by three segments SACKed above (RFC 6675).
+    rack: bool = true, "rack", 0..=1, "tcp_recovery", "RFC 8985, RFC 6675 5";
+    /// Probes for the loss of the last segments (RFC 8985 7).
+    tlp: bool = true, "tlp", 0..=1, "tcp_early_retrans", "RFC 8985 7";
+    /// Timeouts that were none are found by F-RTO (RFC 5682).
+    frto: bool = true, "frto", 0..=1, "tcp_frto", "RFC 5682";
+    /// How long the peer may delay an acknowledgment, as a loss probe takes it (TLP.max_ack_delay).
+    tlp_max_ack_delay: Duration = Duration::from_millis(200), "tlp-max-ack-delay", 0..=2_000, "TCP_RTO_MIN", "implementation specific (RFC 8985 7.2)";
+    /// Text leaves at a rate, not in bursts: `auto` for algorithms that ask for it, or `on`, `off`.
+    pacing: Pacing = Pacing::Auto, "pacing", 0..=1, "sk_pacing_status", "recommended (RFC 9937 6.4)";
     /// The initial window, in segments.
     initial_window: u8 = 10, "initial-window", 1..=100, "initcwnd", "10 (RFC 6928)";
     /// Segments by which slow start may grow per acknowledgment (L of RFC 3465, as in RFC 9406 4.3).

@@ -63,7 +63,7 @@ impl Connection {
             rtt_us: s.rtt.srtt_us,
             rttvar_us: s.rtt.rttvar_us,
             rto_us: s.rtt.rto_us,
-            minrtt_us: s.rtt.min_us,
+            minrtt_us: s.rtt.min().as_micros() as u32,
             backoff: s.rtt.backoff,
             cwnd: s.window.cwnd,
             ssthresh: s.window.ssthresh,

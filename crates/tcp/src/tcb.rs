@@ -8,8 +8,8 @@ use crate::probe::Probe;
 use crate::rcv::{AckPolicy, Owed, Rcv, ReceiveQueue, SackList, TsRecent};
 use crate::rule::SendReason;
 use crate::snd::congestion::{Congestion, Window, initial_window};
-use crate::snd::recovery::NewReno;
-use crate::snd::{Rtt, SendQueue, Snd};
+use crate::snd::recovery::Recovery;
+use crate::snd::{Pacer, Rate, Rtt, Scoreboard, SendQueue, Snd};
 use crate::state::{State, Trigger};
 use crate::time::Instant;
 use crate::timeout::Timers;
@@ -100,6 +100,7 @@ impl Tcb {
         let mut rtt = Rtt::new(cx.cfg);
         if let Some(sample) = h.rtt {
             rtt.sample(sample, cx.cfg);
+            rtt.least(sample, cx.now);
         } else if h.syn_lost {
             //= RFC 6298 5.7
             rtt.rto_us = rtt.rto_us.max(3_000_000);
@@ -129,7 +130,10 @@ impl Tcb {
                 small_end: h.iss,
                 window: Window { cwnd, ssthresh: u32::MAX },
                 congestion: Congestion::new(cx.cfg),
-                recovery: NewReno::new(h.iss),
+                board: Scoreboard::default(),
+                recovery: Recovery::new(h.iss),
+                rate: Rate::default(),
+                pacer: Pacer::default(),
                 rtt,
                 last_sent: cx.now,
                 queue: SendQueue::new(first),
@@ -196,6 +200,7 @@ impl Tcb {
     /// Gives every buffer back.
     pub fn release<P: Probe>(&mut self, cx: &mut Cx<'_, P>) {
         self.snd.queue.clear(cx.pool);
+        self.snd.board.clear(cx.pool);
         self.rcv.queue.clear(cx.pool);
         if let Some(mut h) = self.rcv.holes.take() {
             h.clear(cx.pool);
@@ -211,6 +216,7 @@ impl Tcb {
         assert!(s.una.le(s.cursor) && s.cursor.le(s.nxt), "una <= cursor <= nxt: {s:?}");
         let limit = s.queue.end() + u32::from(s.fin);
         assert!(s.nxt.le(limit), "nothing was sent that is not in the queue: nxt {} limit {limit}", s.nxt);
+        s.board.check_invariants();
         assert!(s.mss > 0 && s.window.cwnd >= u32::from(s.mss).min(s.window.cwnd.max(1)));
         assert_eq!(self.state.we_closed(), s.fin, "{}", self.state);
         assert!(self.rcv.nxt.le(self.rcv.edge) || self.rcv.wnd() == 0);
