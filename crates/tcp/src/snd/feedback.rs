@@ -43,6 +43,7 @@ pub struct Heard {
 /// How things stood before.
 #[derive(Clone, Copy)]
 struct Before {
+    phase: Phase,
     una: SeqNum,
     flight: u32,
     sacked: u32,
@@ -63,7 +64,13 @@ struct Delivery {
 impl Snd {
     /// Takes what an acknowledgment says. `again` becomes the reason why lost text goes out next.
     pub fn feedback<P: Probe>(&mut self, cx: &mut Cx<'_, P>, told: &Told<'_>, again: &mut SendReason) -> Heard {
-        let before = Before { una: self.una, flight: self.flight(), sacked: self.board.sacked(), lost: self.rate.lost };
+        let before = Before {
+            phase: self.recovery.phase,
+            una: self.una,
+            flight: self.flight(),
+            sacked: self.board.sacked(),
+            lost: self.rate.lost,
+        };
         let acked = told.ack.since(self.una);
         let dsack = came_twice(told, before.una);
         let mut sampling = Sampling::default();
@@ -359,8 +366,8 @@ impl Snd {
         let smss = u32::from(self.mss);
         let pipe = self.pipe();
         let governs = self.congestion.view().governs_recovery();
-        if self.recovery.phase == Phase::Recovery && !governs {
-            if got.octets > 0 {
+        if (self.recovery.phase == Phase::Recovery || before.phase == Phase::Recovery) && !governs {
+            if got.octets > 0 && self.recovery.phase == Phase::Recovery {
                 let safe = acked > 0 && lost == 0;
                 let step = Step { delivered: got.octets, inflight: pipe, safe, ssthresh: self.window.ssthresh, smss };
                 self.window.cwnd = self.recovery.prr.on_ack(&step);

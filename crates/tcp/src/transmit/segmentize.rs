@@ -40,7 +40,8 @@ pub(super) fn resend<P: Probe>(t: &Tcb, cx: &Cx<'_, P>, limits: &Limits) -> Opti
     let mut flags = Flags::ACK | urg;
     if seq + len == s.queue.end() {
         flags |= if len > 0 { Flags::PSH } else { Flags::NONE };
-        flags |= if run > text && room > len && usable > len { Flags::FIN } else { Flags::NONE };
+        let fin = run > text || s.fin_sent();
+        flags |= if fin && (force || room > len) && usable > len { Flags::FIN } else { Flags::NONE };
     } else if len > mss {
         flags |= Flags::PSH;
     }
