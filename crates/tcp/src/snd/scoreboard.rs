@@ -415,13 +415,23 @@ impl Scoreboard {
     /// Nothing is lost: what was sent first is on its way, or has arrived.
     pub fn nothing_lost(&mut self) {
         let Some(board) = &mut self.board else { return };
+        board.resent.clear();
         for r in &mut board.records {
             r.mark = match r.mark {
+                // It may be out twice; and by its time it does not lie among what was sent once.
+                Mark::Lost if r.resent => {
+                    self.again += r.len();
+                    Mark::OutResent
+                }
                 Mark::Lost => Mark::Out,
                 Mark::LostResent => Mark::OutResent,
                 same => same,
             };
+            if r.mark == Mark::OutResent {
+                board.resent.push_back((r.start, r.end, r.sent));
+            }
         }
+        board.resent.make_contiguous().sort_by_key(|(_, _, sent)| *sent);
         (self.lost, self.unsent) = (0, 0);
         if let Some(first) = board.records.front() {
             self.judged = first.start;
@@ -594,3 +604,228 @@ impl Board {
 const LONGEST: u32 = 1 << 17;
 /// Boards up to this many records are looked through by [`Scoreboard::check_invariants`].
 const CHECKED: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::vec;
+    use std::vec::Vec;
+
+    const PIECE: u16 = 100;
+    const MS: fn(u64) -> Duration = Duration::from_millis;
+
+    fn at(ms: u64) -> Instant {
+        Instant::ZERO + MS(ms)
+    }
+
+    fn record(start: u32, end: u32, ms: u64) -> Record {
+        Record::new(SeqNum(start), SeqNum(end), PIECE, false, at(ms), Stamp::default())
+    }
+
+    /// One super-segment of ten pieces from 0 on, sent at 0.
+    fn ten(pool: &mut Pool) -> Scoreboard {
+        let mut b = Scoreboard::default();
+        b.sent(record(0, 1000, 0), pool);
+        b
+    }
+
+    fn sums(b: &Scoreboard) -> (u32, u32, u32, u32, u32) {
+        b.check_invariants();
+        (b.pipe(), b.sacked(), b.lost(), b.unsent(), b.again())
+    }
+
+    #[test]
+    //= RFC 6675 4
+    fn a_super_segment_is_cut_at_its_pieces_and_what_is_covered_in_part_stays_unsacked() {
+        let mut pool = Pool::default();
+        let mut b = ten(&mut pool);
+        let mut told = Vec::new();
+        b.sack(SeqNum(250), SeqNum(620), |r| told.push((r.start.0, r.end.0)));
+        assert_eq!(told, [(300, 600)]);
+        assert_eq!((sums(&b), b.sacked_pieces()), ((700, 300, 0, 0, 0), 3));
+        b.sack(SeqNum(250), SeqNum(699), |_| panic!("nothing new: the piece at 600 is not whole"));
+        // The last piece is whole where the record ends.
+        b.sack(SeqNum(910), SeqNum(1000), |_| panic!("its first octets are missing"));
+        b.sack(SeqNum(900), SeqNum(1000), |r| told.push((r.start.0, r.end.0)));
+        assert_eq!(told.last(), Some(&(900, 1000)));
+        b.acknowledge(SeqNum(450), &mut pool, |r| told.push((r.start.0, r.end.0)));
+        assert_eq!((told.last(), sums(&b)), (Some(&(0, 300)), (300, 250, 0, 0, 0)));
+    }
+
+    #[test]
+    //= RFC 6675 4
+    fn what_three_segments_lie_above_is_lost_goes_again_and_is_lost_again_by_time() {
+        let mut pool = Pool::default();
+        let mut b = ten(&mut pool);
+        b.sack(SeqNum(400), SeqNum(600), |_| {});
+        assert_eq!(b.sacked_above(3), None);
+        b.sack(SeqNum(700), SeqNum(800), |_| {});
+        let limit = b.sacked_above(3).expect("three");
+        assert_eq!(limit, SeqNum(400));
+        let mut lost = Vec::new();
+        b.lose_before(limit, |r| lost.push((r.start.0, r.end.0)));
+        assert_eq!((lost.as_slice(), b.next_lost()), (&[(0, 400)][..], Some((SeqNum(0), 400))));
+        assert_eq!(sums(&b), (300, 300, 400, 400, 0));
+        b.resent(SeqNum(0), SeqNum(150), 150, at(10), Stamp::default());
+        assert_eq!((b.next_lost(), sums(&b)), (Some((SeqNum(150), 250)), (450, 300, 400, 250, 150)));
+        // Something sent at 20 has arrived: what was sent again at 10 is overdue at 40, and only that.
+        let o = Overdue { latest: (at(20), SeqNum(2000)), patience: MS(30), now: at(39) };
+        let mut lost = Vec::new();
+        assert_eq!(b.detect(&o, |r| lost.push((r.start.0, r.end.0))), at(40));
+        assert_eq!(lost, [(600, 700), (800, 1000)], "sent once, and long ago");
+        let next = b.detect(&Overdue { now: at(40), ..o }, |r| assert_eq!((r.start.0, r.end.0), (0, 150)));
+        assert_eq!((next, b.again(), b.next_lost()), (Instant::NEVER, 0, Some((SeqNum(0), 400))));
+        b.nothing_lost();
+        assert_eq!((sums(&b), b.next_lost()), ((700, 300, 0, 0, 0), None));
+    }
+
+    #[test]
+    //= RFC 8985 6.3
+    //= RFC 2018 8
+    fn a_timeout_loses_the_first_segment_and_what_is_old_and_believes_nobody_who_reneges() {
+        let mut pool = Pool::default();
+        let mut b = ten(&mut pool);
+        b.sent(record(1000, 1500, 50), &mut pool);
+        b.sack(SeqNum(1000), SeqNum(1200), |_| {});
+        b.timeout(at(60), MS(100), |_| {});
+        assert_eq!(b.next_lost(), Some((SeqNum(0), 100)), "the rest may be on its way");
+        b.timeout(at(110), MS(100), |_| {});
+        assert_eq!((b.next_lost(), b.sacked()), (Some((SeqNum(0), 1000)), 200));
+        // The first is what the peer said that it had.
+        b.acknowledge(SeqNum(1000), &mut pool, |_| {});
+        b.timeout(at(120), MS(100), |_| {});
+        assert_eq!((b.next_lost(), sums(&b)), (Some((SeqNum(1000), 500)), (0, 0, 500, 500, 0)));
+    }
+
+    #[test]
+    fn the_last_segment_is_the_odd_one_and_an_empty_board_goes_back() {
+        let mut pool = Pool::default();
+        let mut b = Scoreboard::default();
+        assert_eq!((b.last_segment(), b.pipe()), (None, 0));
+        b.sent(record(0, 250, 0), &mut pool);
+        assert_eq!(b.last_segment(), Some((SeqNum(200), 50)));
+        b.acknowledge(SeqNum(250), &mut pool, |_| {});
+        assert_eq!((b.records().count(), sums(&b)), (0, (0, 0, 0, 0, 0)));
+    }
+
+    /// What is known of a piece of the naive model.
+    #[derive(Clone, Copy, PartialEq, Debug)]
+    struct Piece {
+        mark: Mark,
+        sent: u64,
+        resent: bool,
+    }
+
+    /// The work of acknowledgments does not grow with what is known already.
+    #[test]
+    fn runs_of_what_is_known_are_stepped_over() {
+        let mut pool = Pool::default();
+        let mut b = Scoreboard::default();
+        for i in 0..4_000 {
+            b.sent(record(i * 100, i * 100 + 100, u64::from(i)), &mut pool);
+        }
+        b.sack(SeqNum(100), SeqNum(399_000), |_| {});
+        let board = b.board.as_ref().expect("a board");
+        assert_eq!(board.records[1].run, 3_989);
+        // The same again looks at the first of the run, and at what lies behind it.
+        b.sack(SeqNum(100), SeqNum(399_000), |_| panic!("no news"));
+        b.check_invariants();
+    }
+
+    proptest! {
+        /// Against a vector of pieces, around the wrap: any order of sending, SACK, acknowledgment, loss, undo.
+        #[test]
+        fn behaves_like_a_list_of_pieces(
+            base in prop_oneof![Just(0u32), Just(u32::MAX - 2_500)],
+            ops in proptest::collection::vec((0u8..9, 0u32..40, 0u32..12), 1..120),
+        ) {
+            let mut pool = Pool::default();
+            let mut b = Scoreboard::default();
+            let p = u32::from(PIECE);
+            let seq = |n: u32| SeqNum(base) + n * p;
+            let (mut una, mut now) = (0u32, 0u64);
+            let mut model: Vec<Piece> = vec![];
+            for (op, x, n) in ops {
+                let nxt = una + model.len() as u32;
+                let (from, to) = ((una + x % 16).min(nxt), (una + x % 16 + n).min(nxt));
+                let range = (from - una) as usize..(to - una) as usize;
+                match op {
+                    0 | 1 if n > 0 && model.len() < 200 => {
+                        now += u64::from(x % 3);
+                        let r = Record::new(seq(nxt), seq(nxt + n), PIECE, false, at(now), Stamp::default());
+                        b.sent(r, &mut pool);
+                        model.extend((0..n).map(|_| Piece { mark: Mark::Out, sent: now, resent: false }));
+                    }
+                    2 | 3 => {
+                        let mut fresh = 0;
+                        b.sack(seq(from), seq(to), |r| fresh += r.len());
+                        let news = model[range.clone()].iter().filter(|m| m.mark != Mark::Sacked).count() as u32;
+                        prop_assert_eq!(fresh, news * p);
+                        model[range].iter_mut().for_each(|m| m.mark = Mark::Sacked);
+                    }
+                    4 => {
+                        let mut fresh = 0;
+                        b.acknowledge(seq(to), &mut pool, |r| fresh += r.len());
+                        let gone: Vec<_> = model.drain(..(to - una) as usize).collect();
+                        prop_assert_eq!(fresh, gone.iter().filter(|m| m.mark != Mark::Sacked).count() as u32 * p);
+                        una = to;
+                    }
+                    5 => {
+                        now += 1;
+                        if let Some((start, len)) = b.next_lost() {
+                            let i = start.since(seq(una)) / p;
+                            let first = model.iter().position(|m| m.mark == Mark::Lost);
+                            prop_assert_eq!(Some(i as usize), first);
+                            let k = (n.max(1) * p).min(len);
+                            b.resent(start, start + k, PIECE, at(now), Stamp::default());
+                            for m in &mut model[i as usize..(i + k / p) as usize] {
+                                *m = Piece { mark: Mark::LostResent, sent: now, resent: true };
+                            }
+                        }
+                    }
+                    6 => {
+                        // No piece ends there: a record is not cut by what cannot have arrived.
+                        let latest = (at(now.saturating_sub(u64::from(n))), seq(una));
+                        let o = Overdue { latest, patience: MS(2), now: at(now) };
+                        b.detect(&o, |_| {});
+                        for (i, m) in model.iter_mut().enumerate() {
+                            let end = seq(una + i as u32 + 1);
+                            let before = at(m.sent) < latest.0 || (at(m.sent) == latest.0 && end.lt(latest.1));
+                            let out = !matches!(m.mark, Mark::Sacked | Mark::Lost);
+                            if out && before && m.sent + 2 <= now {
+                                m.mark = Mark::Lost;
+                            }
+                        }
+                    }
+                    7 => {
+                        b.nothing_lost();
+                        for m in &mut model {
+                            m.mark = match m.mark {
+                                Mark::Lost if !m.resent => Mark::Out,
+                                Mark::Lost | Mark::LostResent => Mark::OutResent,
+                                same => same,
+                            };
+                        }
+                    }
+                    _ => {
+                        now += 1;
+                        let reneged = model.first().is_some_and(|m| m.mark == Mark::Sacked);
+                        b.timeout(at(now), MS(u64::from(n)), |_| {});
+                        for (i, m) in model.iter_mut().enumerate() {
+                            if reneged || (m.mark != Mark::Sacked && (i == 0 || m.sent + u64::from(n) <= now)) {
+                                m.mark = Mark::Lost;
+                            }
+                        }
+                    }
+                }
+                b.check_invariants();
+                let sum = |f: fn(Mark) -> bool| model.iter().filter(|m| f(m.mark)).count() as u32 * p;
+                prop_assert_eq!(b.sacked(), sum(|m| m == Mark::Sacked));
+                prop_assert_eq!(b.lost(), sum(Mark::lost));
+                prop_assert_eq!(b.unsent(), sum(|m| m == Mark::Lost));
+                prop_assert_eq!(b.again(), sum(Mark::again));
+            }
+        }
+    }
+}

@@ -20,7 +20,7 @@ impl Duplicates {
     //= RFC 9937 6.2
     pub fn another(&mut self, smss: u32, most: u32) {
         self.count = self.count.saturating_add(1);
-        self.octets = self.octets.saturating_add(smss).min(most);
+        self.octets = self.octets.saturating_add(smss).min(most).max(self.octets);
     }
 
     /// `acked` octets were acknowledged. How many of them no duplicate stood for.
