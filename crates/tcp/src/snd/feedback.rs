@@ -201,6 +201,10 @@ impl Snd {
     /// Looks for losses by time, or by what lies above them; also when the reordering timer has expired.
     pub(crate) fn detect<P: Probe>(&mut self, cx: &mut Cx<'_, P>) {
         self.recovery.reorder = Instant::NEVER;
+        // Where nothing was SACKed and nothing sent again, what is out was sent after all that has arrived.
+        if self.board.sacked() == 0 && self.board.again() == 0 {
+            return;
+        }
         if cx.cfg.rack {
             let reo_wnd = self.recovery.reo_wnd(self.board.sacked_pieces(), self.rtt.min(), self.rtt.smoothed());
             if let Some(o) = self.recovery.rack.overdue(cx.now, reo_wnd) {

@@ -79,11 +79,11 @@ impl Rate {
         }
         let (sent, _, stamp) = s.newest?;
         self.first_sent = sent;
-        let interval = sent.since(stamp.first_sent).max(now.since(stamp.delivered_at));
+        let ns = sent.nanos_since(stamp.first_sent).max(now.nanos_since(stamp.delivered_at));
+        let interval = Duration::from_nanos(ns);
         let delivered = self.delivered.saturating_sub(stamp.delivered);
-        let measurable = !interval.is_zero() && interval >= min_rtt;
-        let us = (interval.as_micros() as u64).max(1);
-        let delivery_rate = if measurable { delivered.saturating_mul(1_000_000) / us } else { 0 };
+        let measurable = ns > 0 && interval >= min_rtt;
+        let delivery_rate = if measurable { delivered.saturating_mul(1_000_000_000) / ns } else { 0 };
         if measurable && (!stamp.app_limited || delivery_rate >= self.last.0) {
             self.last = (delivery_rate, stamp.app_limited);
         }
