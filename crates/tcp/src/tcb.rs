@@ -7,6 +7,7 @@ use crate::negotiate::Negotiated;
 use crate::probe::Probe;
 use crate::rcv::{AckPolicy, Owed, Rcv, ReceiveQueue, SackList, TsRecent};
 use crate::rule::SendReason;
+use crate::snd::busy::{Busy, Limited};
 use crate::snd::congestion::{Congestion, Window, initial_window};
 use crate::snd::recovery::Recovery;
 use crate::snd::{Pacer, Rate, Rtt, Scoreboard, SendQueue, Snd};
@@ -48,6 +49,8 @@ pub struct Tcb {
     pub last_heard: Instant,
     /// When the last keepalive probe was due.
     pub probed_at: Instant,
+    /// What holds the sender up.
+    pub limited: Limited,
     /// Counters, cold.
     pub counters: Box<Counters>,
 }
@@ -69,6 +72,8 @@ pub struct Counters {
     pub segs_in: u64,
     /// Segments sent again.
     pub retrans: u64,
+    /// What the sender spent its time on, up to the last change.
+    pub busy: Busy,
 }
 
 /// What a finished handshake hands over.
@@ -166,6 +171,7 @@ impl Tcb {
             again: SendReason::Timeout,
             last_heard: cx.now,
             probed_at: cx.now,
+            limited: Limited::idle(cx.now),
             counters: Box::default(),
         }
     }

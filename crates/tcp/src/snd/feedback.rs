@@ -4,7 +4,7 @@
 use super::Snd;
 use super::congestion::{Ack, Loss, LossCause, LostPiece};
 use super::rate::Sampling;
-use super::recovery::{Answer, DUP_THRESH, Duplicates, Frto, Phase, Prr, Step, Undo};
+use super::recovery::{Answer, DUP_THRESH, Duplicates, Episode, Frto, Phase, Prr, Step, Undo};
 use super::scoreboard::Record;
 use crate::cx::Cx;
 use crate::probe::Probe;
@@ -91,7 +91,7 @@ impl Snd {
             cx.mib.dsack_recv += 1;
             self.recovery.rack.on_dsack(self.una, self.nxt);
             let twice = |u: &mut Undo| u.came_twice(left, right, told.ack, u32::from(self.mss));
-            if self.recovery.undo.as_mut().is_some_and(twice) {
+            if self.recovery.undo().is_some_and(twice) {
                 cx.mib.dsack_undo += 1;
                 self.undo(cx, acked);
             }
@@ -104,7 +104,8 @@ impl Snd {
                 self.window.cwnd = self.window.cwnd.min(self.window.ssthresh);
             }
         }
-        if self.recovery.is_on() && acked > 0 && self.recovery.undo.is_some_and(|u| u.echoes_the_original(told.echo)) {
+        if self.recovery.is_on() && acked > 0 && self.recovery.undo().is_some_and(|u| u.echoes_the_original(told.echo))
+        {
             self.undo(cx, acked);
         }
         self.find_losses(cx, told, acked);
@@ -178,7 +179,8 @@ impl Snd {
             r.flight_before = flight;
         }
         let counted = r.duplicates.octets;
-        let most = if r.phase == Phase::Recovery { counted.saturating_add(r.prr.credible()) } else { u32::MAX };
+        let most =
+            if r.phase == Phase::Recovery { counted.saturating_add(r.episode().prr.credible()) } else { u32::MAX };
         // The first segment has not left: it is what is missing.
         r.duplicates.another(smss, most.min(flight.saturating_sub(self.board.lost().max(smss.min(flight)))));
         r.duplicates.octets - counted
@@ -291,15 +293,17 @@ impl Snd {
         self.react(cx, flight);
         cx.mib.fast_retrans += 1;
         let r = &mut self.recovery;
-        (r.phase, r.recover, r.force, r.undo) = (Phase::Recovery, self.nxt, true, Some(undo));
+        (r.phase, r.recover, r.force) = (Phase::Recovery, self.nxt, true);
         //= RFC 9937 6.1
         let out = self.nxt.since(self.una) - self.board.sacked();
-        self.recovery.prr = Prr::begin(out.saturating_sub(self.recovery.duplicates.octets).saturating_add(newly));
+        let prr = Prr::begin(out.saturating_sub(self.recovery.duplicates.octets).saturating_add(newly));
+        *self.recovery.episode() = Episode { prr, undo: Some(undo) };
         self.recovery.duplicates.partial = false;
         if newly == 0 && !self.congestion.view().governs_recovery() {
             // No acknowledgment told, but the time: one segment goes.
             let (inflight, ssthresh, smss) = (self.pipe(), self.window.ssthresh, u32::from(self.mss));
-            self.window.cwnd = self.recovery.prr.on_ack(&Step { delivered: 0, inflight, safe: false, ssthresh, smss });
+            self.window.cwnd =
+                self.recovery.episode().prr.on_ack(&Step { delivered: 0, inflight, safe: false, ssthresh, smss });
         }
     }
 
@@ -320,7 +324,9 @@ impl Snd {
         self.recovery.phase = Phase::Open;
         self.recovery.force = false;
         self.recovery.frto = Frto::Off;
-        self.recovery.undo = self.recovery.undo.filter(|_| fast);
+        if !fast {
+            self.recovery.episode = None;
+        }
         self.recovery.rack.on_recovered();
         if fast && !self.congestion.view().governs_recovery() {
             let w = &mut self.window;
@@ -335,7 +341,7 @@ impl Snd {
     /// The loss was none: what it changed is put back.
     //= RFC 4015 3.2
     fn undo<P: Probe>(&mut self, cx: &mut Cx<'_, P>, acked: u32) {
-        let Some(u) = self.recovery.undo.take() else { return };
+        let Some(u) = self.recovery.episode.take().and_then(|e| e.undo) else { return };
         cx.mib.undo += 1;
         self.board.nothing_lost();
         let timeout = self.recovery.phase == Phase::Loss;
@@ -374,7 +380,7 @@ impl Snd {
             if got.octets > 0 && self.recovery.phase == Phase::Recovery {
                 let safe = acked > 0 && lost == 0;
                 let step = Step { delivered: got.octets, inflight: pipe, safe, ssthresh: self.window.ssthresh, smss };
-                self.window.cwnd = self.recovery.prr.on_ack(&step);
+                self.window.cwnd = self.recovery.episode().prr.on_ack(&step);
             }
             return;
         }

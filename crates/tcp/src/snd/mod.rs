@@ -5,6 +5,7 @@
 //! The cursor is behind `nxt` only where what was sent does not count as sent: a probe of a shut window, text over which the
 //! window was shut, segments that were too big for the path.
 
+pub mod busy;
 pub mod congestion;
 mod feedback;
 mod pacing;

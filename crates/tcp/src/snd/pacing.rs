@@ -10,6 +10,8 @@ use crate::time::{Duration, Instant};
 pub struct Pacer {
     /// Nothing leaves before it.
     pub next: Instant,
+    /// Octets per second at which the last text left; 0 if it was not paced.
+    pub rate: u64,
 }
 
 impl Pacer {
@@ -17,6 +19,7 @@ impl Pacer {
     pub fn sent(&mut self, now: Instant, octets: u32, rate: u64) {
         let wait = u64::from(octets).saturating_mul(1_000_000_000) / rate.max(1);
         self.next = self.next.max(now) + Duration::from_nanos(wait);
+        self.rate = rate;
     }
 }
 

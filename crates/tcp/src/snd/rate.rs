@@ -18,8 +18,10 @@ pub struct Rate {
     first_sent: Instant,
     /// C.app_limited: the sender is limited by its application until this many octets are delivered; 0 if it is not.
     app_limited: u64,
-    /// The last sample: octets per second, and whether the application limited it.
-    pub last: (u64, bool),
+    /// The last sample, octets per second.
+    pub last: u64,
+    /// Whether the application limited it.
+    pub last_app_limited: bool,
 }
 
 /// How delivery stood when a segment was sent.
@@ -84,8 +86,8 @@ impl Rate {
         let delivered = self.delivered.saturating_sub(stamp.delivered);
         let measurable = ns > 0 && interval >= min_rtt;
         let delivery_rate = if measurable { delivered.saturating_mul(1_000_000_000) / ns } else { 0 };
-        if measurable && (!stamp.app_limited || delivery_rate >= self.last.0) {
-            self.last = (delivery_rate, stamp.app_limited);
+        if measurable && (!stamp.app_limited || delivery_rate >= self.last) {
+            (self.last, self.last_app_limited) = (delivery_rate, stamp.app_limited);
         }
         Some(RateSample {
             delivery_rate,

@@ -19,8 +19,10 @@ pub struct Rtt {
     min_since: Instant,
     /// How often the timeout was doubled since the last measurement.
     pub backoff: u8,
-    /// The segment being timed: it ends at `end`, and was sent, once, at `sent`.
-    timing: Option<(SeqNum, Instant)>,
+    /// The segment being timed was sent, once, at this time; [`Instant::NEVER`] if none is.
+    timed_at: Instant,
+    /// It ends here.
+    timed: SeqNum,
 }
 
 impl Rtt {
@@ -34,7 +36,8 @@ impl Rtt {
             min_us: [u32::MAX; 2],
             min_since: Instant::ZERO,
             backoff: 0,
-            timing: None,
+            timed_at: Instant::NEVER,
+            timed: SeqNum(0),
         }
     }
 
@@ -97,8 +100,8 @@ impl Rtt {
 
     /// New text was sent: if nothing is being timed, this is.
     pub fn sent(&mut self, end: SeqNum, now: Instant) {
-        if self.timing.is_none() {
-            self.timing = Some((end, now));
+        if self.timed_at == Instant::NEVER {
+            (self.timed, self.timed_at) = (end, now);
         }
     }
 
@@ -106,16 +109,13 @@ impl Rtt {
     //= RFC 6298 3
     //= RFC 9293 3.8.1 MUST-18
     pub fn retransmitted(&mut self) {
-        self.timing = None;
+        self.timed_at = Instant::NEVER;
     }
 
     /// `una` was acknowledged: the measurement, if the timed segment is among it.
     pub fn acknowledged(&mut self, una: SeqNum, now: Instant) -> Option<Duration> {
-        let (end, sent) = self.timing?;
-        if una.lt(end) {
-            return None;
-        }
-        self.timing = None;
+        let sent = self.timed_at.finite().filter(|_| una.ge(self.timed))?;
+        self.timed_at = Instant::NEVER;
         Some(now.since(sent))
     }
 }

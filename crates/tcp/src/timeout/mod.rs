@@ -184,5 +184,6 @@ impl Tcb {
         keepalive::arm(self, cx);
         user::arm(self, cx);
         fin_wait_2::arm(self, cx);
+        self.limited.update(&self.snd, self.write_blocked, cx.now, &mut self.counters.busy);
     }
 }

@@ -79,8 +79,8 @@ impl Snd {
         let r = &mut self.recovery;
         //= RFC 5682 3.1 (step 1): not for what is being recovered already
         r.frto = if cx.cfg.frto && first && r.phase == Phase::Open { Frto::Waiting } else { Frto::Off };
-        if r.phase == Phase::Open || r.undo.is_none() {
-            r.undo = (first && r.phase == Phase::Open).then(|| Undo::new(self.una, window));
+        if r.phase == Phase::Open {
+            r.episode().undo = first.then(|| Undo::new(self.una, window));
         }
         //= RFC 6582 3.2 (step 4)
         (r.phase, r.recover, r.force) = (Phase::Loss, self.nxt, true);

@@ -228,7 +228,7 @@ fn left<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, plan: &Plan, end: SeqNum) {
     if plan.kind == Kind::Resend {
         s.board.resent(plan.seq, end, piece, cx.now, stamp);
         s.recovery.force = false;
-        if let Some(u) = &mut s.recovery.undo {
+        if let Some(u) = s.recovery.undo() {
             u.resent(cx.now, octets.div_ceil(u32::from(piece)));
         }
     } else {
@@ -237,7 +237,9 @@ fn left<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, plan: &Plan, end: SeqNum) {
         s.cursor = s.cursor.max(end);
         s.recovery.tlp.since = cx.now;
     }
-    s.recovery.prr.sent(octets);
+    if let Some(e) = &mut s.recovery.episode {
+        e.prr.sent(octets);
+    }
     if s.cursor == s.queue.end() + u32::from(s.fin) && s.board.unsent() == 0 && s.pipe() < s.window.cwnd {
         s.rate.app_limited(s.pipe());
     }

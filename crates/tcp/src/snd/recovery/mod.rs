@@ -19,6 +19,7 @@ pub use spurious::{Frto, Undo};
 pub use tlp::{Answer, Tlp};
 
 use crate::time::{Duration, Instant};
+use alloc::boxed::Box;
 use synfin_wire::SeqNum;
 
 /// Where recovery stands.
@@ -33,8 +34,17 @@ pub enum Phase {
     Loss,
 }
 
+/// What there is only after a loss: a connection that has seen none does not carry it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Episode {
+    /// Rate reduction.
+    pub prr: Prr,
+    /// What is put back if the loss was none.
+    pub undo: Option<Undo>,
+}
+
 /// The state of recovery.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Recovery {
     /// Where it stands.
     pub phase: Phase,
@@ -52,10 +62,8 @@ pub struct Recovery {
     pub reorder: Instant,
     /// Loss probes.
     pub tlp: Tlp,
-    /// The episode of rate reduction.
-    pub prr: Prr,
-    /// What is put back if the loss was none.
-    pub undo: Option<Undo>,
+    /// What there is only after a loss.
+    pub episode: Option<Box<Episode>>,
     /// Whether the last timeout was right.
     pub frto: Frto,
 }
@@ -72,8 +80,7 @@ impl Recovery {
             rack: Rack::new(iss),
             reorder: Instant::NEVER,
             tlp: Tlp::default(),
-            prr: Prr::default(),
-            undo: None,
+            episode: None,
             frto: Frto::Off,
         }
     }
@@ -89,6 +96,16 @@ impl Recovery {
         *self = Recovery { recover: nxt, rack: self.rack, ..Recovery::new(nxt) };
     }
 
+    /// What there is only after a loss.
+    pub fn episode(&mut self) -> &mut Episode {
+        self.episode.get_or_insert_default()
+    }
+
+    /// What is put back if the loss was none.
+    pub fn undo(&mut self) -> Option<&mut Undo> {
+        self.episode.as_mut()?.undo.as_mut()
+    }
+
     /// RACK.reo_wnd now.
     pub fn reo_wnd(&self, sacked_pieces: u32, min_rtt: Duration, srtt: Duration) -> Duration {
         self.rack.reo_wnd(self.is_on(), sacked_pieces, min_rtt, srtt)
@@ -99,7 +116,7 @@ impl Recovery {
         use core::hash::Hash;
         (self.phase, self.recover.0, self.force, self.duplicates.count, self.duplicates.octets).hash(h);
         (self.flight_before, self.tlp.end.map(|s| s.0), self.tlp.due, self.tlp.measured, self.frto as u8).hash(h);
-        (self.tlp.since == Instant::NEVER, self.undo.is_some()).hash(h);
+        (self.tlp.since == Instant::NEVER, self.episode.as_ref().is_some_and(|e| e.undo.is_some())).hash(h);
         self.rack.digest(h);
     }
 }

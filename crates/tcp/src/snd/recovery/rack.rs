@@ -7,10 +7,12 @@ use synfin_wire::SeqNum;
 /// What RACK keeps between acknowledgments.
 #[derive(Debug, Clone, Copy)]
 pub struct Rack {
-    /// RACK.segment: when the most recently sent of what has arrived was sent, and its end.
-    latest: Option<(Instant, SeqNum)>,
-    /// RACK.rtt: how long it took.
-    rtt: Duration,
+    /// RACK.segment: when the most recently sent of what has arrived was sent, [`Instant::NEVER`] before anything has; and
+    /// its end.
+    sent: Instant,
+    end: SeqNum,
+    /// RACK.rtt: how long it took, in microseconds.
+    rtt_us: u32,
     /// RACK.fack: the highest sequence number delivered.
     fack: SeqNum,
     /// RACK.reordering_seen.
@@ -29,8 +31,9 @@ impl Rack {
     /// Before anything is sent.
     pub fn new(iss: SeqNum) -> Rack {
         Rack {
-            latest: None,
-            rtt: Duration::ZERO,
+            sent: Instant::NEVER,
+            end: iss,
+            rtt_us: 0,
             fack: iss,
             reordering_seen: false,
             reordering: DUP_THRESH as u16,
@@ -56,9 +59,9 @@ impl Rack {
         if r.resent && (earlier || rtt < min_rtt) {
             return;
         }
-        if self.latest.is_none_or(|(sent, end)| sent < r.sent || (sent == r.sent && end.lt(r.end))) {
-            self.latest = Some((r.sent, r.end));
-            self.rtt = rtt;
+        if self.sent == Instant::NEVER || self.sent < r.sent || (self.sent == r.sent && self.end.lt(r.end)) {
+            (self.sent, self.end) = (r.sent, r.end);
+            self.rtt_us = (now.nanos_since(r.sent) / 1_000).min(u64::from(u32::MAX)) as u32;
         }
     }
 
@@ -92,19 +95,27 @@ impl Rack {
 
     /// What is overdue with a reordering window of `reo_wnd`, once something has arrived.
     pub fn overdue(&self, now: Instant, reo_wnd: Duration) -> Option<Overdue> {
-        Some(Overdue { latest: self.latest?, patience: self.rtt + reo_wnd, now })
+        let latest = (self.sent.finite()?, self.end);
+        Some(Overdue { latest, patience: self.patience(reo_wnd), now })
     }
 
     /// How long after it was sent a segment is lost when the retransmission timer has expired.
     //= RFC 8985 6.3
     pub fn patience(&self, reo_wnd: Duration) -> Duration {
-        self.rtt + reo_wnd
+        Duration::from_micros(u64::from(self.rtt_us)) + reo_wnd
     }
 
     /// What of it decides, for explorers of states.
     pub(crate) fn digest(&self, h: &mut impl core::hash::Hasher) {
         use core::hash::Hash;
-        (self.latest.map(|l| l.1.0), self.fack.0, self.reordering_seen, self.mult, self.persist).hash(h);
+        (
+            (self.sent != Instant::NEVER).then_some(self.end.0),
+            self.fack.0,
+            self.reordering_seen,
+            self.mult,
+            self.persist,
+        )
+            .hash(h);
         self.dsack_round.map(|s| s.0).hash(h);
     }
 }
