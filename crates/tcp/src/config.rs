@@ -96,6 +96,18 @@ pub enum WindowProbe {
     Empty,
 }
 
+/// Which slow starts watch the delay (HyStart++, RFC 9406).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum HyStartUse {
+    /// That of CUBIC.
+    #[default]
+    Cubic,
+    /// That of Reno, too.
+    On,
+    /// None.
+    Off,
+}
+
 macro_rules! choice {
     ($($t:ty: $($name:literal => $value:ident),+;)*) => {$(
         impl Value for $t {
@@ -121,7 +133,8 @@ choice! {
     Layout: "linux" => Linux, "freebsd" => FreeBsd;
     ReceiveWindow: "linux" => Linux, "freebsd" => FreeBsd;
     WindowProbe: "octet" => Octet, "empty" => Empty;
-    Algorithm: "reno" => Reno;
+    Algorithm: "reno" => Reno, "cubic" => Cubic;
+    HyStartUse: "cubic" => Cubic, "on" => On, "off" => Off;
 }
 
 /// One setting, as `synfin settings` lists it.
@@ -200,8 +213,10 @@ settings! {
     rto_min: Duration = Duration::from_millis(200), "rto-min", 1..=120_000, "tcp_rto_min_us", "1 s (RFC 6298 2.4)";
     /// The greatest retransmission timeout.
     rto_max: Duration = Duration::from_secs(120), "rto-max", 1_000..=240_000, "tcp_rto_max_ms", "at least 60 s (RFC 6298 2.5)";
-    /// The congestion control: `reno`.
-    congestion: Algorithm = Algorithm::Reno, "congestion", 0..=1, "TCP_CONGESTION", "Reno (RFC 5681)";
+    /// The congestion control: `reno`, `cubic`.
+    congestion: Algorithm = Algorithm::Cubic, "congestion", 0..=1, "tcp_congestion_control, TCP_CONGESTION", "Reno (RFC 5681), CUBIC (RFC 9438)";
+    /// Slow start that watches the delay: with `cubic`, `on` (with Reno too) or `off`.
+    hystart: HyStartUse = HyStartUse::Cubic, "hystart", 0..=2, "hystart (tcp_cubic)", "with CUBIC (RFC 9438 4.10)";
     /// The initial window, in segments.
     initial_window: u8 = 10, "initial-window", 1..=100, "initcwnd", "10 (RFC 6928)";
     /// Segments by which slow start may grow per acknowledgment (L of RFC 3465, as in RFC 9406 4.3).
@@ -265,6 +280,21 @@ settings! {
     challenge_interval: Duration = Duration::from_millis(500), "challenge-interval", 0..=60_000, "tcp_invalid_ratelimit", "10 in 5 s (RFC 5961 7)";
     /// The override timeout of sender-side silly-window avoidance.
     sws_override: Duration = Duration::from_millis(200), "sws-override", 100..=1_000, "-", "0.1 to 1.0 s (RFC 9293 3.8.6.2.1)";
+}
+
+impl Algorithm {
+    /// The algorithm of a name, as `TCP_CONGESTION` takes it.
+    pub fn named(name: &str) -> Option<Algorithm> {
+        Value::parse(name)
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Algorithm::Reno => "reno",
+            Algorithm::Cubic => "cubic",
+        }
+    }
 }
 
 impl TcpConfig {

@@ -5,11 +5,15 @@
 //! the [`Window`]; nothing else does, but for recovery: while it lasts, proportional rate reduction (RFC 9937) sets cwnd,
 //! unless the algorithm [`CongestionControl::governs_recovery`].
 
+mod cubic;
+mod hystart;
 mod reno;
 
+pub use cubic::Cubic;
+pub use hystart::HyStart;
 pub use reno::Reno;
 
-use crate::config::TcpConfig;
+use crate::config::{HyStartUse, TcpConfig};
 use crate::time::{Duration, Instant};
 use alloc::boxed::Box;
 use core::fmt;
@@ -187,15 +191,20 @@ pub trait CongestionControl: Send + fmt::Debug {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Algorithm {
     /// RFC 5681.
-    #[default]
     Reno,
+    /// RFC 9438.
+    #[default]
+    Cubic,
 }
 
 /// The algorithms there are, and room for one of the user's.
+//= RFC 9293 3.8.2 MAY-18
 #[derive(Debug)]
 pub enum Congestion {
     /// RFC 5681.
     Reno(Reno),
+    /// RFC 9438.
+    Cubic(Cubic),
     /// The user's own.
     Custom(Box<dyn CongestionControl>),
 }
@@ -203,15 +212,27 @@ pub enum Congestion {
 impl Congestion {
     /// The algorithm that the settings name, at its beginning.
     pub fn new(cfg: &TcpConfig) -> Congestion {
-        match cfg.congestion {
-            Algorithm::Reno => Congestion::Reno(Reno::default()),
+        Congestion::of(cfg.congestion, cfg)
+    }
+
+    /// An algorithm at its beginning, with the settings that it heeds.
+    pub fn of(algorithm: Algorithm, cfg: &TcpConfig) -> Congestion {
+        match algorithm {
+            Algorithm::Reno => Congestion::Reno(Reno::new(cfg.hystart == HyStartUse::On)),
+            Algorithm::Cubic => Congestion::Cubic(Cubic::new(cfg.hystart != HyStartUse::Off)),
         }
+    }
+
+    /// The algorithm of a name, at its beginning; `None` if there is none of that name.
+    pub fn named(name: &str, cfg: &TcpConfig) -> Option<Congestion> {
+        Some(Congestion::of(Algorithm::named(name)?, cfg))
     }
 
     /// The algorithm behind the enum.
     pub fn get(&mut self) -> &mut dyn CongestionControl {
         match self {
             Congestion::Reno(r) => r,
+            Congestion::Cubic(c) => c,
             Congestion::Custom(c) => &mut **c,
         }
     }
@@ -220,6 +241,7 @@ impl Congestion {
     pub fn view(&self) -> &dyn CongestionControl {
         match self {
             Congestion::Reno(r) => r,
+            Congestion::Cubic(c) => c,
             Congestion::Custom(c) => &**c,
         }
     }
