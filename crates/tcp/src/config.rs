@@ -133,7 +133,7 @@ choice! {
     Layout: "linux" => Linux, "freebsd" => FreeBsd;
     ReceiveWindow: "linux" => Linux, "freebsd" => FreeBsd;
     WindowProbe: "octet" => Octet, "empty" => Empty;
-    Algorithm: "reno" => Reno, "cubic" => Cubic;
+    Algorithm: "reno" => Reno, "cubic" => Cubic, "dctcp" => Dctcp;
     HyStartUse: "cubic" => Cubic, "on" => On, "off" => Off;
 }
 
@@ -213,7 +213,7 @@ settings! {
     rto_min: Duration = Duration::from_millis(200), "rto-min", 1..=120_000, "tcp_rto_min_us", "1 s (RFC 6298 2.4)";
     /// The greatest retransmission timeout.
     rto_max: Duration = Duration::from_secs(120), "rto-max", 1_000..=240_000, "tcp_rto_max_ms", "at least 60 s (RFC 6298 2.5)";
-    /// The congestion control: `reno`, `cubic`.
+    /// The congestion control: `reno`, `cubic`, `dctcp`.
     congestion: Algorithm = Algorithm::Cubic, "congestion", 0..=1, "tcp_congestion_control, TCP_CONGESTION", "Reno (RFC 5681), CUBIC (RFC 9438)";
     /// Slow start that watches the delay: with `cubic`, `on` (with Reno too) or `off`.
     hystart: HyStartUse = HyStartUse::Cubic, "hystart", 0..=2, "hystart (tcp_cubic)", "with CUBIC (RFC 9438 4.10)";
@@ -293,6 +293,7 @@ impl Algorithm {
         match self {
             Algorithm::Reno => "reno",
             Algorithm::Cubic => "cubic",
+            Algorithm::Dctcp => "dctcp",
         }
     }
 }

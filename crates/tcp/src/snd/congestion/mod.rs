@@ -6,10 +6,12 @@
 //! unless the algorithm [`CongestionControl::governs_recovery`].
 
 mod cubic;
+mod dctcp;
 mod hystart;
 mod reno;
 
 pub use cubic::Cubic;
+pub use dctcp::Dctcp;
 pub use hystart::HyStart;
 pub use reno::Reno;
 
@@ -150,6 +152,40 @@ pub struct Pacing {
 }
 
 /// An algorithm. It is told of acknowledgments and losses and moves the window.
+///
+/// Only four things must be said. This one holds the window at a fixed size; `crates/stack/examples/custom_congestion.rs` runs it
+/// over a path in memory:
+///
+/// ```
+/// use synfin_tcp::snd::congestion::{Ack, Congestion, CongestionControl, Loss, LossCause, Window};
+///
+/// #[derive(Debug)]
+/// struct Fixed {
+///     segments: u32,
+/// }
+///
+/// impl CongestionControl for Fixed {
+///     fn name(&self) -> &'static str {
+///         "fixed"
+///     }
+///     fn on_ack(&mut self, window: &mut Window, ack: &Ack) {
+///         window.cwnd = self.segments * ack.smss;
+///     }
+///     fn on_loss(&mut self, window: &mut Window, loss: &Loss) {
+///         window.ssthresh = self.segments * loss.smss;
+///     }
+///     fn on_timeout(&mut self, window: &mut Window, loss: &Loss, _first: bool) {
+///         window.cwnd = loss.smss;
+///     }
+/// }
+///
+/// // A connection takes it by `Connection::set_congestion`.
+/// let mut mine = Congestion::Custom(Box::new(Fixed { segments: 8 }));
+/// let mut window = Window { cwnd: 14_480, ssthresh: u32::MAX };
+/// let loss = Loss { now: synfin_tcp::Instant::ZERO, flight: 14_480, smss: 1_448, cause: LossCause::Lost };
+/// mine.get().on_loss(&mut window, &loss);
+/// assert_eq!((mine.view().name(), window.ssthresh), ("fixed", 8 * 1_448));
+/// ```
 pub trait CongestionControl: Send + fmt::Debug {
     /// Its name, as `ss` would print it.
     fn name(&self) -> &'static str;
@@ -195,6 +231,8 @@ pub enum Algorithm {
     /// RFC 9438.
     #[default]
     Cubic,
+    /// RFC 8257.
+    Dctcp,
 }
 
 /// The algorithms there are, and room for one of the user's.
@@ -205,6 +243,8 @@ pub enum Congestion {
     Reno(Reno),
     /// RFC 9438.
     Cubic(Cubic),
+    /// RFC 8257.
+    Dctcp(Dctcp),
     /// The user's own.
     Custom(Box<dyn CongestionControl>),
 }
@@ -220,6 +260,7 @@ impl Congestion {
         match algorithm {
             Algorithm::Reno => Congestion::Reno(Reno::new(cfg.hystart == HyStartUse::On)),
             Algorithm::Cubic => Congestion::Cubic(Cubic::new(cfg.hystart != HyStartUse::Off)),
+            Algorithm::Dctcp => Congestion::Dctcp(Dctcp::default()),
         }
     }
 
@@ -233,6 +274,7 @@ impl Congestion {
         match self {
             Congestion::Reno(r) => r,
             Congestion::Cubic(c) => c,
+            Congestion::Dctcp(d) => d,
             Congestion::Custom(c) => &mut **c,
         }
     }
@@ -242,6 +284,7 @@ impl Congestion {
         match self {
             Congestion::Reno(r) => r,
             Congestion::Cubic(c) => c,
+            Congestion::Dctcp(d) => d,
             Congestion::Custom(c) => &**c,
         }
     }
