@@ -108,6 +108,18 @@ pub enum HyStartUse {
     Off,
 }
 
+/// What becomes of the congestion window in an idle time of more than one RTO.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum IdleRestart {
+    /// It is the initial window at most (RFC 5681 4.1).
+    #[default]
+    Restart,
+    /// It is kept for a while, and not trusted (RFC 7661).
+    Validate,
+    /// It is kept.
+    Keep,
+}
+
 macro_rules! choice {
     ($($t:ty: $($name:literal => $value:ident),+;)*) => {$(
         impl Value for $t {
@@ -134,6 +146,7 @@ choice! {
     ReceiveWindow: "linux" => Linux, "freebsd" => FreeBsd;
     WindowProbe: "octet" => Octet, "empty" => Empty;
     Algorithm: "reno" => Reno, "cubic" => Cubic, "dctcp" => Dctcp;
+    IdleRestart: "restart" => Restart, "validate" => Validate, "keep" => Keep;
     HyStartUse: "cubic" => Cubic, "on" => On, "off" => Off;
 }
 
@@ -217,6 +230,8 @@ settings! {
     congestion: Algorithm = Algorithm::Cubic, "congestion", 0..=1, "tcp_congestion_control, TCP_CONGESTION", "Reno (RFC 5681), CUBIC (RFC 9438)";
     /// Slow start that watches the delay: with `cubic`, `on` (with Reno too) or `off`.
     hystart: HyStartUse = HyStartUse::Cubic, "hystart", 0..=2, "hystart (tcp_cubic)", "with CUBIC (RFC 9438 4.10)";
+    /// What becomes of the congestion window when nothing is sent for longer than an RTO: `restart`, `validate` or `keep`.
+    idle_restart: IdleRestart = IdleRestart::Restart, "idle-restart", 0..=2, "tcp_slow_start_after_idle", "restart (RFC 5681 4.1), validate (RFC 7661)";
     /// The initial window, in segments.
     initial_window: u8 = 10, "initial-window", 1..=100, "initcwnd", "10 (RFC 6928)";
     /// Segments by which slow start may grow per acknowledgment (L of RFC 3465, as in RFC 9406 4.3).

@@ -9,13 +9,15 @@ mod cubic;
 mod dctcp;
 mod hystart;
 mod reno;
+mod validation;
 
 pub use cubic::Cubic;
 pub use dctcp::Dctcp;
 pub use hystart::HyStart;
 pub use reno::Reno;
+pub use validation::Validated;
 
-use crate::config::{HyStartUse, TcpConfig};
+use crate::config::{HyStartUse, IdleRestart, TcpConfig};
 use crate::time::{Duration, Instant};
 use alloc::boxed::Box;
 use core::fmt;
@@ -245,6 +247,8 @@ pub enum Congestion {
     Cubic(Cubic),
     /// RFC 8257.
     Dctcp(Dctcp),
+    /// One of them, its window validated (RFC 7661).
+    Validated(Box<Validated>),
     /// The user's own.
     Custom(Box<dyn CongestionControl>),
 }
@@ -257,11 +261,16 @@ impl Congestion {
 
     /// An algorithm at its beginning, with the settings that it heeds.
     pub fn of(algorithm: Algorithm, cfg: &TcpConfig) -> Congestion {
-        match algorithm {
+        let bare = match algorithm {
             Algorithm::Reno => Congestion::Reno(Reno::new(cfg.hystart == HyStartUse::On)),
             Algorithm::Cubic => Congestion::Cubic(Cubic::new(cfg.hystart != HyStartUse::Off)),
             Algorithm::Dctcp => Congestion::Dctcp(Dctcp::default()),
+        };
+        // One that governs recovery has a model of the path, and does not need the window to know it.
+        if cfg.idle_restart == IdleRestart::Validate && !bare.view().governs_recovery() {
+            return Congestion::Validated(Box::new(Validated::new(bare, cfg.initial_window)));
         }
+        bare
     }
 
     /// The algorithm of a name, at its beginning; `None` if there is none of that name.
@@ -275,6 +284,7 @@ impl Congestion {
             Congestion::Reno(r) => r,
             Congestion::Cubic(c) => c,
             Congestion::Dctcp(d) => d,
+            Congestion::Validated(v) => &mut **v,
             Congestion::Custom(c) => &mut **c,
         }
     }
@@ -285,6 +295,7 @@ impl Congestion {
             Congestion::Reno(r) => r,
             Congestion::Cubic(c) => c,
             Congestion::Dctcp(d) => d,
+            Congestion::Validated(v) => &**v,
             Congestion::Custom(c) => &**c,
         }
     }
