@@ -303,11 +303,16 @@ impl Stack {
 
     /// Closes the sending direction.
     pub fn tcp_shutdown_write<P: Probe>(&mut self, now: Instant, probe: &mut P, id: ConnId) {
-        self.with(now, probe, id, |c, cx| c.shutdown_write(cx));
+        if self.with(now, probe, id, |c, cx| c.shutdown_write(cx)).is_some() {
+            self.remember_path(now, id.0);
+        }
     }
 
     /// Closes both directions; the number is not valid any more. What was written is still delivered.
     pub fn tcp_close<P: Probe>(&mut self, now: Instant, probe: &mut P, id: ConnId) {
+        if self.tcp.conns.get((id.0, id.1)).is_some_and(|e| e.owned) {
+            self.remember_path(now, id.0);
+        }
         let crowded = self.tcp.orphans >= self.cfg.max_orphans;
         self.mib.abort_on_memory += u64::from(crowded);
         let close = |c: &mut Connection, cx: &mut Cx<'_, P>| {

@@ -7,7 +7,7 @@ use synfin_stack::engine::{Instant, Rng, Status, TcpConfig};
 use synfin_stack::{Cidr, ConnId, LinkConfig, LinkId, RxChecksum, RxFrame, Stack, StackConfig, TxFrame};
 
 /// The hosts, host 0 sends to host 1.
-pub struct Path {
+pub(crate) struct Path {
     /// Now.
     pub now: Instant,
     /// The hosts.
@@ -25,7 +25,7 @@ const QUEUE: Duration = Duration::from_millis(40);
 
 /// A connection with both its ends.
 #[derive(Clone, Copy)]
-pub struct Pair {
+pub(crate) struct Pair {
     /// At host 0.
     pub client: ConnId,
     /// At host 1.
@@ -34,7 +34,7 @@ pub struct Pair {
 
 impl Path {
     /// Two hosts with these settings.
-    pub fn new(cfg: &TcpConfig) -> Path {
+    pub(crate) fn new(cfg: &TcpConfig) -> Path {
         let now = Instant::from_nanos(1_000_000_000);
         let host = |n: u8| {
             let mut stack = Stack::new(StackConfig::default(), cfg.clone(), Rng::from_number(u64::from(n)));
@@ -46,7 +46,7 @@ impl Path {
     }
 
     /// Opens a connection to `port`.
-    pub fn connect(&mut self, cfg: &TcpConfig, port: u16) -> Pair {
+    pub(crate) fn connect(&mut self, cfg: &TcpConfig, port: u16) -> Pair {
         let server = SocketAddr::new(address(1), port);
         let listener = self.hosts[1].0.tcp_listen(self.now, &mut (), server, 1, cfg).expect("a free port");
         let client = self.hosts[0].0.tcp_connect(self.now, &mut (), None, server, cfg).expect("a route");
@@ -55,7 +55,7 @@ impl Path {
     }
 
     /// Moves `octets` from host 0 to host 1; how long that takes.
-    pub fn transfer(&mut self, c: Pair, octets: usize) -> Duration {
+    pub(crate) fn transfer(&mut self, c: Pair, octets: usize) -> Duration {
         let (start, data) = (self.now, vec![7; 64 << 10]);
         let (mut sent, mut received, mut buf) = (0, 0, vec![0; 64 << 10]);
         while received < octets {
@@ -71,7 +71,7 @@ impl Path {
 
     /// Closes both ends.
     #[allow(dead_code)] // not every program that has this module does
-    pub fn close(&mut self, c: Pair) {
+    pub(crate) fn close(&mut self, c: Pair) {
         self.hosts[0].0.tcp_close(self.now, &mut (), c.client);
         self.hosts[1].0.tcp_close(self.now, &mut (), c.server);
         self.run(Duration::from_secs(1));
@@ -79,7 +79,7 @@ impl Path {
 
     /// What the sender tells.
     #[allow(dead_code)] // likewise
-    pub fn status(&self, c: Pair) -> Status {
+    pub(crate) fn status(&self, c: Pair) -> Status {
         self.hosts[0].0.tcp_status(c.client).expect("a status")
     }
 
