@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 use synfin_stack::engine::TcpConfig;
+use synfin_stack::engine::snd::congestion::Algorithm;
 
 /// Why a command of a script was not obeyed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +100,8 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("tcp_sack", "1"),
     ("tcp_dsack", "1"),
     ("tcp_window_scaling", "1"),
+    ("tcp_congestion_control", "cubic"),
+    ("tcp_slow_start_after_idle", "0"),
 ];
 
 /// Sets what a sysctl of Linux stands for.
@@ -141,8 +144,8 @@ pub fn sysctl(tcp: &mut TcpConfig, key: &str, value: &str) -> Result<(), Refused
         }
         // What is off, or as it is here anyway.
         "tcp_ecn" if matches!(value, "0" | "2") => return Ok(()),
-        "tcp_slow_start_after_idle" if value == "1" => return Ok(()),
-        "tcp_congestion_control" if value == "reno" => return Ok(()),
+        "tcp_slow_start_after_idle" => ("idle-restart", if value == "0" { "keep" } else { "restart" }.into()),
+        "tcp_congestion_control" if Algorithm::named(value).is_some() => ("congestion", plain(value)),
         "tcp_fastopen" if value == "0" => return Ok(()),
         // Cookies are sent when the queue is full, which a script would have to fill.
         "tcp_syncookies" if matches!(value, "0" | "1") => return Ok(()),

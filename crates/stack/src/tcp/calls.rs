@@ -7,6 +7,7 @@ use alloc::collections::VecDeque;
 use core::net::SocketAddr;
 use synfin_tcp::arrives::closed::Reset;
 use synfin_tcp::call::{ReceiveError, SendError};
+use synfin_tcp::snd::congestion::Congestion;
 use synfin_tcp::{Chunk, CloseReason, Connection, Cx, Events, Instant, Probe, SendReason, State, Status, TcpConfig};
 use synfin_wire::tcp::Flags;
 
@@ -302,11 +303,16 @@ impl Stack {
 
     /// Closes the sending direction.
     pub fn tcp_shutdown_write<P: Probe>(&mut self, now: Instant, probe: &mut P, id: ConnId) {
-        self.with(now, probe, id, |c, cx| c.shutdown_write(cx));
+        if self.with(now, probe, id, |c, cx| c.shutdown_write(cx)).is_some() {
+            self.remember_path(now, id.0);
+        }
     }
 
     /// Closes both directions; the number is not valid any more. What was written is still delivered.
     pub fn tcp_close<P: Probe>(&mut self, now: Instant, probe: &mut P, id: ConnId) {
+        if self.tcp.conns.get((id.0, id.1)).is_some_and(|e| e.owned) {
+            self.remember_path(now, id.0);
+        }
         let crowded = self.tcp.orphans >= self.cfg.max_orphans;
         self.mib.abort_on_memory += u64::from(crowded);
         let close = |c: &mut Connection, cx: &mut Cx<'_, P>| {
@@ -387,6 +393,24 @@ impl Stack {
     /// policy of RFC 9293 3.8.6.3 allows.
     pub fn tcp_quick_ack<P: Probe>(&mut self, now: Instant, probe: &mut P, id: ConnId, count: u8) {
         self.with(now, probe, id, |c, _| c.set_quick_ack(count));
+    }
+
+    /// Another congestion control governs the connection from now on; it may be one of the user's own. False before its
+    /// handshake is complete: until then the setting `congestion` decides.
+    pub fn tcp_set_congestion<P: Probe>(
+        &mut self,
+        now: Instant,
+        probe: &mut P,
+        id: ConnId,
+        congestion: Congestion,
+    ) -> bool {
+        self.with(now, probe, id, |c, _| c.set_congestion(congestion)).unwrap_or(false)
+    }
+
+    /// The name of the congestion control that governs the connection, or will when its handshake is complete.
+    pub fn tcp_congestion(&self, id: ConnId) -> Option<&'static str> {
+        let e = self.tcp.conns.get((id.0, id.1))?;
+        Some(e.conn.congestion().unwrap_or(self.configs[e.cfg].congestion.name()))
     }
 
     /// Free room in the send buffer, in octets.

@@ -72,6 +72,17 @@ impl Rtt {
         self.min_us[1] = self.min_us[1].min(micros(rtt).max(1));
     }
 
+    /// Begins with what an earlier connection measured. A measurement of the handshake is newer; it can only have been lucky:
+    /// the variation is the greater of both.
+    pub fn begin_with(&mut self, srtt_us: u32, rttvar_us: u32, cfg: &TcpConfig) {
+        if self.srtt_us == 0 {
+            self.srtt_us = srtt_us;
+        }
+        self.rttvar_us = self.rttvar_us.max(rttvar_us);
+        let variation = (4 * u64::from(self.rttvar_us)).max(u64::from(micros(cfg.rto_min)));
+        self.rto_us = (u64::from(self.srtt_us) + variation).min(u64::from(micros(cfg.rto_max))) as u32;
+    }
+
     /// The least round trip of the last minutes; zero before the first.
     pub fn min(&self) -> Duration {
         match self.min_us[0].min(self.min_us[1]) {

@@ -5,11 +5,19 @@
 //! the [`Window`]; nothing else does, but for recovery: while it lasts, proportional rate reduction (RFC 9937) sets cwnd,
 //! unless the algorithm [`CongestionControl::governs_recovery`].
 
+mod cubic;
+mod dctcp;
+mod hystart;
 mod reno;
+mod validation;
 
+pub use cubic::Cubic;
+pub use dctcp::Dctcp;
+pub use hystart::HyStart;
 pub use reno::Reno;
+pub use validation::Validated;
 
-use crate::config::TcpConfig;
+use crate::config::{HyStartUse, IdleRestart, TcpConfig};
 use crate::time::{Duration, Instant};
 use alloc::boxed::Box;
 use core::fmt;
@@ -146,6 +154,40 @@ pub struct Pacing {
 }
 
 /// An algorithm. It is told of acknowledgments and losses and moves the window.
+///
+/// Only four things must be said. This one holds the window at a fixed size; `crates/stack/examples/custom_congestion.rs` runs it
+/// over a path in memory:
+///
+/// ```
+/// use synfin_tcp::snd::congestion::{Ack, Congestion, CongestionControl, Loss, LossCause, Window};
+///
+/// #[derive(Debug)]
+/// struct Fixed {
+///     segments: u32,
+/// }
+///
+/// impl CongestionControl for Fixed {
+///     fn name(&self) -> &'static str {
+///         "fixed"
+///     }
+///     fn on_ack(&mut self, window: &mut Window, ack: &Ack) {
+///         window.cwnd = self.segments * ack.smss;
+///     }
+///     fn on_loss(&mut self, window: &mut Window, loss: &Loss) {
+///         window.ssthresh = self.segments * loss.smss;
+///     }
+///     fn on_timeout(&mut self, window: &mut Window, loss: &Loss, _first: bool) {
+///         window.cwnd = loss.smss;
+///     }
+/// }
+///
+/// // A connection takes it by `Connection::set_congestion`.
+/// let mut mine = Congestion::Custom(Box::new(Fixed { segments: 8 }));
+/// let mut window = Window { cwnd: 14_480, ssthresh: u32::MAX };
+/// let loss = Loss { now: synfin_tcp::Instant::ZERO, flight: 14_480, smss: 1_448, cause: LossCause::Lost };
+/// mine.get().on_loss(&mut window, &loss);
+/// assert_eq!((mine.view().name(), window.ssthresh), ("fixed", 8 * 1_448));
+/// ```
 pub trait CongestionControl: Send + fmt::Debug {
     /// Its name, as `ss` would print it.
     fn name(&self) -> &'static str;
@@ -187,15 +229,26 @@ pub trait CongestionControl: Send + fmt::Debug {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Algorithm {
     /// RFC 5681.
-    #[default]
     Reno,
+    /// RFC 9438.
+    #[default]
+    Cubic,
+    /// RFC 8257.
+    Dctcp,
 }
 
 /// The algorithms there are, and room for one of the user's.
+//= RFC 9293 3.8.2 MAY-18
 #[derive(Debug)]
 pub enum Congestion {
     /// RFC 5681.
     Reno(Reno),
+    /// RFC 9438.
+    Cubic(Cubic),
+    /// RFC 8257.
+    Dctcp(Dctcp),
+    /// One of them, its window validated (RFC 7661).
+    Validated(Box<Validated>),
     /// The user's own.
     Custom(Box<dyn CongestionControl>),
 }
@@ -203,15 +256,35 @@ pub enum Congestion {
 impl Congestion {
     /// The algorithm that the settings name, at its beginning.
     pub fn new(cfg: &TcpConfig) -> Congestion {
-        match cfg.congestion {
-            Algorithm::Reno => Congestion::Reno(Reno::default()),
+        Congestion::of(cfg.congestion, cfg)
+    }
+
+    /// An algorithm at its beginning, with the settings that it heeds.
+    pub fn of(algorithm: Algorithm, cfg: &TcpConfig) -> Congestion {
+        let bare = match algorithm {
+            Algorithm::Reno => Congestion::Reno(Reno::new(cfg.hystart == HyStartUse::On)),
+            Algorithm::Cubic => Congestion::Cubic(Cubic::new(cfg.hystart != HyStartUse::Off)),
+            Algorithm::Dctcp => Congestion::Dctcp(Dctcp::default()),
+        };
+        // One that governs recovery has a model of the path, and does not need the window to know it.
+        if cfg.idle_restart == IdleRestart::Validate && !bare.view().governs_recovery() {
+            return Congestion::Validated(Box::new(Validated::new(bare, cfg.initial_window)));
         }
+        bare
+    }
+
+    /// The algorithm of a name, at its beginning; `None` if there is none of that name.
+    pub fn named(name: &str, cfg: &TcpConfig) -> Option<Congestion> {
+        Some(Congestion::of(Algorithm::named(name)?, cfg))
     }
 
     /// The algorithm behind the enum.
     pub fn get(&mut self) -> &mut dyn CongestionControl {
         match self {
             Congestion::Reno(r) => r,
+            Congestion::Cubic(c) => c,
+            Congestion::Dctcp(d) => d,
+            Congestion::Validated(v) => &mut **v,
             Congestion::Custom(c) => &mut **c,
         }
     }
@@ -220,6 +293,9 @@ impl Congestion {
     pub fn view(&self) -> &dyn CongestionControl {
         match self {
             Congestion::Reno(r) => r,
+            Congestion::Cubic(c) => c,
+            Congestion::Dctcp(d) => d,
+            Congestion::Validated(v) => &**v,
             Congestion::Custom(c) => &**c,
         }
     }
