@@ -83,8 +83,8 @@ impl Snd {
         } else if acked > 0 {
             self.recovery.duplicates.count = 0;
         }
-        if news && before.sacked == 0 {
-            self.recovery.flight_before = before.flight;
+        if before.sacked == 0 && self.board.sacked() > 0 {
+            self.recovery.flight_before = before.flight.saturating_sub(acked);
         }
         let rate = self.rate.sample(sampling, cx.now, self.rtt.min());
         if let Some((left, right)) = dsack {
@@ -309,9 +309,13 @@ impl Snd {
 
     /// Congestion control answers to a loss, once in a window of data.
     //= RFC 5681 3.2: without what limited transmit has sent
+    //= RFC 9438 4.6
     fn react<P: Probe>(&mut self, cx: &Cx<'_, P>, flight: u32) {
         let told_by_others = self.board.sacked() > 0 || self.recovery.duplicates.octets > 0;
         let flight = if told_by_others { flight.min(self.recovery.flight_before) } else { flight };
+        // What is less than a segment short of cwnd was limited by it: cwnd is what the path bore.
+        let full = flight + u32::from(self.mss) > self.window.cwnd && flight < self.window.cwnd;
+        let flight = if full { self.window.cwnd } else { flight };
         let loss = Loss { now: cx.now, flight, smss: u32::from(self.mss), cause: LossCause::Lost };
         self.congestion.get().on_loss(&mut self.window, &loss);
     }
