@@ -23,8 +23,8 @@ pub use netlink::{add_veth, move_to_namespace};
 pub use packet::PacketSocket;
 pub use signal::Signals;
 pub use sys::{
-    EventFd, Interest, MOST_INTERESTS, Wait, set_congestion_control, set_linger_zero, set_timer_slack, tcp_info_state,
-    wait, wait_any,
+    EventFd, Interest, MOST_INTERESTS, Wait, set_congestion_control, set_linger_zero, set_real_time, set_timer_slack,
+    tcp_info_state, wait, wait_any,
 };
 pub use tun::{Layer, Tun, TunOptions};
 pub use unix::DatagramDevice;

@@ -103,6 +103,16 @@ pub fn set_timer_slack(nanoseconds: u32) -> io::Result<()> {
     Ok(())
 }
 
+/// Lets this thread run before all that have no real-time priority (SCHED_RR, sched(7)). Needs CAP_SYS_NICE outside of any
+/// user namespace, or a limit RLIMIT_RTPRIO.
+pub fn set_real_time() -> io::Result<()> {
+    let mut p: libc::sched_param = zeroed();
+    p.sched_priority = 1;
+    // SAFETY: the parameter lives through the call.
+    check(unsafe { libc::sched_setscheduler(0, libc::SCHED_RR, &p) })?;
+    Ok(())
+}
+
 /// The state of the kernel's TCP socket `fd`, by its number (`TCP_INFO`, tcp(7)).
 pub fn tcp_info_state(fd: RawFd) -> io::Result<u8> {
     let mut info = [0u8; 256];
