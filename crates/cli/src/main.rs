@@ -7,6 +7,7 @@
 mod demo;
 mod drill;
 mod output;
+mod path;
 mod settings;
 mod sim;
 mod states;
@@ -32,6 +33,8 @@ enum Command {
     Drill(Box<drill::Args>),
     /// Print the transition table of the connection states
     States(states::Args),
+    /// Put a simulated path between two links: rate, delay, loss and more in real time; netem in user space
+    Path(Box<path::Args>),
     /// Run simulations by seed, in virtual time
     Sim(sim::Args),
     /// List every TCP setting: range, default, Linux's name for it, the RFC's value
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Command::Demo(a) => demo::run(&a, &mut out),
         Command::Drill(a) => drill::run(&a, &mut out),
         Command::States(a) => states::run(&a, &mut out),
+        Command::Path(a) => path::run(&a, &mut out),
         Command::Sim(a) => sim::run(&a, &mut out),
         Command::Settings => settings::run(&mut out),
     };

@@ -9,7 +9,7 @@ use std::time::Duration;
 use synfin_capture::{LinkType, PcapNg};
 use synfin_sim::bulk::{Params, run as run_seed};
 use synfin_sim::explore::{Bounds, explore};
-use synfin_sim::{Direction, Network};
+use synfin_sim::Network;
 
 /// What to simulate.
 #[derive(Debug, clap::Args)]
@@ -136,7 +136,7 @@ fn named(path: &Path, e: &io::Error) -> io::Error {
 
 fn write_pcap(net: &Network, mut file: PcapNg<BufWriter<File>>) -> io::Result<()> {
     for r in net.records.iter().flatten() {
-        let way = if r.direction == Direction::Forth { "host 0 -> host 1" } else { "host 1 -> host 0" };
+        let way = if r.link == 0 { "host 0 -> host 1" } else { "host 1 -> host 0" };
         let comment = match r.lost {
             Some(why) => format!("{way}, lost: {why}"),
             None => way.to_string(),

@@ -345,3 +345,70 @@ fn drill_tells_of_each_script_what_became_of_it() {
     assert!(std::fs::read_to_string(&junit).unwrap().contains("tests=\"1\" failures=\"0\" skipped=\"0\""));
     assert!(std::fs::read(&pcap).unwrap().len() > 100);
 }
+
+/// A packet that is whole: 20 octets of IPv4 and a UDP datagram to nobody.
+fn packet(len: usize) -> Vec<u8> {
+    let mut b = vec![0; len];
+    b[..20].copy_from_slice(&[0x45, 0, 0, 0, 0, 7, 0x40, 0, 64, 17, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2]);
+    b[2..4].copy_from_slice(&(len as u16).to_be_bytes());
+    b
+}
+
+#[test]
+fn a_path_carries_packets_between_two_descriptors_and_counts_them() {
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixDatagram;
+    use std::time::{Duration, Instant};
+    let ((a, path_a), (b, path_b)) = (UnixDatagram::pair().unwrap(), UnixDatagram::pair().unwrap());
+    // Its standard input is one link, its standard error the other; what it says comes on standard output.
+    let child = Command::new(env!("CARGO_BIN_EXE_synfin"))
+        .args(["path", "--link", "fd:0", "--link", "fd:2", "--delay", "50ms", "--for", "1s", "--json"])
+        .args(["--back", "loss=1", "--forth", "mtu=1000"])
+        .stdin(OwnedFd::from(path_a))
+        .stderr(OwnedFd::from(path_b))
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let sent = Instant::now();
+    a.send(&packet(1_001)).unwrap();
+    for len in [100, 1_000, 60] {
+        a.send(&packet(len)).unwrap();
+    }
+    b.send(&packet(100)).unwrap();
+    b.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let mut buf = [0; 2_000];
+    for len in [100, 1_000, 60] {
+        let n = b.recv(&mut buf).unwrap();
+        assert_eq!(buf[..n], packet(len), "whole, and in order");
+        assert!(sent.elapsed() >= Duration::from_millis(50), "never early");
+    }
+    let o = child.wait_with_output().unwrap();
+    assert!(o.status.success());
+    let said: Vec<serde_json::Value> = stdout(&o).lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let [up, forth, back, late] = &said[..] else { panic!("{said:?}") };
+    assert_eq!((&up["event"], &late["event"]), (&"up".into(), &"lateness".into()));
+    assert_eq!(forth["lost"], serde_json::json!({"too_big": 1}));
+    assert_eq!(back["lost"], serde_json::json!({"loss": 1}));
+    let numbers = |d: &serde_json::Value, keys: [&str; 4]| keys.map(|k| d[k].as_u64().unwrap());
+    let keys = ["packets_in", "bytes_in", "packets_out", "bytes_out"];
+    assert_eq!((numbers(forth, keys), numbers(back, keys)), ([4, 2_161, 3, 1_160], [1, 100, 0, 0]));
+    assert_eq!(late["packets"], 3);
+}
+
+#[test]
+fn a_path_that_cannot_be_is_refused_in_one_line() {
+    for (args, code, words) in [
+        (&["--link", "fd:0"][..], 2, "--link is needed twice"),
+        (&["--link", "fd:0", "--link", "wifi:a"], 2, "\"wifi:a\" is no link: tun:NAME, tap:NAME"),
+        (&["--link", "fd:0", "--link", "fd:1", "--loss", "2"], 2, "--loss: cannot read \"2\"; it is written like 1%"),
+        (&["--link", "fd:0", "--link", "fd:1", "--back", "x=2"], 2, "--back unknown key \"x\"; there are rate, delay"),
+        (&["--link", "fd:0", "--link", "fd:1", "--reorder-by", "2ms"], 2, "--reorder <P>"),
+        (&["--link", "fd:77", "--link", "fd:1"], 1, "synfin: fd:77: descriptor 77 is not open"),
+        (&["--link", "packet:nowhere0", "--link", "fd:1"], 1, "synfin: packet:nowhere0: nowhere0: no such interface"),
+    ] {
+        let o = synfin(&[&["path"], args].concat());
+        let err = String::from_utf8_lossy(&o.stderr);
+        assert_eq!(o.status.code(), Some(code), "{args:?}: {err}");
+        assert!(err.contains(words), "{args:?}: {err}");
+    }
+}
