@@ -13,7 +13,7 @@ mod sim;
 mod states;
 
 use clap::{Parser, Subcommand};
-use output::{Output, complain};
+use output::{Output, complain, is_failed, is_usage};
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -56,9 +56,12 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read our output has gone: no reason to complain.
         Err(e) if out.is_closed() && e.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        // Nor to tell nobody what failed, but that something did.
+        Err(e) if out.is_closed() && is_failed(&e) => ExitCode::FAILURE,
         Err(e) => {
+            let usage = is_usage(&e);
             complain(e);
-            ExitCode::FAILURE
+            if usage { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -7,9 +7,9 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use synfin_capture::{LinkType, PcapNg};
+use synfin_sim::Network;
 use synfin_sim::bulk::{Params, run as run_seed};
 use synfin_sim::explore::{Bounds, explore};
-use synfin_sim::Network;
 
 /// What to simulate.
 #[derive(Debug, clap::Args)]

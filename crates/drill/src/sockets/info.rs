@@ -30,6 +30,14 @@ fn ca_state(s: &Status) -> u64 {
     }
 }
 
+/// The state that Linux's number stands for.
+pub fn state_of_number(n: u64) -> Option<State> {
+    use State::*;
+    let all =
+        [Established, SynSent, SynReceived, FinWait1, FinWait2, TimeWait, Closed, CloseWait, LastAck, Listen, Closing];
+    all.into_iter().find(|s| u64::from(state_number(*s)) == n)
+}
+
 fn segments(octets: u32, mss: u16) -> u32 {
     octets.div_ceil(u32::from(mss).max(1))
 }

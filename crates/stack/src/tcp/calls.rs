@@ -452,6 +452,43 @@ impl Stack {
         }
     }
 
+    /// What is known of whatever there is for a four-tuple: of a half-open connection and of one in TIME-WAIT that is
+    /// little more than its numbers, and their counters are zero. None if there is nothing.
+    pub fn tcp_status_of(&self, tuple: Tuple) -> Option<Status> {
+        match self.tcp.find(&Key::new(tuple.local, tuple.remote))? {
+            Slot::Conn(i) => {
+                let conn = &self.tcp.conns.at(i)?.conn;
+                Some(Status { state: conn.state(), ..conn.status() })
+            }
+            Slot::Half(i) => {
+                let h = &self.tcp.half.at(i)?.syn;
+                let n = &h.negotiated;
+                Some(Status {
+                    state: State::SynReceived,
+                    seq: (h.iss, h.iss + 1, h.irs + 1),
+                    snd_wnd: u32::from(h.wnd),
+                    rcv_wnd: u32::from(h.window),
+                    mss: n.snd_mss,
+                    rcvmss: n.rcv_mss,
+                    wscale: (n.snd_shift, n.rcv_shift),
+                    retries: h.retries,
+                    options: (n.timestamps, n.sack),
+                    ..Status::default()
+                })
+            }
+            Slot::Wait(i) => {
+                let w = &self.tcp.waits.at(i)?.tw;
+                Some(Status {
+                    state: State::TimeWait,
+                    seq: (w.snd_nxt, w.snd_nxt, w.rcv_nxt),
+                    rcv_wnd: u32::from(w.window),
+                    options: (w.timestamps, false),
+                    ..Status::default()
+                })
+            }
+        }
+    }
+
     /// Why the connection ended, once it has.
     pub fn tcp_reason(&self, id: ConnId) -> Option<CloseReason> {
         self.tcp.conns.get((id.0, id.1)).and_then(|e| e.conn.reason())
