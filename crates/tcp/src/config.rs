@@ -250,7 +250,7 @@ settings! {
     /// Text leaves at a rate, not in bursts: `auto` for algorithms that ask for it, or `on`, `off`.
     pacing: Pacing = Pacing::Auto, "pacing", 0..=1, "sk_pacing_status", "recommended (RFC 9937 6.4)";
     /// The congestion control: `reno`, `cubic`, `dctcp`.
-    congestion: Algorithm = Algorithm::Cubic, "congestion", 0..=1, "tcp_congestion_control, TCP_CONGESTION", "Reno (RFC 5681), CUBIC (RFC 9438)";
+    congestion: Algorithm = Algorithm::Cubic, "congestion", 0..=1, "tcp_congestion_control", "Reno (RFC 5681), CUBIC (RFC 9438)";
     /// Slow start that watches the delay: with `cubic`, `on` (with Reno too) or `off`.
     hystart: HyStartUse = HyStartUse::Cubic, "hystart", 0..=2, "hystart (tcp_cubic)", "with CUBIC (RFC 9438 4.10)";
     /// What becomes of the congestion window when nothing is sent for longer than an RTO: `restart`, `validate` or `keep`.

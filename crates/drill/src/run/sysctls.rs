@@ -13,6 +13,8 @@ enum Meaning {
     Word(&'static str, &'static [(&'static str, &'static str)]),
     /// A setting that is a number, or a time of which the unit is said.
     Number(&'static str, &'static str),
+    /// The setting `congestion`: an algorithm by its name.
+    Congestion,
     /// The setting `rto-min`, from microseconds.
     RtoMin,
     /// The setting `orphan-retries`, where 0 stands for 8.
@@ -57,7 +59,7 @@ const TABLE: &[(&str, Meaning)] = &[
     ("ipv4.tcp_min_snd_mss", Number("mss-min", "")),
     ("ipv4.tcp_rfc1337", Word("rfc1337", FLAG)),
     ("ipv4.tcp_invalid_ratelimit", Number("challenge-interval", "ms")),
-    ("ipv4.tcp_congestion_control", Word("congestion", &[("reno", "reno"), ("cubic", "cubic"), ("dctcp", "dctcp")])),
+    ("ipv4.tcp_congestion_control", Congestion),
     ("ipv4.tcp_slow_start_after_idle", Word("idle-restart", &[("0", "keep"), ("1", "restart")])),
     ("ipv4.tcp_no_metrics_save", Word("share-path", &[("0", "on"), ("1", "off")])),
     ("ipv4.tcp_recovery", Word("rack", &[("0", "off"), ("1", "on")])),
@@ -132,6 +134,10 @@ pub(crate) fn sysctl(tcp: &mut TcpConfig, key: &str, value: &str) -> Result<(), 
         Number(setting, unit) => match number {
             Some(n) => (*setting, format!("{n}{unit}")),
             None => return malformed("a number".into()),
+        },
+        Congestion => match tcp.clone().set("congestion", value) {
+            Ok(()) => ("congestion", value.to_string()),
+            Err(_) => return unsupported(": there is no such algorithm here"),
         },
         RtoMin => match number {
             Some(us) => ("rto-min", format!("{}ms", us.div_ceil(1_000))),
@@ -225,7 +231,7 @@ mod tests {
             ("ipv4.tcp_reordering", "5"),
             ("ipv4.tcp_max_reordering", "1"),
             ("ipv4.tcp_challenge_ack_limit", "1"),
-            ("ipv4.tcp_no_metrics_save", "0"),
+            ("ipv4.tcp_mtu_probing", "1"),
             ("ipv4.tcp_fastopen", "0x70403"),
             ("ipv4.tcp_congestion_control", "vegas"),
             ("ipv4.tcp_nothing_like_this", "1"),

@@ -14,14 +14,15 @@
 
 use super::{Ack, CongestionControl, HyStart, Loss, LossCause, Sending, Window};
 use crate::time::{Duration, Instant};
+use alloc::boxed::Box;
 
 /// The state of CUBIC.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Cubic {
     /// The congestion avoidance stage.
     stage: Stage,
     /// What the stage was before the last congestion event (4.9.2: undo_).
-    undo: Option<Stage>,
+    undo: Option<Box<Stage>>,
     /// Slow start.
     hystart: HyStart,
     /// The last acknowledgment.
@@ -128,7 +129,7 @@ impl Cubic {
     /// Remembers cwnd and W_max, with fast convergence.
     //= RFC 9438 4.7
     fn remember(&mut self, w: &Window) {
-        self.undo = Some(self.stage);
+        self.undo = Some(Box::new(self.stage));
         let s = &mut self.stage;
         //= RFC 9438 4.6 (figure 5: cwnd_prior)
         s.cwnd_prior = w.cwnd;
@@ -199,7 +200,7 @@ impl CongestionControl for Cubic {
         if let Some(undo) = self.undo.take()
             && w.cwnd <= self.stage.cwnd_prior
         {
-            self.stage = undo;
+            self.stage = *undo;
         }
         self.left_at = 0;
     }
