@@ -121,7 +121,7 @@ choice! {
     Layout: "linux" => Linux, "freebsd" => FreeBsd;
     ReceiveWindow: "linux" => Linux, "freebsd" => FreeBsd;
     WindowProbe: "octet" => Octet, "empty" => Empty;
-    Algorithm: "reno" => Reno;
+    Algorithm: "reno" => Reno, "bbr" => Bbr;
 }
 
 /// One setting, as `synfin settings` lists it.
@@ -200,7 +200,7 @@ settings! {
     rto_min: Duration = Duration::from_millis(200), "rto-min", 1..=120_000, "tcp_rto_min_us", "1 s (RFC 6298 2.4)";
     /// The greatest retransmission timeout.
     rto_max: Duration = Duration::from_secs(120), "rto-max", 1_000..=240_000, "tcp_rto_max_ms", "at least 60 s (RFC 6298 2.5)";
-    /// The congestion control: `reno`.
+    /// The congestion control: `reno` or `bbr`.
     congestion: Algorithm = Algorithm::Reno, "congestion", 0..=1, "TCP_CONGESTION", "Reno (RFC 5681)";
     /// The initial window, in segments.
     initial_window: u8 = 10, "initial-window", 1..=100, "initcwnd", "10 (RFC 6928)";

@@ -7,7 +7,7 @@ use crate::negotiate::Negotiated;
 use crate::probe::Probe;
 use crate::rcv::{AckPolicy, Owed, Rcv, ReceiveQueue, SackList, TsRecent};
 use crate::rule::SendReason;
-use crate::snd::congestion::{Congestion, Window, initial_window};
+use crate::snd::congestion::{Congestion, Start, Window, initial_window};
 use crate::snd::recovery::NewReno;
 use crate::snd::{Rtt, SendQueue, Snd};
 use crate::state::{State, Trigger};
@@ -106,6 +106,15 @@ impl Tcb {
         }
         //= RFC 5681 3.1: a lost SYN means an initial window of one segment
         let cwnd = if h.syn_lost { u32::from(mss) } else { initial_window(cx.cfg.initial_window, u32::from(mss)) };
+        let start = Start {
+            now: cx.now,
+            initial_cwnd: cwnd,
+            smss: u32::from(mss),
+            srtt: core::time::Duration::from_micros(u64::from(rtt.srtt_us)),
+            sack: n.sack,
+            // Not a draw: the seeds of runs stay valid whatever the algorithm is.
+            seed: u64::from(h.iss.0) << 32 | u64::from(h.irs.0),
+        };
         let first = h.iss + 1;
         let nxt = h.irs + 1;
         Tcb {
@@ -128,7 +137,7 @@ impl Tcb {
                 keepalives: 0,
                 small_end: h.iss,
                 window: Window { cwnd, ssthresh: u32::MAX },
-                congestion: Congestion::new(cx.cfg),
+                congestion: Congestion::new(cx.cfg, &start),
                 recovery: NewReno::new(h.iss),
                 rtt,
                 last_sent: cx.now,

@@ -5,8 +5,12 @@
 //! the [`Window`]; nothing else does, but for recovery: while it lasts, proportional rate reduction (RFC 9937) sets cwnd,
 //! unless the algorithm [`CongestionControl::governs_recovery`].
 
+mod bbr;
 mod reno;
+#[cfg(test)]
+pub(crate) mod testing;
 
+pub use bbr::Bbr;
 pub use reno::Reno;
 
 use crate::config::TcpConfig;
@@ -22,6 +26,23 @@ pub struct Window {
     pub cwnd: u32,
     /// ssthresh.
     pub ssthresh: u32,
+}
+
+/// What an algorithm may know when a connection has become ESTABLISHED.
+#[derive(Debug, Clone, Copy)]
+pub struct Start {
+    /// When.
+    pub now: Instant,
+    /// The initial window, in octets.
+    pub initial_cwnd: u32,
+    /// SMSS.
+    pub smss: u32,
+    /// The round-trip time of the handshake; zero if it cannot be told.
+    pub srtt: Duration,
+    /// Whether the peer acknowledges selectively: else it shows one loss per round trip.
+    pub sack: bool,
+    /// What an algorithm that needs chance draws it from: another number for each connection, the same in each run.
+    pub seed: u64,
 }
 
 /// What an algorithm may know when an acknowledgment delivers something: moves SND.UNA, or reports text by SACK.
@@ -111,6 +132,8 @@ pub enum LossCause {
 /// A piece that was found lost, as it was when it was sent.
 #[derive(Debug, Clone, Copy)]
 pub struct LostPiece {
+    /// Where it begins: what lies side by side is one loss, not several.
+    pub seq: SeqNum,
     /// Octets.
     pub len: u32,
     /// Octets in the network when it had been sent, itself included.
@@ -119,6 +142,8 @@ pub struct LostPiece {
     pub lost_before: u64,
     /// Octets of the connection lost in all now, this piece included.
     pub total_lost: u64,
+    /// C.delivered: octets delivered on this connection in all, those of the acknowledgment that shows the loss included.
+    pub total_delivered: u64,
     /// Whether the application limited the sender when it was sent.
     pub is_app_limited: bool,
 }
@@ -177,6 +202,13 @@ pub trait CongestionControl: Send + fmt::Debug {
         false
     }
 
+    /// Whether the algorithm itself holds the sender back, so that what is delivered says nothing of what the path can carry:
+    /// the engine then takes the connection for limited by its application (draft-ietf-ccwg-bbr 5.3.4.3:
+    /// MarkConnectionAppLimited). Asked after [`CongestionControl::on_ack`].
+    fn holds_back(&self) -> bool {
+        false
+    }
+
     /// How fast text may leave; `None` leaves it to the engine, which then paces only if it is asked to.
     fn pacing(&self) -> Option<Pacing> {
         None
@@ -189,6 +221,8 @@ pub enum Algorithm {
     /// RFC 5681.
     #[default]
     Reno,
+    /// BBRv3, draft-ietf-ccwg-bbr.
+    Bbr,
 }
 
 /// The algorithms there are, and room for one of the user's.
@@ -196,15 +230,18 @@ pub enum Algorithm {
 pub enum Congestion {
     /// RFC 5681.
     Reno(Reno),
+    /// BBRv3, draft-ietf-ccwg-bbr.
+    Bbr(Box<Bbr>),
     /// The user's own.
     Custom(Box<dyn CongestionControl>),
 }
 
 impl Congestion {
     /// The algorithm that the settings name, at its beginning.
-    pub fn new(cfg: &TcpConfig) -> Congestion {
+    pub fn new(cfg: &TcpConfig, start: &Start) -> Congestion {
         match cfg.congestion {
             Algorithm::Reno => Congestion::Reno(Reno::default()),
+            Algorithm::Bbr => Congestion::Bbr(Box::new(Bbr::new(start))),
         }
     }
 
@@ -212,6 +249,7 @@ impl Congestion {
     pub fn get(&mut self) -> &mut dyn CongestionControl {
         match self {
             Congestion::Reno(r) => r,
+            Congestion::Bbr(b) => &mut **b,
             Congestion::Custom(c) => &mut **c,
         }
     }
@@ -220,6 +258,7 @@ impl Congestion {
     pub fn view(&self) -> &dyn CongestionControl {
         match self {
             Congestion::Reno(r) => r,
+            Congestion::Bbr(b) => &**b,
             Congestion::Custom(c) => &**c,
         }
     }
