@@ -3,7 +3,7 @@
 //!
 //! The sender here numbers packets and never sends the same one again, as QUIC has it: what is lost goes back to what waits to
 //! be sent. So there is no recovery to get wrong, only what every algorithm is told of it: an episode begins with the first
-//! loss and ends when something is acknowledged that was sent after its beginning. Where an algorithm leaves recovery to the
+//! loss, and ends when something is acknowledged that was sent after the last loss of what was out at its beginning. Where an algorithm leaves recovery to the
 //! engine, cwnd is ssthresh in it. The delivery-rate sampler is that of draft-ietf-ccwg-bbr-06 4.1.2, line by line.
 
 use super::{Ack, CongestionControl, Loss, LossCause, LostPiece, RateSample, Sending, Start, Window};
@@ -36,8 +36,7 @@ impl Path {
     /// A path of `mbit` Mbit/s and `rtt_ms` with a deep buffer of four times their product.
     pub(crate) fn new(mbit: u64, rtt_ms: u64) -> Path {
         let (rate, delay) = (mbit * 125_000, Duration::from_millis(rtt_ms));
-        let mut path =
-            Path { rate, delay, buffer: 0, loss_ppm: 0, mark_above: u32::MAX, aggregation: Duration::ZERO };
+        let mut path = Path { rate, delay, buffer: 0, loss_ppm: 0, mark_above: u32::MAX, aggregation: Duration::ZERO };
         path.buffer = 4 * path.bdp();
         path
     }
@@ -85,7 +84,15 @@ struct Packet {
     is_app_limited: bool,
     tx_in_flight: u32,
     lost: u64,
-    marked: bool,
+}
+
+/// An episode of recovery.
+#[derive(Debug, Clone, Copy)]
+struct Episode {
+    /// The first packet that was sent in it.
+    begin: u64,
+    /// The packet that repairs the last of what was lost before.
+    end: u64,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -121,7 +128,7 @@ pub(crate) struct Sim<C> {
     next_write: Instant,
     next_send: Instant,
     next_number: u64,
-    recover: Option<u64>,
+    recovery: Option<Episode>,
     marked_until: u64,
     rto: Instant,
     out: VecDeque<Packet>,
@@ -157,7 +164,7 @@ impl<C: CongestionControl> Sim<C> {
             next_write: now,
             next_send: now,
             next_number: 1,
-            recover: None,
+            recovery: None,
             marked_until: 0,
             rto: Instant::NEVER,
             out: VecDeque::new(),
@@ -283,7 +290,6 @@ impl<C: CongestionControl> Sim<C> {
     fn send(&mut self) {
         while self.has_data() && self.next_send <= self.now {
             if self.inflight + SMSS > self.window.cwnd {
-                self.cwnd_limited = true;
                 return;
             }
             self.send_one();
@@ -293,8 +299,7 @@ impl<C: CongestionControl> Sim<C> {
     //= draft-ietf-ccwg-bbr-06 4.1.2.2
     fn send_one(&mut self) {
         let is_app_limited = self.app_limited != 0;
-        let sending =
-            Sending { now: self.now, pipe: self.inflight, is_app_limited, total_delivered: self.delivered };
+        let sending = Sending { now: self.now, pipe: self.inflight, is_app_limited, total_delivered: self.delivered };
         self.cc.on_send(&mut self.window, &sending);
         if self.inflight == 0 {
             self.first_send_time = self.now;
@@ -302,6 +307,8 @@ impl<C: CongestionControl> Sim<C> {
             self.rto = self.now + self.timeout();
         }
         self.inflight += SMSS;
+        // Fully used, whether or not pacing would let more out.
+        self.cwnd_limited |= self.inflight + SMSS > self.window.cwnd;
         self.out.push_back(Packet {
             number: self.next_number,
             delivered: self.delivered,
@@ -311,7 +318,6 @@ impl<C: CongestionControl> Sim<C> {
             is_app_limited,
             tx_in_flight: self.inflight,
             lost: self.lost,
-            marked: false,
         });
         self.waiting = self.waiting.saturating_sub(u64::from(SMSS));
         if let Some(pacing) = self.cc.pacing() {
@@ -361,14 +367,14 @@ impl<C: CongestionControl> Sim<C> {
             self.inflight -= SMSS;
             newly_acked += SMSS;
             marked += if mark { SMSS } else { 0 };
-            newest = Some(Packet { marked: mark, ..p });
+            newest = Some(p);
         }
         // Nothing: taken for lost by a timeout.
         let Some(p) = newest else { return };
         self.first_send_time = p.send_time;
         let lost = self.detect_losses(p.number, flight);
-        if self.recover.is_some_and(|r| p.number >= r) {
-            self.recover = None;
+        if self.recovery.is_some_and(|r| p.number >= r.end) {
+            self.recovery = None;
             self.cc.on_recovered(&mut self.window, self.now);
         }
         if marked > 0 && p.number >= self.marked_until {
@@ -381,7 +387,7 @@ impl<C: CongestionControl> Sim<C> {
         self.srtt = (self.srtt * 7 + rtt) / 8;
         self.rto = if self.inflight > 0 { self.now + self.timeout() } else { Instant::NEVER };
         let rate = self.generate_rate_sample(&p);
-        let in_recovery = self.recover.is_some();
+        let in_recovery = self.recovery.is_some();
         let una = self.out.front().map_or(self.next_number, |p| p.number);
         let ack = Ack {
             now: self.now,
@@ -420,8 +426,8 @@ impl<C: CongestionControl> Sim<C> {
             self.lose(&p);
             lost += SMSS;
         }
-        if lost > 0 && self.recover.is_none() {
-            self.recover = Some(self.next_number);
+        if lost > 0 && self.recovery.is_none() {
+            self.recovery = Some(Episode { begin: self.next_number, end: self.next_number });
             let loss = Loss { now: self.now, flight, smss: SMSS, cause: LossCause::Lost };
             self.cc.on_loss(&mut self.window, &loss);
             if !self.cc.governs_recovery() {
@@ -435,6 +441,11 @@ impl<C: CongestionControl> Sim<C> {
         self.lost += u64::from(SMSS);
         self.inflight -= SMSS;
         self.waiting += u64::from(SMSS);
+        if let Some(r) = &mut self.recovery
+            && p.number < r.begin
+        {
+            r.end = self.next_number;
+        }
         let piece = LostPiece {
             seq: seq(p.number),
             len: SMSS,
@@ -477,8 +488,8 @@ impl<C: CongestionControl> Sim<C> {
         for p in core::mem::take(&mut self.out) {
             self.lose(&p);
         }
-        let first = self.recover.is_none();
-        self.recover = Some(self.next_number);
+        let first = self.recovery.is_none();
+        self.recovery = Some(Episode { begin: self.next_number, end: self.next_number });
         let loss = Loss { now: self.now, flight, smss: SMSS, cause: LossCause::Lost };
         self.cc.on_timeout(&mut self.window, &loss, first);
         self.next_send = self.now;

@@ -119,8 +119,7 @@ fn inflight_at_loss(p: &LostPiece, lost: u64) -> u32 {
     let lost_prev = lost.saturating_sub(u64::from(p.len));
     // (LossThresh * inflight_prev - lost_prev) / (1 - LossThresh). Below zero it was crossed before p: then what was in flight
     // before p is as near as we come.
-    let lost_prefix =
-        (inflight_prev * LOSS_THRESH).saturating_sub(lost_prev.saturating_mul(100)) / (100 - LOSS_THRESH);
+    let lost_prefix = (inflight_prev * LOSS_THRESH).saturating_sub(lost_prev.saturating_mul(100)) / (100 - LOSS_THRESH);
     clamp(inflight_prev + lost_prefix)
 }
 

@@ -8,7 +8,7 @@
 //!
 //! The text is the draft's, its names in its order; a file has one of its topics: [`startup`] (5.3.1, 5.3.2), [`probe_bw`]
 //! (5.3.3), [`probe_rtt`] (5.3.4, 5.5.7), [`model`] (5.5.1 to 5.5.9), [`loss`] (5.5.10), [`undo`] (5.5.11), [`control`] (5.6).
-//! What the draft keeps with the connection, C.*, is mirrored in [`Conn`]; RS.* is [`Sample`]. All is counted in octets and
+//! What the draft keeps with the connection, C.*, is mirrored in [`state::Conn`]; RS.* is [`state::Sample`]. All is counted in octets and
 //! octets per second, in integers that saturate: whatever a peer acknowledges, no rate and no window becomes zero.
 //!
 //! The delivery rate (4.1) is measured by the engine, for it keeps what was sent.
@@ -18,7 +18,11 @@
 //! * State is saved for an undo once per episode of losses, not once per round of it (see [`undo`]).
 //! * cwnd is saved before ProbeRTT begins, not after: else what is restored might be older than what was there.
 //! * Where no round-trip time was known at the beginning, the first one sets the pacing rate (5.6.2 says so in words only).
-//! * A cycle without a sample of use does not age `max_bw`.
+//! * A cycle without a sample of use does not age `max_bw`. One that ProbeRTT cuts off does, if none has come to its end since
+//!   the ProbeRTT before: where a round takes seconds, as it does when the bandwidth falls in front of a deep buffer, none ever
+//!   would, and what is no longer there would keep the buffer full for good.
+//! * A careful probe (5.3.3.6) stops when no segment more fits under `inflight_longterm`, with what was in flight before the
+//!   acknowledgment. Counted in octets, and after it, the draft's C.inflight does not come to the bound at all.
 //! * ECN: the draft leaves the response open, and asks for one (3.7). A window of data in which marks were reported counts as
 //!   one with a loss; the first one ends Startup, and one in a probe means that it went too high.
 //! * After a timeout cwnd is one SMSS: C.inflight + 1, where all that was out is taken for lost.
@@ -33,18 +37,17 @@ mod model;
 mod probe_bw;
 mod probe_rtt;
 mod startup;
+mod state;
 #[cfg(test)]
 mod tests;
 mod undo;
 
 use super::{Ack, CongestionControl, Loss, LossCause, LostPiece, Pacing, Sending, Start, Window};
 use crate::time::{Duration, Instant};
-use constants::{
-    DEFAULT_CWND_GAIN, DRAIN_PACING_GAIN, Gain, INFINITE, INFINITE_RATE, PROBE_DOWN_PACING_GAIN, PROBE_RTT_CWND_GAIN,
-    PROBE_UP_CWND_GAIN, PROBE_UP_PACING_GAIN, STARTUP_PACING_GAIN,
-};
+use constants::{Gain, INFINITE, INFINITE_RATE};
 use filter::{Dice, MaxBwFilter, WindowedMax};
 use startup::FullBw;
+use state::{AckPhase, Conn, Sample, State};
 use synfin_wire::SeqNum;
 use undo::{Recovery, Undo};
 
@@ -66,6 +69,7 @@ pub struct Bbr {
 
     // The rate (2.9.1, 2.11).
     max_bw: MaxBwFilter,
+    max_bw_aged: bool,
     bw_shortterm: u64,
     bw: u64,
 
@@ -116,98 +120,6 @@ pub struct Bbr {
     probe_rtt_round_done: bool,
 }
 
-/// C.*, as far as it matters here, as of the event that is on.
-//= draft-ietf-ccwg-bbr-06 2.2
-//= draft-ietf-ccwg-bbr-06 2.4
-#[derive(Debug, Clone, Copy)]
-struct Conn {
-    now: Instant,
-    smss: u32,
-    initial_cwnd: u32,
-    has_selective_acks: bool,
-    delivered: u64,
-    inflight: u32,
-    cwnd: u32,
-    is_cwnd_limited: bool,
-    recovery: Recovery,
-    pacing_rate: u64,
-    send_quantum: u32,
-}
-
-/// RS.*: what the acknowledgment that is on has shown.
-//= draft-ietf-ccwg-bbr-06 2.3
-#[derive(Debug, Clone, Copy, Default)]
-struct Sample {
-    has_data: bool,
-    newly_acked: u32,
-    delivery_rate: u64,
-    delivered: u64,
-    lost: u64,
-    prior_delivered: u64,
-    tx_in_flight: u32,
-    is_app_limited: bool,
-    rtt: Option<Duration>,
-    /// Whether cwnd was the limit since the acknowledgment before.
-    cwnd_limited: bool,
-    /// Whether a window of data was marked.
-    is_marked: bool,
-}
-
-/// The states.
-//= draft-ietf-ccwg-bbr-06 5.1.1
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Startup,
-    Drain,
-    ProbeBwDown,
-    ProbeBwCruise,
-    ProbeBwRefill,
-    ProbeBwUp,
-    ProbeRtt,
-}
-
-//= draft-ietf-ccwg-bbr-06 5.6.1
-impl State {
-    fn pacing_gain(self) -> Gain {
-        match self {
-            State::Startup => STARTUP_PACING_GAIN,
-            State::Drain => DRAIN_PACING_GAIN,
-            State::ProbeBwDown => PROBE_DOWN_PACING_GAIN,
-            State::ProbeBwUp => PROBE_UP_PACING_GAIN,
-            State::ProbeBwCruise | State::ProbeBwRefill | State::ProbeRtt => Gain::UNIT,
-        }
-    }
-
-    fn cwnd_gain(self) -> Gain {
-        match self {
-            State::ProbeBwUp => PROBE_UP_CWND_GAIN,
-            State::ProbeRtt => PROBE_RTT_CWND_GAIN,
-            _ => DEFAULT_CWND_GAIN,
-        }
-    }
-
-    /// IsInAProbeBWState.
-    fn is_probe_bw(self) -> bool {
-        matches!(self, State::ProbeBwDown | State::ProbeBwCruise | State::ProbeBwRefill | State::ProbeBwUp)
-    }
-
-    /// IsProbingBW.
-    fn is_probing_bw(self) -> bool {
-        matches!(self, State::Startup | State::ProbeBwRefill | State::ProbeBwUp)
-    }
-}
-
-/// What acknowledgments tell of the probe for bandwidth.
-//= draft-ietf-ccwg-bbr-06 2.14
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum AckPhase {
-    Init,
-    Refilling,
-    ProbeStarting,
-    ProbeFeedback,
-    ProbeStopping,
-}
-
 impl Bbr {
     /// At the beginning of a connection.
     //= draft-ietf-ccwg-bbr-06 5.2.1
@@ -238,6 +150,7 @@ impl Bbr {
             limited_last_round: false,
             idle_restart: false,
             max_bw: MaxBwFilter::default(),
+            max_bw_aged: false,
             bw_shortterm: INFINITE_RATE,
             bw: 0,
             inflight_longterm: INFINITE,
@@ -288,6 +201,7 @@ impl Bbr {
         self.rs = Sample {
             newly_acked: ack.delivered,
             rtt: ack.rtt,
+            prior_inflight: ack.pipe.saturating_add(ack.delivered).saturating_add(ack.lost),
             cwnd_limited: ack.cwnd_limited,
             is_marked: marked,
             ..Sample::default()

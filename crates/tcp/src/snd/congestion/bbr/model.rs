@@ -1,8 +1,6 @@
 //! The model of the path: rounds, the most bandwidth, the degree of aggregation, the bandwidth-delay product.
 
-use super::constants::{
-    EXTRA_ACKED_FILTER_LEN, Gain, INFINITE, MIN_PIPE_CWND, OFFLOAD_QUANTA, clamp, volume,
-};
+use super::constants::{EXTRA_ACKED_FILTER_LEN, Gain, INFINITE, MIN_PIPE_CWND, OFFLOAD_QUANTA, clamp, volume};
 use super::{Bbr, State};
 use crate::time::Duration;
 

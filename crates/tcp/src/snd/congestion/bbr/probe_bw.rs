@@ -94,7 +94,8 @@ impl Bbr {
     //= draft-ietf-ccwg-bbr-06 5.3.3.6
     //= draft-ietf-ccwg-bbr-06 5.3.3.7
     fn is_time_to_go_down(&mut self) -> bool {
-        if self.prev_probe_too_high && self.c.inflight >= self.inflight_longterm {
+        let full = self.rs.prior_inflight.saturating_add(self.c.smss) > self.inflight_longterm;
+        if self.prev_probe_too_high && full {
             self.prev_probe_precautionary = true;
             return true;
         }
@@ -133,7 +134,7 @@ impl Bbr {
 
     /// The increase of inflight_longterm doubles with each round of the probe.
     //= draft-ietf-ccwg-bbr-06 5.3.3.5
-    fn raise_inflight_longterm_slope(&mut self) {
+    pub(super) fn raise_inflight_longterm_slope(&mut self) {
         let growth_this_round = 1_u32 << self.bw_probe_up_rounds;
         self.bw_probe_up_rounds = (self.bw_probe_up_rounds + 1).min(PROBE_UP_ROUNDS_MAX);
         self.probe_up_acked_per_inc = (self.c.cwnd / growth_this_round).max(self.c.smss);
@@ -141,7 +142,7 @@ impl Bbr {
 
     /// Raises inflight_longterm, if it is used in full.
     //= draft-ietf-ccwg-bbr-06 5.3.3.9
-    fn probe_inflight_longterm_upward(&mut self) {
+    pub(super) fn probe_inflight_longterm_upward(&mut self) {
         if !self.c.is_cwnd_limited || self.c.cwnd < self.inflight_longterm {
             return;
         }
@@ -158,6 +159,13 @@ impl Bbr {
         }
     }
 
+    /// A cycle is over.
+    //= draft-ietf-ccwg-bbr-06 5.5.6
+    pub(super) fn advance_max_bw_filter(&mut self) {
+        self.max_bw.advance();
+        self.max_bw_aged = true;
+    }
+
     /// Follows what acknowledgments mean in the cycle, ages max_bw, raises inflight_longterm. True if it changed the state.
     //= draft-ietf-ccwg-bbr-06 5.3.3.9
     fn adapt_long_term_model(&mut self) -> bool {
@@ -169,7 +177,7 @@ impl Bbr {
             self.ack_phase = AckPhase::Init;
             if self.state.is_probe_bw() {
                 if !self.rs.is_app_limited {
-                    self.max_bw.advance();
+                    self.advance_max_bw_filter();
                 }
                 //= draft-ietf-ccwg-bbr-06 5.3.3.6: the precaution was needless, the probe goes on
                 if self.prev_probe_precautionary && !self.prev_probe_too_high {

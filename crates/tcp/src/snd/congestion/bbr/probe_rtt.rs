@@ -28,6 +28,11 @@ impl Bbr {
         if self.state != State::ProbeRtt && self.probe_rtt_expired && !self.idle_restart {
             // Before the state changes, as it is the cwnd of the old one that is kept (the draft saves it after).
             self.save_cwnd();
+            // Ours: where a cycle takes longer than the time between two of these, this is its end.
+            if self.state.is_probe_bw() && !self.max_bw_aged {
+                self.advance_max_bw_filter();
+            }
+            self.max_bw_aged = false;
             self.state = State::ProbeRtt;
             self.probe_rtt_done_stamp = Instant::NEVER;
             self.ack_phase = AckPhase::ProbeStopping;
