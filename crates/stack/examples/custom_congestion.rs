@@ -8,7 +8,7 @@ mod path;
 use path::Path;
 use std::time::Duration;
 use synfin_stack::engine::TcpConfig;
-use synfin_stack::engine::snd::congestion::{Ack, Algorithm, Congestion, CongestionControl, Loss, Window};
+use synfin_stack::engine::snd::congestion::{Ack, Algorithm, Congestion, CongestionControl, Loss, Start, Window};
 
 /// Always so many segments. For a path that is known and nobody else's, as a link between two machines.
 #[derive(Debug)]
@@ -50,9 +50,10 @@ fn transfer(octets: usize, congestion: Congestion) -> Duration {
 
 fn main() {
     let cfg = TcpConfig::default();
+    let start = Start { smss: 1_448, sack: true, ..Start::default() };
     for congestion in [
-        Congestion::of(Algorithm::Cubic, &cfg),
-        Congestion::of(Algorithm::Reno, &cfg),
+        Congestion::of(Algorithm::Cubic, &cfg, &start),
+        Congestion::of(Algorithm::Reno, &cfg, &start),
         Congestion::Custom(Box::new(Fixed { segments: 4 })),
         Congestion::Custom(Box::new(Fixed { segments: 40 })),
     ] {

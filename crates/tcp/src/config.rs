@@ -158,7 +158,7 @@ choice! {
     ReceiveWindow: "linux" => Linux, "freebsd" => FreeBsd;
     WindowProbe: "octet" => Octet, "empty" => Empty;
     Pacing: "auto" => Auto, "on" => On, "off" => Off;
-    Algorithm: "reno" => Reno, "cubic" => Cubic, "dctcp" => Dctcp;
+    Algorithm: "reno" => Reno, "cubic" => Cubic, "dctcp" => Dctcp, "bbr" => Bbr;
     IdleRestart: "restart" => Restart, "validate" => Validate, "keep" => Keep;
     HyStartUse: "cubic" => Cubic, "on" => On, "off" => Off;
 }
@@ -334,6 +334,7 @@ impl Algorithm {
             Algorithm::Reno => "reno",
             Algorithm::Cubic => "cubic",
             Algorithm::Dctcp => "dctcp",
+            Algorithm::Bbr => "bbr",
         }
     }
 }

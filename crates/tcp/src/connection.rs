@@ -8,7 +8,7 @@ use crate::probe::{Event, Probe};
 use crate::rcv::ReceiveQueue;
 use crate::rule::{Rule, SendReason, Verdict};
 use crate::segment::Segment;
-use crate::snd::congestion::Congestion;
+use crate::snd::congestion::{Algorithm, Congestion};
 use crate::state::State;
 use crate::tcb::Tcb;
 use crate::time::Instant;
@@ -174,6 +174,13 @@ impl Connection {
     pub fn set_congestion(&mut self, congestion: Congestion) -> bool {
         let Phase::Synchronized(t) = &mut self.phase else { return false };
         t.snd.congestion = congestion;
+        true
+    }
+
+    /// Likewise, one of the algorithms that there are.
+    pub fn set_algorithm<P: Probe>(&mut self, cx: &Cx<'_, P>, algorithm: Algorithm) -> bool {
+        let Phase::Synchronized(t) = &mut self.phase else { return false };
+        t.snd.congestion = Congestion::of(algorithm, cx.cfg, &t.start(cx.now));
         true
     }
 

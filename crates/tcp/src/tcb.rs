@@ -8,7 +8,7 @@ use crate::probe::Probe;
 use crate::rcv::{AckPolicy, Owed, Rcv, ReceiveQueue, SackList, TsRecent};
 use crate::rule::SendReason;
 use crate::snd::busy::{Busy, Limited};
-use crate::snd::congestion::{Congestion, Window, initial_window};
+use crate::snd::congestion::{Congestion, Start, Window, initial_window};
 use crate::snd::recovery::Recovery;
 use crate::snd::{Pacer, Rate, Rtt, Scoreboard, SendQueue, Snd};
 use crate::state::{State, Trigger};
@@ -112,6 +112,15 @@ impl Tcb {
         }
         //= RFC 5681 3.1: a lost SYN means an initial window of one segment
         let cwnd = if h.syn_lost { u32::from(mss) } else { initial_window(cx.cfg.initial_window, u32::from(mss)) };
+        let start = Start {
+            now: cx.now,
+            initial_cwnd: cwnd,
+            smss: u32::from(mss),
+            srtt: core::time::Duration::from_micros(u64::from(rtt.srtt_us)),
+            sack: n.sack,
+            // Not a draw: the seeds of runs stay valid whatever the algorithm is.
+            seed: u64::from(h.iss.0) << 32 | u64::from(h.irs.0),
+        };
         let first = h.iss + 1;
         let nxt = h.irs + 1;
         Tcb {
@@ -134,7 +143,7 @@ impl Tcb {
                 keepalives: 0,
                 small_end: h.iss,
                 window: Window { cwnd, ssthresh: u32::MAX },
-                congestion: Congestion::new(cx.cfg),
+                congestion: Congestion::new(cx.cfg, &start),
                 board: Scoreboard::default(),
                 recovery: Recovery::new(h.iss),
                 rate: Rate::default(),
@@ -173,6 +182,18 @@ impl Tcb {
             probed_at: cx.now,
             limited: Limited::idle(cx.now),
             counters: Box::default(),
+        }
+    }
+
+    /// What an algorithm begins with that governs the congestion window from now on.
+    pub(crate) fn start(&self, now: Instant) -> Start {
+        Start {
+            now,
+            initial_cwnd: self.snd.window.cwnd,
+            smss: u32::from(self.snd.mss),
+            srtt: self.snd.rtt.smoothed(),
+            sack: self.negotiated.sack,
+            seed: u64::from(self.snd.iss.0) << 32 | u64::from(self.rcv.irs.0),
         }
     }
 

@@ -3,7 +3,7 @@
 use super::{File, Phase, Result, Sockets, TcpSocket, info_bytes, unsupported};
 use crate::host::Host;
 use std::time::Duration;
-use synfin_stack::engine::snd::congestion::{Algorithm, Congestion};
+use synfin_stack::engine::snd::congestion::Algorithm;
 
 /// Options that are kept and change nothing: what they ask for is so anyway, or concerns the machine and not the wire.
 const REMEMBERED: &[(i32, i32)] = &[
@@ -57,12 +57,10 @@ impl Sockets {
                 return unsupported(format!("congestion control {name}"));
             };
             t.cfg.congestion = algorithm;
-            let cfg = t.cfg.clone();
             match t.phase {
                 Phase::Open(id) => h.with(|s, now, w| {
-                    let congestion = Congestion::of(algorithm, &cfg);
                     s.tcp_configure(now, w, id, |c| c.congestion = algorithm);
-                    s.tcp_set_congestion(now, w, id, congestion);
+                    s.tcp_set_algorithm(now, w, id, algorithm);
                 }),
                 Phase::Listening(id) => {
                     h.stack.tcp_configure_listener(id, |c| c.congestion = algorithm);

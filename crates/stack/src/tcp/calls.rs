@@ -7,7 +7,7 @@ use alloc::collections::VecDeque;
 use core::net::SocketAddr;
 use synfin_tcp::arrives::closed::Reset;
 use synfin_tcp::call::{ReceiveError, SendError};
-use synfin_tcp::snd::congestion::Congestion;
+use synfin_tcp::snd::congestion::{Algorithm, Congestion};
 use synfin_tcp::{Chunk, CloseReason, Connection, Cx, Events, Instant, Probe, SendReason, State, Status, TcpConfig};
 use synfin_wire::tcp::Flags;
 
@@ -405,6 +405,17 @@ impl Stack {
         congestion: Congestion,
     ) -> bool {
         self.with(now, probe, id, |c, _| c.set_congestion(congestion)).unwrap_or(false)
+    }
+
+    /// Likewise, one of the algorithms that there are.
+    pub fn tcp_set_algorithm<P: Probe>(
+        &mut self,
+        now: Instant,
+        probe: &mut P,
+        id: ConnId,
+        algorithm: Algorithm,
+    ) -> bool {
+        self.with(now, probe, id, |c, cx| c.set_algorithm(cx, algorithm)).unwrap_or(false)
     }
 
     /// The name of the congestion control that governs the connection, or will when its handshake is complete.

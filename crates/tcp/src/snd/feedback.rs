@@ -229,6 +229,8 @@ impl Snd {
         find(board, &mut |r: &Record| {
             rate.lost += u64::from(r.len());
             let piece = LostPiece {
+                seq: r.start,
+                total_delivered: rate.delivered,
                 len: r.len(),
                 tx_in_flight: r.stamp.in_flight,
                 lost_before: r.stamp.lost,
@@ -393,7 +395,12 @@ impl Snd {
         }
         let after_timeout = self.recovery.phase == Phase::Loss;
         //= RFC 3465 2.3: after a timeout L = 1, for one ACK may then cover much that was sent long ago
-        let limit = if after_timeout { 1 } else { u32::from(cx.cfg.slow_start_limit) };
+        let limit = match (after_timeout, self.pacing(cx.cfg)) {
+            (true, _) => 1,
+            //= RFC 9406 4.3: no limit where text is paced
+            (false, Some(_)) => u32::MAX,
+            (false, None) => u32::from(cx.cfg.slow_start_limit),
+        };
         let ack = Ack {
             now: cx.now,
             acked,
@@ -414,6 +421,9 @@ impl Snd {
             rate,
         };
         self.congestion.get().on_ack(&mut self.window, &ack);
+        if self.congestion.view().holds_back() {
+            self.rate.app_limited(pipe);
+        }
     }
 }
 

@@ -5,12 +5,16 @@
 //! the [`Window`]; nothing else does, but for recovery: while it lasts, proportional rate reduction (RFC 9937) sets cwnd,
 //! unless the algorithm [`CongestionControl::governs_recovery`].
 
+mod bbr;
 mod cubic;
 mod dctcp;
 mod hystart;
 mod reno;
+#[cfg(test)]
+pub(crate) mod testing;
 mod validation;
 
+pub use bbr::Bbr;
 pub use cubic::Cubic;
 pub use dctcp::Dctcp;
 pub use hystart::HyStart;
@@ -30,6 +34,23 @@ pub struct Window {
     pub cwnd: u32,
     /// ssthresh.
     pub ssthresh: u32,
+}
+
+/// What an algorithm may know when a connection has become ESTABLISHED.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Start {
+    /// When.
+    pub now: Instant,
+    /// The initial window, in octets.
+    pub initial_cwnd: u32,
+    /// SMSS.
+    pub smss: u32,
+    /// The round-trip time of the handshake; zero if it cannot be told.
+    pub srtt: Duration,
+    /// Whether the peer acknowledges selectively: else it shows one loss per round trip.
+    pub sack: bool,
+    /// What an algorithm that needs chance draws it from: another number for each connection, the same in each run.
+    pub seed: u64,
 }
 
 /// What an algorithm may know when an acknowledgment delivers something: moves SND.UNA, or reports text by SACK.
@@ -119,6 +140,8 @@ pub enum LossCause {
 /// A piece that was found lost, as it was when it was sent.
 #[derive(Debug, Clone, Copy)]
 pub struct LostPiece {
+    /// Where it begins: what lies side by side is one loss, not several.
+    pub seq: SeqNum,
     /// Octets.
     pub len: u32,
     /// Octets in the network when it had been sent, itself included.
@@ -127,6 +150,8 @@ pub struct LostPiece {
     pub lost_before: u64,
     /// Octets of the connection lost in all now, this piece included.
     pub total_lost: u64,
+    /// C.delivered: octets delivered on this connection in all, those of the acknowledgment that shows the loss included.
+    pub total_delivered: u64,
     /// Whether the application limited the sender when it was sent.
     pub is_app_limited: bool,
 }
@@ -219,6 +244,13 @@ pub trait CongestionControl: Send + fmt::Debug {
         false
     }
 
+    /// Whether the algorithm itself holds the sender back, so that what is delivered says nothing of what the path can carry:
+    /// the engine then takes the connection for limited by its application (draft-ietf-ccwg-bbr 5.3.4.3:
+    /// MarkConnectionAppLimited). Asked after [`CongestionControl::on_ack`].
+    fn holds_back(&self) -> bool {
+        false
+    }
+
     /// How fast text may leave; `None` leaves it to the engine, which then paces only if it is asked to.
     fn pacing(&self) -> Option<Pacing> {
         None
@@ -235,6 +267,8 @@ pub enum Algorithm {
     Cubic,
     /// RFC 8257.
     Dctcp,
+    /// BBRv3, draft-ietf-ccwg-bbr.
+    Bbr,
 }
 
 /// The algorithms there are, and room for one of the user's.
@@ -249,22 +283,25 @@ pub enum Congestion {
     Dctcp(Dctcp),
     /// One of them, its window validated (RFC 7661).
     Validated(Box<Validated>),
+    /// BBRv3, draft-ietf-ccwg-bbr.
+    Bbr(Box<Bbr>),
     /// The user's own.
     Custom(Box<dyn CongestionControl>),
 }
 
 impl Congestion {
     /// The algorithm that the settings name, at its beginning.
-    pub fn new(cfg: &TcpConfig) -> Congestion {
-        Congestion::of(cfg.congestion, cfg)
+    pub fn new(cfg: &TcpConfig, start: &Start) -> Congestion {
+        Congestion::of(cfg.congestion, cfg, start)
     }
 
     /// An algorithm at its beginning, with the settings that it heeds.
-    pub fn of(algorithm: Algorithm, cfg: &TcpConfig) -> Congestion {
+    pub fn of(algorithm: Algorithm, cfg: &TcpConfig, start: &Start) -> Congestion {
         let bare = match algorithm {
             Algorithm::Reno => Congestion::Reno(Reno::new(cfg.hystart == HyStartUse::On)),
             Algorithm::Cubic => Congestion::Cubic(Cubic::new(cfg.hystart != HyStartUse::Off)),
             Algorithm::Dctcp => Congestion::Dctcp(Dctcp::default()),
+            Algorithm::Bbr => Congestion::Bbr(Box::new(Bbr::new(start))),
         };
         // One that governs recovery has a model of the path, and does not need the window to know it.
         if cfg.idle_restart == IdleRestart::Validate && !bare.view().governs_recovery() {
@@ -274,8 +311,8 @@ impl Congestion {
     }
 
     /// The algorithm of a name, at its beginning; `None` if there is none of that name.
-    pub fn named(name: &str, cfg: &TcpConfig) -> Option<Congestion> {
-        Some(Congestion::of(Algorithm::named(name)?, cfg))
+    pub fn named(name: &str, cfg: &TcpConfig, start: &Start) -> Option<Congestion> {
+        Some(Congestion::of(Algorithm::named(name)?, cfg, start))
     }
 
     /// The algorithm behind the enum.
@@ -285,6 +322,7 @@ impl Congestion {
             Congestion::Cubic(c) => c,
             Congestion::Dctcp(d) => d,
             Congestion::Validated(v) => &mut **v,
+            Congestion::Bbr(b) => &mut **b,
             Congestion::Custom(c) => &mut **c,
         }
     }
@@ -296,6 +334,7 @@ impl Congestion {
             Congestion::Cubic(c) => c,
             Congestion::Dctcp(d) => d,
             Congestion::Validated(v) => &**v,
+            Congestion::Bbr(b) => &**b,
             Congestion::Custom(c) => &**c,
         }
     }

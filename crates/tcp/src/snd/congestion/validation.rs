@@ -319,7 +319,15 @@ mod tests {
         run(&mut v, &mut w, 0, 2_000, 10);
         v.on_loss(&mut w, &loss(2_000, 12 * SMSS, LossCause::Lost));
         assert_eq!(w.ssthresh, 6 * SMSS, "max(pipeACK, LossFlightSize) / 2");
-        let piece = LostPiece { len: 2 * SMSS, tx_in_flight: 0, lost_before: 0, total_lost: 0, is_app_limited: true };
+        let piece = LostPiece {
+            seq: synfin_wire::SeqNum(0),
+            len: 2 * SMSS,
+            tx_in_flight: 0,
+            lost_before: 0,
+            total_lost: 0,
+            total_delivered: 0,
+            is_app_limited: true,
+        };
         v.on_lost(&mut w, &piece, at(2_000));
         w.cwnd = w.ssthresh;
         v.on_recovered(&mut w, at(2_100));
