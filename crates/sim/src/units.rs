@@ -6,8 +6,7 @@ use std::time::Duration;
 
 /// Bits per second: `100M`, `1.5Gbit/s`, `9600`. Prefixes are decimal.
 pub fn rate(s: &str) -> Option<u64> {
-    let s = s.strip_suffix("/s").or_else(|| s.strip_suffix("ps")).unwrap_or(s);
-    let s = s.strip_suffix("bit").unwrap_or(s);
+    let s = ["bit/s", "bps", "bit"].iter().find_map(|unit| s.strip_suffix(unit)).unwrap_or(s);
     scaled(s, &[("", 1.0), ("k", 1e3), ("K", 1e3), ("M", 1e6), ("G", 1e9)])
 }
 

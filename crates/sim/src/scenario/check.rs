@@ -13,6 +13,8 @@ use synfin_stack::engine::TcpConfig;
 use toml::{Spanned, Value};
 
 type Result<T> = std::result::Result<T, ScenarioError>;
+/// Each with the number of its link.
+type Middleboxes = Vec<(usize, Middlebox)>;
 
 impl Scenario {
     /// Reads a scenario file.
@@ -75,7 +77,7 @@ impl Checker<'_> {
         }
     }
 
-    fn links(&self, t: &Topology, file: &File) -> Result<(Vec<LinkModel>, Vec<(usize, Middlebox)>)> {
+    fn links(&self, t: &Topology, file: &File) -> Result<(Vec<LinkModel>, Middleboxes)> {
         let names = link_names(t);
         for name in file.links.keys() {
             if !names.contains(name.get_ref().as_str()) {
@@ -240,7 +242,8 @@ impl Checker<'_> {
                 Value::Float(n) => n.to_string(),
                 Value::Boolean(b) => b.to_string(),
                 _ => {
-                    return self.no(key.span(), format!("{}: text, a number, true or false is expected", key.get_ref()));
+                    return self
+                        .no(key.span(), format!("{}: text, a number, true or false is expected", key.get_ref()));
                 }
             };
             tcp.set(key.get_ref(), &text).map_err(|what| at(self.text, Some(key.span()), what))?;
