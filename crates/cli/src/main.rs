@@ -10,6 +10,7 @@ mod output;
 mod settings;
 mod sim;
 mod states;
+mod table;
 
 use clap::{Parser, Subcommand};
 use output::{Output, complain};
@@ -32,8 +33,8 @@ enum Command {
     Drill(Box<drill::Args>),
     /// Print the transition table of the connection states
     States(states::Args),
-    /// Run simulations by seed, in virtual time
-    Sim(sim::Args),
+    /// Play networks in virtual time: a scenario file, or simulations by seed
+    Sim(Box<sim::Args>),
     /// List every TCP setting: range, default, Linux's name for it, the RFC's value
     Settings,
 }

@@ -1,129 +1,44 @@
-//! `synfin sim bulk`: bulk transfer both ways over a bad link, by seed.
+//! `synfin sim`: networks in virtual time. A scenario from a file, bulk transfers by seed, the states of two peers, tables of
+//! how congestion control does.
+
+mod bulk;
+mod play;
+mod tables;
 
 use crate::output::Output;
-use clap::error::ErrorKind;
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::io::{self, BufWriter};
+use std::path::Path;
 use synfin_capture::{LinkType, PcapNg};
-use synfin_sim::bulk::{Params, run as run_seed};
-use synfin_sim::explore::{Bounds, explore};
-use synfin_sim::Network;
 
 /// What to simulate.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Args {
     #[command(subcommand)]
-    scenario: Scenario,
+    command: Option<Command>,
+    #[command(flatten)]
+    play: play::Play,
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum Scenario {
+enum Command {
     /// Bulk transfer both ways: loss up to 20 %, reordering, duplication, corruption; everything must arrive and close
-    Bulk(Bulk),
+    Bulk(bulk::Bulk),
     /// Visit every state of two peers, over every interleaving of calls, deliveries, losses and timeouts within bounds
-    Explore(Explore),
-}
-
-#[derive(Debug, clap::Args)]
-struct Explore {
-    /// Octets that the first end writes, one by one
-    #[arg(long, default_value_t = 1)]
-    octets: u8,
-    /// Octets that the second end writes
-    #[arg(long, default_value_t = 1)]
-    answer: u8,
-    /// Packets that may be lost
-    #[arg(long, default_value_t = 1)]
-    losses: u8,
-    /// Packets that may arrive twice
-    #[arg(long, default_value_t = 0)]
-    duplicates: u8,
-    /// Timeouts of each end
-    #[arg(long, default_value_t = 1)]
-    timeouts: u8,
-    /// Both ends open actively
-    #[arg(long)]
-    simultaneous: bool,
-    /// Packets do not overtake one another
-    #[arg(long)]
-    in_order: bool,
-    /// Octets of the receive buffers; then users read when they choose to
-    #[arg(long, default_value_t = 0)]
-    window: u8,
-    /// How many users may close whenever they like, or abort
-    #[arg(long, default_value_t = 0)]
-    abrupt: u8,
-    /// Give up after this many states
-    #[arg(long, default_value_t = 20_000_000)]
-    states: usize,
-}
-
-#[derive(Debug, clap::Args)]
-struct Bulk {
-    /// How many seeds
-    #[arg(long, default_value_t = 1000, conflicts_with = "seed")]
-    seeds: u64,
-    /// The first of them
-    #[arg(long, default_value_t = 0, conflicts_with = "seed")]
-    from: u64,
-    /// Run this one seed, and say what it decides
-    #[arg(long)]
-    seed: Option<u64>,
-    /// Write what crossed the link to this file (pcapng)
-    #[arg(long, requires = "seed", conflicts_with_all = ["seeds", "from"])]
-    pcap: Option<PathBuf>,
+    Explore(bulk::Explore),
+    /// Tables of goodput, fairness and queueing delay by algorithm, beside what theory expects
+    Table(tables::Tables),
 }
 
 /// Runs it.
 pub(crate) fn run(args: &Args, out: &mut Output) -> io::Result<()> {
-    let b = match &args.scenario {
-        Scenario::Bulk(b) => b,
-        Scenario::Explore(e) => return visit(e, out),
-    };
-    if let Some(seed) = b.seed {
-        return one(seed, b.pcap.as_deref(), out);
+    match &args.command {
+        Some(Command::Bulk(b)) => bulk::run(b, out),
+        Some(Command::Explore(e)) => bulk::visit(e, out),
+        Some(Command::Table(t)) => tables::run(t, out),
+        None => play::run(&args.play, out),
     }
-    if b.from.checked_add(b.seeds.saturating_sub(1)).is_none() {
-        let words = format!("--seeds {} from {} on: the last seed is {}\n", b.seeds, b.from, u64::MAX);
-        clap::Error::raw(ErrorKind::ValueValidation, words).exit();
-    }
-    many(b.from, b.seeds, out)
-}
-
-fn visit(e: &Explore, out: &mut Output) -> io::Result<()> {
-    let bounds = Bounds {
-        octets: [e.octets, e.answer],
-        losses: e.losses,
-        duplicates: e.duplicates,
-        timeouts: [e.timeouts; 2],
-        simultaneous: e.simultaneous,
-        reordering: !e.in_order,
-        window: e.window,
-        abrupt: e.abrupt,
-        states: e.states,
-    };
-    let x = explore(bounds, |_| {}).map_err(io::Error::other)?;
-    let all = if x.complete { "all states within the bounds" } else { "given up: not all states" };
-    writeln!(
-        out,
-        "{} states visited ({all}), {} choices made, the longest way {} choices",
-        x.states, x.choices, x.depth
-    )?;
-    writeln!(out, "{} pairs of connection states, all possible; each state leads to the end of both", x.pairs)
-}
-
-fn one(seed: u64, pcap: Option<&Path>, out: &mut Output) -> io::Result<()> {
-    let pcap = pcap.map(|path| create(path).map(|file| (path, file)).map_err(|e| named(path, &e))).transpose()?;
-    let p = Params::from_seed(seed);
-    writeln!(out, "{p:#?}")?;
-    let (result, net) = run_seed(&p, pcap.is_some());
-    if let Some((path, file)) = pcap {
-        write_pcap(&net, file).map_err(|e| named(path, &e))?;
-    }
-    let r = result.map_err(io::Error::other)?;
-    writeln!(out, "{r:#?}")
 }
 
 fn create(path: &Path) -> io::Result<PcapNg<BufWriter<File>>> {
@@ -132,39 +47,4 @@ fn create(path: &Path) -> io::Result<PcapNg<BufWriter<File>>> {
 
 fn named(path: &Path, e: &io::Error) -> io::Error {
     io::Error::new(e.kind(), format!("{}: {e}", path.display()))
-}
-
-fn write_pcap(net: &Network, mut file: PcapNg<BufWriter<File>>) -> io::Result<()> {
-    for r in net.records.iter().flatten() {
-        let way = if r.link == 0 { "host 0 -> host 1" } else { "host 1 -> host 0" };
-        let comment = match r.lost {
-            Some(why) => format!("{way}, lost: {why}"),
-            None => way.to_string(),
-        };
-        file.packet(Duration::from_nanos(r.at.as_nanos()), &r.bytes, Some(&comment))?;
-    }
-    file.finish()?;
-    Ok(())
-}
-
-fn many(from: u64, seeds: u64, out: &mut Output) -> io::Result<()> {
-    let (mut packets, mut retransmitted, mut bytes) = (0u64, 0u64, 0u64);
-    let mut longest = (Duration::ZERO, from);
-    let mut total = Duration::ZERO;
-    for seed in (0..seeds).map(|i| from + i) {
-        let p = Params::from_seed(seed);
-        let r = run_seed(&p, false).0.map_err(io::Error::other)?;
-        packets += r.packets;
-        retransmitted += r.retransmitted;
-        bytes += u64::from(p.bytes[0]) + u64::from(p.bytes[1]);
-        total += r.took;
-        longest = longest.max((r.took, seed));
-    }
-    writeln!(out, "{seeds} seeds: {bytes} octets arrived in order, both ends closed, nothing left allocated")?;
-    writeln!(
-        out,
-        "{packets} packets, {retransmitted} segments sent again, {:.0} s of virtual time",
-        total.as_secs_f64()
-    )?;
-    writeln!(out, "the longest run: {:.3} s, seed {}", longest.0.as_secs_f64(), longest.1)
 }
