@@ -11,6 +11,7 @@ mod path;
 mod settings;
 mod sim;
 mod states;
+mod table;
 
 use clap::{Parser, Subcommand};
 use output::{Output, complain, is_failed, is_usage};
@@ -35,8 +36,8 @@ enum Command {
     States(states::Args),
     /// Put a simulated path between two links: rate, delay, loss and more in real time; netem in user space
     Path(Box<path::Args>),
-    /// Run simulations by seed, in virtual time
-    Sim(sim::Args),
+    /// Play networks in virtual time: a scenario file, or simulations by seed
+    Sim(Box<sim::Args>),
     /// List every TCP setting: range, default, Linux's name for it, the RFC's value
     Settings,
 }

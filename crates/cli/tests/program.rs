@@ -30,6 +30,13 @@ fn mistakes_get_one_clear_line_and_the_right_code() {
             "/dev/full: No space left",
         ),
         (&["sim", "bulk", "--pcap", "/nowhere/x"], 2, "--seed <SEED>"),
+        (&["sim"], 2, "<SCENARIO.toml>"),
+        (&["sim", "/nowhere/x.toml"], 1, "/nowhere/x.toml: No such file"),
+        (&["sim", "../../Cargo.toml"], 1, "../../Cargo.toml: line "),
+        (&["sim", "../../scenarios/bulk.toml", "--svg", "/nowhere/x"], 1, "/nowhere/x: No such file"),
+        (&["sim", "../../scenarios/burst-loss.toml", "--pcap", "/dev/full"], 1, "/dev/full: No space left"),
+        (&["sim", "../../scenarios/burst-loss.toml", "--svg", "/dev/full"], 1, "/dev/full: No space left"),
+        (&["sim", "table", "--algorithm", "hope"], 1, "--algorithm: the engine has reno"),
         (&["sim", "bulk", "--seeds", "3", "--pcap", "/nowhere/x"], 2, "cannot be used with"),
         (&["sim", "bulk", "--from", "3", "--pcap", "/nowhere/x"], 2, "cannot be used with"),
         (
@@ -59,6 +66,8 @@ const WRITERS: &[&[&str]] = &[
     &["demo", "--backend", "memory", "--scene", "no-answer", "--json"],
     &["sim", "bulk", "--seed", "7"],
     &["sim", "bulk", "--seeds", "1"],
+    &["sim", "../../scenarios/burst-loss.toml"],
+    &["sim", "../../scenarios/burst-loss.toml", "--json"],
     &["states"],
     &["states", "--diagram"],
     &["states", "--json"],
@@ -93,6 +102,36 @@ fn where_errors_cannot_be_written_the_exit_status_tells() {
     let mut c = Command::new(env!("CARGO_BIN_EXE_synfin"));
     let status = c.args(["demo", "--backend", "memory", "--pcap", "/nowhere/x"]).stderr(full).status().unwrap();
     assert_eq!(status.code(), Some(1));
+}
+
+#[test]
+fn a_scenario_is_told_in_every_form() {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let (svg, pcap) = (dir.join("burst.svg"), dir.join("burst.pcapng"));
+    let files = ["--svg", svg.to_str().unwrap(), "--pcap", pcap.to_str().unwrap()];
+    let play = |rest: &[&str]| {
+        let o = synfin(&[&["sim", "../../scenarios/burst-loss.toml"][..], rest].concat());
+        assert!(o.status.success(), "{}", String::from_utf8_lossy(&o.stderr));
+        stdout(&o)
+    };
+    let text = play(&files);
+    assert!(text.starts_with("losses in bursts: seed 1, "), "{text}");
+    assert!(text.contains("h1 > h2") && text.contains("router 1") && text.contains("finished"), "{text}");
+    assert_eq!(text, play(&["--seed", "1"]), "the same seed, the same run");
+    assert_ne!(text, play(&["--seed", "2"]));
+    let drawn = std::fs::read_to_string(svg).unwrap();
+    assert!(
+        drawn.contains("cwnd, and ssthresh dashed (kB)")
+            && drawn.contains("in bursts: h1 > h2")
+            && drawn.len() < 500_000
+    );
+    let packets = std::fs::read(pcap).unwrap();
+    assert!(packets.windows(20).any(|w| w == b"hop2 forth, lost: lo"));
+    let kinds: Vec<String> = play(&["--json"])
+        .lines()
+        .map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()["kind"].as_str().unwrap().to_string())
+        .collect();
+    assert_eq!(kinds, [vec!["run"], vec!["flow"; 2], vec!["link"; 10]].concat());
 }
 
 #[test]

@@ -76,15 +76,19 @@ impl Topology {
 
     /// For each node and each host, the link that leads there by the fewest links; none at the host itself.
     pub(super) fn routes(&self) -> Vec<Vec<Option<usize>>> {
-        let mut routes = vec![vec![None; self.hosts.len()]; self.nodes];
-        for host in 0..self.hosts.len() {
-            let mut frontier = VecDeque::from([host]);
-            while let Some(node) = frontier.pop_front() {
-                for (i, e) in self.links.iter().enumerate() {
-                    if e.to == node && e.from != host && routes[e.from][host].is_none() {
-                        routes[e.from][host] = Some(i);
-                        frontier.push_back(e.from);
-                    }
+        let to_each: Vec<_> = (0..self.hosts.len()).map(|host| self.routes_to(host)).collect();
+        (0..self.nodes).map(|node| to_each.iter().map(|r| r[node]).collect()).collect()
+    }
+
+    /// For each node the link that leads to a host.
+    fn routes_to(&self, host: usize) -> Vec<Option<usize>> {
+        let mut routes = vec![None; self.nodes];
+        let mut frontier = VecDeque::from([host]);
+        while let Some(node) = frontier.pop_front() {
+            for (i, e) in self.links.iter().enumerate() {
+                if e.to == node && e.from != host && routes[e.from].is_none() {
+                    routes[e.from] = Some(i);
+                    frontier.push_back(e.from);
                 }
             }
         }

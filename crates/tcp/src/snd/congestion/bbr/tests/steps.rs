@@ -195,10 +195,10 @@ fn without_selective_acknowledgments_one_loss_ends_startup() {
 }
 
 #[test]
-fn the_setting_names_it_and_an_idle_connection_holds_a_pointer() {
+fn the_setting_names_it_and_its_state_is_small() {
     let mut cfg = TcpConfig::default();
     cfg.set("congestion", "bbr").unwrap();
     assert_eq!(cfg.congestion, Algorithm::Bbr);
     assert_eq!(Congestion::new(&cfg, &START).view().name(), "bbr");
-    assert!(size_of::<Congestion>() <= 24 && size_of::<Bbr>() <= 640, "{}", size_of::<Bbr>());
+    assert!(size_of::<Bbr>() <= 640, "{}", size_of::<Bbr>());
 }
