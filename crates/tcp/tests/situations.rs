@@ -214,6 +214,34 @@ fn old_timestamps_are_acknowledged_and_dropped_missing_ones_dropped() {
 }
 
 #[test]
+//= RFC 9293 3.10.7.4 (first, and what the exceptions say of it)
+//= RFC 5961 5
+fn an_acknowledgment_in_old_text_counts_if_it_is_near_and_the_journal_says_so() {
+    let buf = block(&quiet().b).rcv.buf as i32;
+    assert!(buf > 65_535, "the bound that counts");
+    for (offset, text, want) in [
+        (-5, &b"12345"[..], Rule::OldWithNews),
+        (-1, b"", Rule::OldWithNews), // as a keepalive probe
+        (-buf, b"12345", Rule::OldWithNews),
+        (-buf - 1, b"12345", Rule::OldDuplicate),
+        (-(1 << 30), b"12345", Rule::OldDuplicate),
+    ] {
+        let mut p = quiet();
+        p.pass = Box::new(|to_b, _, _| to_b);
+        let now = p.now;
+        p.b.send(now, b"unacknowledged");
+        p.drain();
+        let s = from_a(&p, offset, Flags::ACK, text);
+        p.inject(true, s.clone());
+        assert_eq!(last(&p), Verdict::Acked(want), "{offset}");
+        assert_eq!(block(&p.b).snd.flight() == 0, want == Rule::OldWithNews, "{offset}");
+        // What acknowledges nothing new is what it was.
+        p.inject(true, s);
+        assert_ne!(last(&p).rule(), Rule::OldWithNews, "{offset}");
+    }
+}
+
+#[test]
 fn overlap_with_other_octets_the_first_count_and_it_is_flagged() {
     let mut p = quiet();
     for (offset, text) in [(2, &b"CD"[..]), (0, b"xxxxxx")] {
