@@ -800,6 +800,56 @@ fn three_duplicates_bring_the_lost_segment_back_without_a_timeout() {
     assert_eq!((p.a.mib.fast_retrans, p.a.mib.timeouts), (1, 0));
 }
 
+/// `a` sends ten segments of which those in `lost` are lost, the first twice if `again`; stops when the first has been acknowledged
+/// or has timed out. What `a` sent after recovery began, and when, and FlightSize at that moment.
+fn recovery(lost: &'static [u32], again: bool) -> (Pair, Vec<(u64, u32)>, u32) {
+    let mut p = Pair::open();
+    let now = p.now;
+    let first = block(&p.a).snd.nxt;
+    let mut seen = HashSet::new();
+    p.pass = Box::new(move |to_b, s, _| {
+        let n = s.seq().since(first) / 1_448;
+        !to_b || s.payload.is_empty() || !lost.contains(&n) || !(seen.insert(n) || again && n == lost[0])
+    });
+    p.a.send(now, &[3; 60_000]);
+    p.drain();
+    let (mut sent, mut flight) = (Vec::new(), 0);
+    while block(&p.a).snd.una.since(first) <= 1_448 * lost[0] && p.a.mib.timeouts == 0 {
+        let before = p.a.log.sent.len();
+        assert!(p.step(now + Duration::from_secs(5)));
+        // What the answer to the retransmission lets go is of the next round trip.
+        if p.a.mib.fast_retrans > 0 && block(&p.a).snd.una.since(first) <= 1_448 * lost[0] {
+            if flight == 0 {
+                flight = block(&p.a).snd.flight();
+            }
+            sent.extend(p.a.log.sent[before..].iter().map(|s| (p.now.since(now).as_millis() as u64, s.1)));
+        }
+    }
+    (p, sent, flight)
+}
+
+#[test]
+//= RFC 5681 4.3
+fn in_recovery_a_round_trip_sends_no_more_than_half_of_what_was_out() {
+    for lost in [&[0u32][..], &[2], &[0, 3], &[1, 4, 7], &[0, 1, 2, 3]] {
+        let (p, sent, flight) = recovery(lost, false);
+        assert_eq!(p.a.mib.timeouts, 0, "{lost:?}");
+        let octets: u32 = sent.iter().map(|s| s.1).sum();
+        assert!(octets > 0 && octets <= flight / 2, "{lost:?}: {octets} octets after {flight} were out");
+    }
+}
+
+#[test]
+//= RFC 5681 4.3
+fn a_retransmission_that_is_lost_lowers_the_window_twice() {
+    let (p, _, flight) = recovery(&[0], true);
+    let w = block(&p.a).snd.window;
+    assert_eq!((p.a.mib.fast_retrans, p.a.mib.timeouts), (1, 1));
+    // First to half of what was out; then, by the timeout, to half of that, and to one segment.
+    assert!(w.ssthresh <= flight / 4 && w.cwnd <= 1_448, "{w:?} of {flight}");
+    assert!(p.a.log.sent.iter().any(|s| s.2 == SendReason::FastRetransmit));
+}
+
 #[test]
 //= RFC 5681 3.2
 fn forged_duplicates_do_not_inflate_the_window_without_end() {

@@ -55,7 +55,9 @@ pub(super) fn expired<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>) -> Option<Ended
     cx.mib.timeouts += 1;
     let s = &mut t.snd;
     let smss = u32::from(s.mss);
-    let loss = Loss { now: cx.now, flight: s.flight(), smss, cause: LossCause::Lost };
+    // In recovery it is a retransmission that was lost: a second sign of congestion, that halves what the first has left.
+    let flight = if s.recovery.active { s.flight().min(s.window.ssthresh) } else { s.flight() };
+    let loss = Loss { now: cx.now, flight, smss, cause: LossCause::Lost };
     s.congestion.get().on_timeout(&mut s.window, &loss, s.retries == 1);
     s.recovery.on_timeout(s.nxt);
     s.rtt.retransmitted();
