@@ -935,7 +935,7 @@ fn a_source_quench_changes_nothing() {
 }
 
 #[test]
-//= RFC 9293 3.9.2.2 MUST-54 MUST-56 SHLD-25
+//= RFC 9293 3.9.2.2 MUST-47 MUST-54 MUST-56 SHLD-25
 fn a_soft_icmp_error_ends_no_attempt_but_tells_why_it_failed() {
     let mut lab = Lab::new(StackConfig::default());
     let to = SocketAddr::from((PEER, 99));

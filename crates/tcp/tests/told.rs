@@ -104,7 +104,7 @@ fn an_acknowledgment_that_changes_the_window_is_an_update_and_no_duplicate() {
 }
 
 #[test]
-//= RFC 2018 3
+//= RFC 2018 8 (b)
 fn what_was_dropped_for_want_of_room_is_not_reported_as_received() {
     let mut p = Pair::new();
     p.b.cfg.reassembly_pieces = 1;
@@ -122,7 +122,7 @@ fn what_was_dropped_for_want_of_room_is_not_reported_as_received() {
 }
 
 #[test]
-//= RFC 2018 4
+//= RFC 2018 5.1 (a)
 fn sack_blocks_of_what_cannot_be_are_no_duplicates() {
     let mut p = Pair::open();
     p.pass = Box::new(|_, _, _| false);

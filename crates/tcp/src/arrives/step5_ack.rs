@@ -21,7 +21,7 @@ pub(super) fn process<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment) 
     if ack.gt(t.snd.nxt) {
         return ControlFlow::Break(Verdict::Acked(Rule::AckOfUnsent));
     }
-    //= RFC 5961 5.2: (SND.UNA - MAX.SND.WND) =< SEG.ACK =< SND.NXT
+    //= RFC 5961 5.2 (a) (b): (SND.UNA - MAX.SND.WND) =< SEG.ACK =< SND.NXT
     //= RFC 9293 3.10.7.4 MAY-12
     if ack.lt(t.snd.una - t.snd.max_wnd) {
         return ControlFlow::Break(Verdict::Acked(Rule::AckTooOld));
@@ -77,7 +77,7 @@ fn duplicate<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>) {
     let s = &mut t.snd;
     let (smss, flight) = (u32::from(s.mss), s.flight());
     if s.recovery.on_duplicate(s.una, flight, &mut s.window, smss) == Step::Enter {
-        //= RFC 5681 3.2: without what limited transmit has sent
+        //= RFC 5681 3.2 (c) (d): without what limited transmit has sent
         let loss = Loss { now: cx.now, flight: flight.min(s.recovery.flight_before), smss, cause: LossCause::Lost };
         s.congestion.get().on_loss(&mut s.window, &loss);
         s.recovery.enter(s.nxt, flight, &mut s.window, smss);
@@ -147,8 +147,8 @@ pub(super) fn advance<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment) 
 }
 
 /// Takes a round-trip time: of the one segment that is being timed, else by timestamp.
-//= RFC 6298 3
-//= RFC 7323 4.1
+//= RFC 6298 3 (a) (b)
+//= RFC 7323 3.2 (b), 4.1: not reached without ACK
 fn measure<P: Probe>(t: &mut Tcb, cx: &Cx<'_, P>, seg: &Segment) -> Option<Duration> {
     if let Some(rtt) = t.snd.rtt.acknowledged(seg.hdr.ack, cx.now) {
         t.snd.rtt.sample(rtt, cx.cfg);
@@ -177,7 +177,7 @@ fn update_window<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment) -> bo
         return false;
     }
     //= RFC 9293 3.1 MUST-1 REC-1
-    //= RFC 7323 2.3
+    //= RFC 7323 2.3 (c)
     let wnd = u32::from(seg.hdr.window) << s.shift;
     if (seg.hdr.ack + wnd).lt(s.wl2 + s.wnd) {
         cx.mib.window_shrunk += 1;

@@ -30,7 +30,7 @@ impl Rtt {
 
     /// Takes a measurement.
     //= RFC 6298 2.2
-    //= RFC 6298 2.3
+    //= RFC 6298 2.3 (a) (b)
     //= RFC 6298 4: the least timeout is above one tick
     //= RFC 9293 3.8.1 MUST-18
     pub fn sample(&mut self, rtt: Duration, cfg: &TcpConfig) {
@@ -70,6 +70,7 @@ impl Rtt {
     }
 
     /// New text was sent: if nothing is being timed, this is.
+    //= RFC 6298 3 (b)
     pub fn sent(&mut self, end: SeqNum, now: Instant) {
         if self.timing.is_none() {
             self.timing = Some((end, now));
@@ -77,7 +78,7 @@ impl Rtt {
     }
 
     /// Something was sent again: what is being timed can no longer be told apart (Karn's algorithm).
-    //= RFC 6298 3
+    //= RFC 6298 3 (a)
     //= RFC 9293 3.8.1 MUST-18
     pub fn retransmitted(&mut self) {
         self.timing = None;
@@ -106,7 +107,7 @@ mod tests {
 
     #[test]
     //= RFC 6298 2.2
-    //= RFC 6298 2.3
+    //= RFC 6298 2.3 (a) (b)
     //= RFC 6298 5.5
     //= RFC 9293 3.8.1 MUST-18
     //= RFC 9293 3.8.2 MUST-19
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    //= RFC 6298 3
+    //= RFC 6298 3 (a)
     //= RFC 9293 3.8.1 MUST-18
     fn what_was_sent_again_is_not_measured() {
         let mut r = Rtt::new(&TcpConfig::default());

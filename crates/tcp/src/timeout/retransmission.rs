@@ -26,10 +26,10 @@ pub(super) fn arm<P: Probe>(t: &mut Tcb, cx: &Cx<'_, P>) {
 //= RFC 6298 5.4
 //= RFC 6298 5.5
 //= RFC 6298 5.6
-//= RFC 5681 4.3: a lost retransmission is counted again
-//= RFC 9293 3.8.3 MUST-20
+//= RFC 5681 4.3 (e): a lost retransmission is counted again
+//= RFC 9293 3.8.3 MUST-20 (a) (c)
 //= RFC 2018 5: from SND.UNA on, whatever was SACKed
-//= RFC 2018 5.1
+//= RFC 2018 5.1 (b)
 pub(super) fn expired<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>) -> Option<Ended> {
     if t.snd.flight() == 0 {
         t.timers.retransmission = Instant::NEVER;

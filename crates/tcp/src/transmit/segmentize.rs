@@ -29,6 +29,7 @@ pub(super) fn again(t: &Tcb) -> Option<Plan> {
 //= RFC 9293 3.9.1.2 MUST-60 SHLD-28
 //= RFC 5681 2
 //= RFC 5681 3
+//= RFC 2018 5.1 (a)
 //= RFC 9293 3.8.6.2.1 MUST-38
 pub(super) fn at_cursor<P: Probe>(t: &Tcb, cx: &Cx<'_, P>, limits: &Limits) -> Option<Plan> {
     let s = &t.snd;
@@ -48,7 +49,7 @@ pub(super) fn at_cursor<P: Probe>(t: &Tcb, cx: &Cx<'_, P>, limits: &Limits) -> O
     let limited = if resent { 0 } else { s.recovery.limited_transmit(u32::from(s.mss)) };
     let congestion = s.window.cwnd.saturating_add(limited).saturating_sub(s.out());
     //= RFC 9293 3.8.6 SHLD-15 SHLD-16
-    //= RFC 7323 2.4
+    //= RFC 7323 2.4 (a) (c)
     let usable = s.usable().min(congestion);
     let urg = urgent(t, s.cursor);
     // Super-segments of at most half the congestion window: one can be acknowledged while another is under way.

@@ -66,7 +66,7 @@ impl NewReno {
     /// out. Where SACK is in use, only they are duplicates (RFC 6675 2): an acknowledgment that tells nothing new was caused
     /// by something else, or is forged. Octets count once, in whatever order blocks come.
     //= RFC 3042 2
-    //= RFC 5681 3.2
+    //= RFC 5681 3.2 (b)
     pub fn news(&mut self, una: SeqNum, nxt: SeqNum, blocks: &[(SeqNum, SeqNum)], smss: u32) -> u32 {
         let real = |(left, right): &&(SeqNum, SeqNum)| left.ge(una) && right.gt(*left) && right.le(nxt);
         let news: u32 = blocks.iter().filter(real).map(|b| self.learn(*b)).sum();
@@ -95,7 +95,7 @@ impl NewReno {
     }
 
     /// A duplicate acknowledgment for `una`, while `flight` octets are out.
-    //= RFC 5681 3.2
+    //= RFC 5681 3.2 (f)
     //= RFC 6582 3.2 (step 2)
     pub fn on_duplicate(&mut self, una: SeqNum, flight: u32, window: &mut Window, smss: u32) -> Step {
         self.dupacks = self.dupacks.saturating_add(1);
@@ -114,6 +114,7 @@ impl NewReno {
     }
 
     /// Begins recovery with `flight` octets out; ssthresh was set by congestion control.
+    //= RFC 5681 3.2 (e)
     pub fn enter(&mut self, nxt: SeqNum, flight: u32, window: &mut Window, smss: u32) {
         self.active = true;
         self.flight_at_entry = flight;
@@ -125,8 +126,7 @@ impl NewReno {
 
     /// New data up to `una` was acknowledged, `acked` octets of it; `flight` is what is left.
     //= RFC 6582 3.2 (step 3)
-    //= RFC 5681 3.2
-    //= RFC 5681 4.3
+    //= RFC 5681 3.2 (g), 4.3 (b) (c)
     pub fn on_ack(&mut self, una: SeqNum, acked: u32, flight: u32, window: &mut Window, smss: u32) -> Step {
         self.dupacks = 0;
         self.known = [None; KNOWN];
@@ -168,6 +168,7 @@ impl NewReno {
 
     /// What limited transmit adds to cwnd.
     //= RFC 3042 2
+    //= RFC 5681 3.2 (a)
     pub fn limited_transmit(&self, smss: u32) -> u32 {
         if self.active { 0 } else { u32::from(self.dupacks.min(2)) * smss }
     }
@@ -181,8 +182,7 @@ mod tests {
     const SMSS: u32 = 1000;
 
     #[test]
-    //= RFC 5681 3.2
-    //= RFC 5681 4.3
+    //= RFC 5681 3.2 (e) (f) (g), 4.3 (c)
     //= RFC 6582 3.2
     fn three_duplicates_partial_and_full_acknowledgment() {
         let mut w = Window { cwnd: 10 * SMSS, ssthresh: 5 * SMSS };
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    //= RFC 5681 3.2
+    //= RFC 5681 3.2 (b)
     fn octets_that_sack_reports_are_news_once_in_whatever_order() {
         let mut r = NewReno::new(SeqNum(0));
         let (una, nxt) = (SeqNum(u32::MAX - 4 * SMSS), SeqNum(u32::MAX) + 100 * SMSS);
