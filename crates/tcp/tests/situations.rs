@@ -868,7 +868,9 @@ fn three_duplicates_bring_the_lost_segment_back_without_a_timeout() {
 /// `a` sends ten segments of which those in `lost` are lost, the first twice if `again`; stops when the first has been acknowledged
 /// or has timed out. What `a` sent after recovery began, and when, and FlightSize at that moment.
 fn recovery(lost: &'static [u32], again: bool) -> (Pair, Vec<(u64, u32)>, u32) {
-    let mut p = Pair::open();
+    let mut p = Pair::new();
+    p.a.cfg.congestion = synfin_tcp::snd::congestion::Algorithm::Reno;
+    p.establish();
     let now = p.now;
     let first = block(&p.a).snd.nxt;
     let mut seen = HashSet::new();
@@ -900,7 +902,8 @@ fn in_recovery_a_round_trip_sends_no_more_than_half_of_what_was_out() {
         let (p, sent, flight) = recovery(lost, false);
         assert_eq!(p.a.mib.timeouts, 0, "{lost:?}");
         let octets: u32 = sent.iter().map(|s| s.1).sum();
-        assert!(octets > 0 && octets <= flight / 2, "{lost:?}: {octets} octets after {flight} were out");
+        // And the first retransmission, which goes whatever cwnd says (RFC 9937 6.2).
+        assert!(octets > 0 && octets <= flight / 2 + 1_448, "{lost:?}: {octets} octets after {flight} were out");
     }
 }
 
