@@ -29,9 +29,10 @@ faults:
 mutants:
     cargo xtask mutants
 
-# The fuzzer on every target, an hour in all (nightly, cargo-fuzz).
+# The fuzzer on every target, an hour in all (nightly, cargo-fuzz); then what is to be kept of it in docs/long-runs.toml.
 fuzz seconds="900":
-    for t in stack pair script parsers; do mkdir -p fuzz/corpus/$t; cp fuzz/seeds/$t/* fuzz/corpus/$t/; (cd fuzz && cargo +nightly fuzz run $t -- -max_total_time={{seconds}} -max_len=1000) || exit 1; done
+    for t in stack pair script parsers; do mkdir -p fuzz/corpus/$t; cp fuzz/seeds/$t/* fuzz/corpus/$t/; (cd fuzz && cargo +nightly fuzz run $t -- -max_total_time={{seconds}} -max_len=1000) >target/fuzz-$t.log 2>&1 || { tail -50 target/fuzz-$t.log; exit 1; }; done
+    cargo xtask fuzz-report target/fuzz-*.log
 
 # Undefined behaviour and overflows, where the nightly toolchain has Miri.
 miri:

@@ -1,5 +1,6 @@
 //! All the evidence in one go: what was run, how many, how long, what is left out and why.
 
+use crate::long_runs::{self, Kind};
 use crate::{Result, page, root};
 use std::fmt::Write;
 use std::process::Command;
@@ -72,6 +73,7 @@ fn tests(text: &str) -> String {
 
 /// Runs all of it and writes the page.
 pub fn run(args: &Args) -> Result<String> {
+    let long = long_runs::kept()?;
     let synfin = |rest: &[&'static str]| [&["run", "--release", "--quiet", "--"][..], rest].concat();
     // Building is no evidence.
     ran("build", &["build", "--release", "--quiet"])?;
@@ -109,6 +111,10 @@ pub fn run(args: &Args) -> Result<String> {
             "Every state in which one user closes or aborts at any time",
             &synfin(&["sim", "explore", "--abrupt", "1", "--in-order"]),
         )?,
+        ran(
+            "Every state with a loss and a duplicate together",
+            &synfin(&["sim", "explore", "--answer", "0", "--losses", "1", "--duplicates", "1"]),
+        )?,
         ran("Bulk transfer over bad links, by seed", &synfin(&["sim", "bulk", "--seeds", "10000"]))?,
     ];
     if let Some(dir) = &args.scripts {
@@ -143,18 +149,26 @@ pub fn run(args: &Args) -> Result<String> {
         };
         let _ = writeln!(s, "| {} | `{command}` | {ok}{} | {:.1} |", r.what, r.last, r.took.as_secs_f64());
     }
-    s += "\nMutation testing (`cargo xtask mutants`, by hand: it takes half an hour): [mutants.md](mutants.md).\n";
+    s += &long_runs::section(&long);
+    s += "\nWhich changes at random no test found: [mutants.md](mutants.md).\n";
     s += "\nLeft out here, and why:\n\n";
     if args.scripts.is_some() {
         s += "- What scripts of others ask for and synfin does not do: [scripts-of-others.md](scripts-of-others.md).\n";
     } else {
         s += "- Scripts of others: they are not part of this project (`cargo xtask evidence --scripts DIR` plays them).\n";
     }
-    if !args.faults {
-        s += "- Faults put in on purpose: minutes of building (`cargo xtask faults`, or `--faults`).\n";
+    for (kind, words) in [
+        (Kind::Faults, "Faults put in on purpose: minutes of building (`cargo xtask faults`, or `--faults`)"),
+        (Kind::Mutants, "Changes at random: they take hours (`cargo xtask mutants`)"),
+        (Kind::Fuzz, "Fuzzing: it has no end of its own (`just fuzz`: an hour over all targets)"),
+        (Kind::Miri, "Miri over `wire` and `tcp` (`just miri`): not every nightly toolchain has it"),
+    ] {
+        let kept = if long.iter().any(|r| r.kind == kind) { "; the last long run is above" } else { "" };
+        if kind != Kind::Faults || !args.faults {
+            let _ = writeln!(s, "- {words}{kept}.");
+        }
     }
-    s += "- Fuzzing: it has no end of its own (`just fuzz`: an hour over all targets); its seeds are replayed by the tests.\n";
-    s += "- Miri over `wire` and `tcp` (`just miri`): not every nightly toolchain has it.\n";
+    s += "\nThe fuzzer's seeds are replayed by the tests.\n";
     page("evidence.md", &s, false)?;
     let failed = all.iter().filter(|r| !r.ok).count();
     let words = format!("{} of {} pieces hold; docs/evidence.md says what they are", all.len() - failed, all.len());

@@ -85,30 +85,53 @@ fn judge(copy: &Path, with: &[&str]) -> Result<bool> {
     Ok(out.status.success())
 }
 
-/// Puts each fault in, and asks its judge.
-pub fn run(args: &Args) -> Result<String> {
+fn faults() -> Result<Vec<Fault>> {
     let path = root().join("tests/faults.toml");
     let all: Faults = toml::from_str(&read(&path)?).map_err(|e| format!("{}: {e}", path.display()))?;
+    Ok(all.fault)
+}
+
+/// What a file becomes with the fault.
+fn with(f: &Fault, good: &str) -> Result<String> {
+    match good.matches(&f.from).count() {
+        1 => Ok(good.replacen(&f.from, &f.to, 1)),
+        n => Err(format!("{}: {} holds {:?} {n} times", f.name, f.file, f.from)),
+    }
+}
+
+/// Puts each fault in, and asks its judge.
+pub fn run(args: &Args) -> Result<String> {
     let copy = Copy::new()?;
     let (mut lines, mut missed, mut sound) = (Vec::new(), 0, BTreeSet::new());
-    for f in all.fault.iter().filter(|f| f.name.contains(&args.only)) {
-        let with = command(&f.judge).ok_or_else(|| format!("{}: there is no judge {:?}", f.name, f.judge))?;
+    for f in faults()?.iter().filter(|f| f.name.contains(&args.only)) {
+        let judges = command(&f.judge).ok_or_else(|| format!("{}: there is no judge {:?}", f.name, f.judge))?;
         // A judge that condemns what is right finds nothing.
-        if sound.insert(&f.judge) && !judge(&copy.0, with)? {
+        if sound.insert(f.judge.clone()) && !judge(&copy.0, judges)? {
             return Err(format!("the judge {:?} fails without any fault", f.judge));
         }
         let file = copy.0.join(&f.file);
         let good = read(&file)?;
-        if good.matches(&f.from).count() != 1 {
-            return Err(format!("{}: {} holds {:?} {} times", f.name, f.file, f.from, good.matches(&f.from).count()));
-        }
         let write = |text: &str| fs::write(&file, text).map_err(|e| format!("{}: {e}", file.display()));
-        write(&good.replacen(&f.from, &f.to, 1))?;
-        let passed = judge(&copy.0, with).map_err(|e| format!("{}: {e}", f.name))?;
+        write(&with(f, &good)?)?;
+        let passed = judge(&copy.0, judges).map_err(|e| format!("{}: {e}", f.name))?;
         write(&good)?;
         missed += usize::from(passed);
         lines.push(format!("{} {}: {}", if passed { "MISSED" } else { "found " }, f.judge, f.name));
     }
     let words = format!("{}\n{} faults, {missed} missed", lines.join("\n"), lines.len());
     if missed == 0 { Ok(words) } else { Err(words) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_fault_can_be_put_in_and_has_its_judge() {
+        for f in faults().expect("faults") {
+            let good = read(&root().join(&f.file)).expect("a file");
+            assert!(with(&f, &good).is_ok_and(|bad| bad != good), "{:?}", with(&f, &good).err());
+            assert!(command(&f.judge).is_some(), "{}", f.judge);
+        }
+    }
 }

@@ -5,6 +5,7 @@
 mod compliance;
 mod evidence;
 mod faults;
+mod long_runs;
 mod mutants;
 mod scripts;
 
@@ -31,6 +32,8 @@ enum Command {
     Faults(faults::Args),
     /// Change the sources at many places (cargo-mutants) and see which changes no test finds
     Mutants(mutants::Args),
+    /// Say what is to be kept of logs of the fuzzer in docs/long-runs.toml
+    FuzzReport(long_runs::Report),
     /// Run all the evidence and write docs/evidence.md
     Evidence(evidence::Args),
 }
@@ -95,6 +98,7 @@ fn main() -> ExitCode {
         Command::Scripts(p) => scripts::run(p.check),
         Command::Faults(a) => faults::run(&a),
         Command::Mutants(a) => mutants::run(&a),
+        Command::FuzzReport(a) => long_runs::report(&a),
         Command::Evidence(a) => evidence::run(&a),
     };
     match done {

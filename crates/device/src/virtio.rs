@@ -7,7 +7,8 @@ pub struct VirtioNetHdr {
     pub csum: Option<(u16, u16)>,
     /// The checksum was verified.
     pub data_valid: bool,
-    /// A super-segment: IPv4 or not, octets of text per piece, octets of headers.
+    /// A super-segment: IPv4 or not, octets of text per piece, octets of headers. The last is a hint (VIRTIO 1.2,
+    /// 5.1.6.4.1.1), that nothing is indexed by; 0 if it was not given.
     pub gso: Option<(bool, u16, u16)>,
 }
 
@@ -40,10 +41,13 @@ impl VirtioNetHdr {
         {
             return None;
         }
-        let size = word(4);
+        let (header_len, size) = (word(2), word(4));
         let gso = match b[1] & !GSO_ECN {
             0 => None,
-            GSO_TCPV4 | GSO_TCPV6 if size > 0 => Some((b[1] & !GSO_ECN == GSO_TCPV4, size, word(2))),
+            // Pieces have text, and headers end within the frame.
+            GSO_TCPV4 | GSO_TCPV6 if size > 0 && usize::from(header_len) <= frame_len => {
+                Some((b[1] & !GSO_ECN == GSO_TCPV4, size, header_len))
+            }
             _ => return None,
         };
         Some(VirtioNetHdr { csum, data_valid: b[0] & DATA_VALID != 0, gso })
@@ -68,6 +72,16 @@ mod tests {
         let mut b = h.to_bytes();
         b[4..6].copy_from_slice(&[0, 0]);
         assert_eq!(VirtioNetHdr::parse(&b, 2948), None, "pieces of no octets");
+        for (header_len, frame, ok) in
+            [(2949u16, 2948, false), (2948, 2948, true), (0, 2948, true), (u16::MAX, 60, false)]
+        {
+            let h = VirtioNetHdr { gso: Some((false, 1448, header_len)), ..VirtioNetHdr::default() };
+            assert_eq!(
+                VirtioNetHdr::parse(&h.to_bytes(), frame),
+                ok.then_some(h),
+                "headers of {header_len} in {frame}"
+            );
+        }
         b[1] = 3;
         assert_eq!(VirtioNetHdr::parse(&b, 2948), None, "a kind that was not asked for");
         assert_eq!(VirtioNetHdr::parse(&[0; 10], 60), Some(VirtioNetHdr::default()));

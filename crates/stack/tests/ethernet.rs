@@ -126,7 +126,7 @@ fn an_address_that_another_has_is_given_up() {
 }
 
 #[test]
-//= RFC 9293 3.8.3 MUST-20
+//= RFC 9293 3.8.3 MUST-20 (b)
 fn a_neighbor_whose_connections_get_no_answer_is_asked_for_again() {
     for (addrs, to) in
         [(["192.0.2.1/24", "192.0.2.2/24"], "192.0.2.2:80"), (["fd00::1/64", "fd00::2/64"], "[fd00::2]:80")]

@@ -263,6 +263,7 @@ settings! {
     slow_start_limit: u8 = 8, "slow-start-limit", 1..=255, "-", "8 (RFC 9406 4.3), 2 (RFC 3465)";
     /// How long an acknowledgment may wait.
     //= RFC 9293 3.8.6.3 MUST-40
+    //= RFC 5681 4.2 (a)
     delayed_ack: Duration = Duration::from_millis(40), "delayed-ack", 0..=499, "TCP_DELACK_MIN", "under 500 ms (RFC 9293 3.8.6.3, MUST-40)";
     /// How long the acknowledgment of a FIN that comes after silence may wait for a FIN of ours to carry it.
     fin_ack_delay: Duration = Duration::from_millis(2), "fin-ack-delay", 0..=499, "-", "-";
@@ -341,6 +342,7 @@ impl Algorithm {
 
 impl TcpConfig {
     /// The smallest window scale shift that covers the greatest receive buffer (RFC 7323 2.3: at most 14).
+    //= RFC 7323 2.3 (e)
     pub fn window_shift(&self) -> u8 {
         (0..14).find(|s| self.rcv_buf_max <= 65_535 << s).unwrap_or(14)
     }
@@ -351,6 +353,7 @@ mod tests {
     use super::*;
 
     #[test]
+    //= RFC 7323 2.3 (e)
     fn the_shift_is_the_smallest_that_covers_the_buffer() {
         let shift = |max| TcpConfig { rcv_buf_max: max, ..TcpConfig::default() }.window_shift();
         assert_eq!(TcpConfig::default().window_shift(), 7);
@@ -358,6 +361,7 @@ mod tests {
     }
 
     #[test]
+    //= RFC 5681 4.2 (a)
     //= RFC 9293 3.8.6.3 MUST-40: the range of delayed-ack ends below half a second
     fn settings_are_read_checked_and_listed() {
         let mut c = TcpConfig::default();

@@ -40,7 +40,7 @@ pub struct Negotiated {
 impl Offer {
     /// The options of our SYN, or of our SYN+ACK if the peer's are given (then only what the peer offered too).
     //= RFC 9293 3.7.1 MUST-14 SHLD-5 MAY-3
-    //= RFC 7323 2.2
+    //= RFC 7323 2.2 (a), 2.3 (a)
     pub fn options(&self, cfg: &TcpConfig, now_ms: u64, peer: Option<&Negotiated>) -> Options {
         let ts = Timestamps { val: (now_ms as u32).wrapping_add(self.ts_offset), ecr: peer.map_or(0, |p| p.ts_recent) };
         Options {
@@ -56,7 +56,7 @@ impl Offer {
     /// `limit` is what our link carries.
     //= RFC 9293 3.7.1 MUST-14 MUST-15 MUST-16
     pub fn accept(&self, cfg: &TcpConfig, peer: &Options, default_mss: u16, limit: u16) -> Negotiated {
-        //= RFC 7323 2.2
+        //= RFC 7323 2.2 (a) (b): asked of a SYN's options only
         let window_scaling = cfg.window_scaling && peer.window_scale.is_some();
         let timestamps = cfg.timestamps && peer.timestamps.is_some();
         // An MSS of 0 is no announcement; a tiny one would make us send a storm of headers (CVE-2019-11479).
@@ -64,8 +64,7 @@ impl Offer {
         Negotiated {
             snd_mss: announced.max(cfg.mss_min).min(limit).min(if cfg.mss == 0 { u16::MAX } else { cfg.mss }),
             rcv_mss: self.mss,
-            // RFC 7323 2.3: a shift above 14 is taken as 14.
-            //= RFC 7323 2.3
+            //= RFC 7323 2.3 (b) (f): a shift above 14 is taken as 14
             snd_shift: if window_scaling { peer.window_scale.unwrap_or(0).min(14) } else { 0 },
             rcv_shift: if window_scaling { self.window_shift } else { 0 },
             timestamps,
@@ -92,10 +91,8 @@ mod tests {
 
     #[test]
     //= RFC 9293 3.7.1 MUST-14 MUST-16
-    //= RFC 7323 2.2
-    //= RFC 7323 2.3
-    //= RFC 7323 3.2
-    //= RFC 2018 4: no SACK unless permitted
+    //= RFC 7323 2.2 (a), 2.3 (a) (b), 3.2 (e)
+    //= RFC 2018 4 (a): no SACK unless permitted
     fn nothing_is_used_that_either_side_leaves_out() {
         let full = OFFER.options(&TcpConfig::default(), 10, None);
         for mask in 0..8u8 {
@@ -118,7 +115,7 @@ mod tests {
 
     #[test]
     //= RFC 9293 3.7.1 MUST-15 MUST-16
-    //= RFC 7323 2.3
+    //= RFC 7323 2.3 (f)
     fn odd_values_are_tamed() {
         let c = TcpConfig::default();
         let mss = |m| OFFER.accept(&c, &Options { mss: m, ..Options::default() }, 536, 1460).snd_mss;

@@ -51,6 +51,8 @@ named! {
         FinInOrder = "FIN in order",
         /// RFC 9293 3.10.7.4, first: all of it was received before.
         OldDuplicate = "old duplicate",
+        /// RFC 9293 3.10.7.4, first, but see the exceptions: all of it was received before, its acknowledgment is new and used.
+        OldWithNews = "old duplicate that acknowledges",
         /// RFC 9293 3.10.7.4, first: outside the receive window.
         OutsideWindow = "outside the window",
         /// RFC 9293 3.10.7.4, first: the window is zero, only the acknowledgment is used.

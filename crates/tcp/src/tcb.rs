@@ -110,7 +110,7 @@ impl Tcb {
             //= RFC 6298 5.7
             rtt.rto_us = rtt.rto_us.max(3_000_000);
         }
-        //= RFC 5681 3.1: a lost SYN means an initial window of one segment
+        //= RFC 5681 3.1 (c) (d): the handshake adds nothing, a lost SYN means an initial window of one segment
         let cwnd = if h.syn_lost { u32::from(mss) } else { initial_window(cx.cfg.initial_window, u32::from(mss)) };
         let start = Start {
             now: cx.now,
@@ -199,10 +199,10 @@ impl Tcb {
 
     /// The timestamps of a segment sent now.
     pub fn timestamps(&self, now: Instant) -> Option<Timestamps> {
-        //= RFC 7323 3.2
+        //= RFC 7323 3.2 (a) (c)
         self.negotiated.timestamps.then(|| Timestamps {
             //= RFC 7323 4.1
-            //= RFC 7323 5.4: a tick is a millisecond, a round 49 days
+            //= RFC 7323 5.4 (a) (b): a tick is a millisecond, a round 49 days
             val: (now.as_millis() as u32).wrapping_add(self.negotiated.ts_offset),
             ecr: self.rcv.ts_recent.val,
         })

@@ -33,6 +33,12 @@ fn handshake() -> Pair {
 #[test]
 //= RFC 9293 3.6.1 MUST-13 (60 s: see the exceptions)
 fn close_in_three_segments_when_the_passive_side_is_prompt() {
+    let mut p = close_in_three_segments();
+    p.run(Duration::from_secs(61));
+    assert_eq!(p.a.state(), State::Closed);
+}
+
+fn close_in_three_segments() -> Pair {
     let mut p = handshake();
     let now = p.now;
     p.a.shutdown(now);
@@ -49,8 +55,7 @@ fn close_in_three_segments_when_the_passive_side_is_prompt() {
         "figure 5, note 2: FIN-WAIT-1 -> TIME-WAIT directly"
     );
     assert_eq!(path(&p.b.log.moves)[2..], [State::Established, State::CloseWait, State::LastAck, State::Closed]);
-    p.run(Duration::from_secs(61));
-    assert_eq!(p.a.state(), State::Closed);
+    p
 }
 
 fn four_way(p: &mut Pair) {
@@ -99,6 +104,10 @@ fn simultaneous_open_as_in_figure_7() {
 
 #[test]
 fn simultaneous_close_goes_through_closing() {
+    simultaneous_close();
+}
+
+fn simultaneous_close() -> Pair {
     let mut p = handshake();
     let now = p.now;
     p.a.shutdown(now);
@@ -107,6 +116,7 @@ fn simultaneous_close_goes_through_closing() {
     for h in [&p.a, &p.b] {
         assert_eq!(path(&h.log.moves)[2..], [State::Established, State::FinWait1, State::Closing, State::TimeWait]);
     }
+    p
 }
 
 #[test]
@@ -170,6 +180,10 @@ fn a_rst_sends_a_passive_handshake_back_to_listen_and_refuses_an_active_one() {
 
 #[test]
 fn send_on_a_listening_socket_opens_actively() {
+    open_from_listen();
+}
+
+fn open_from_listen() -> Pair {
     let mut p = Pair::new();
     p.a.listening = true;
     p.b.listening = true;
@@ -177,6 +191,7 @@ fn send_on_a_listening_socket_opens_actively() {
     p.a.connect_from_listen(now);
     p.settle();
     assert_eq!(path(&p.a.log.moves), [State::Listen, State::SynSent, State::Established]);
+    p
 }
 
 /// Each state from SYN-SENT on, reached by `a`; nothing passes the wire any more.
@@ -249,14 +264,16 @@ const STATES: [fn() -> Pair; 8] = [
 const NAMES: [&str; 8] =
     ["SYN-SENT", "SYN-RECEIVED", "ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2", "CLOSE-WAIT", "CLOSING", "LAST-ACK"];
 
+/// Passive OPEN and CLOSE of a listener are calls to the stack, whose test `the_arrows_of_listening` takes them.
+const BY_THE_STACK: [Move; 2] =
+    [(State::Closed, Trigger::PassiveOpen, State::Listen), (State::Listen, Trigger::Close, State::Closed)];
+
 /// All arrows of the table, each by a scenario; what no scenario takes is printed.
 #[test]
 fn every_arrow_of_the_table_is_taken() {
     let mut seen: HashSet<Move> = HashSet::new();
-    // Passive OPEN and CLOSE of a listener are calls to the stack, which has its own test.
-    seen.insert((State::Closed, Trigger::PassiveOpen, State::Listen));
-    seen.insert((State::Listen, Trigger::Close, State::Closed));
     let mut take = |p: &Pair| seen.extend(moves(p));
+    let last = |p: &Pair| p.a.log.moves.last().copied();
 
     let (states, names) = (STATES, NAMES);
     for (make, name) in states.into_iter().zip(names) {
@@ -268,14 +285,15 @@ fn every_arrow_of_the_table_is_taken() {
             None => 5001,
         };
         let s = if name == "SYN-SENT" { bare(0, 1001, Flags::RST | Flags::ACK) } else { bare(nxt, 0, Flags::RST) };
+        let from = p.a.state();
         p.inject(false, s);
-        assert_eq!(p.a.state(), State::Closed, "RST in {name}");
+        assert_eq!(last(&p), Some((from, Trigger::RcvRst, State::Closed)), "RST in {name}");
         take(&p);
         // by ABORT
         let mut p = make();
         let now = p.now;
         p.a.abort(now);
-        assert_eq!(p.a.state(), State::Closed, "ABORT in {name}");
+        assert_eq!(last(&p), Some((from, Trigger::Abort, State::Closed)), "ABORT in {name}");
         let out = p.a.drain(now);
         let wants_rst = !["SYN-SENT", "CLOSING", "LAST-ACK"].contains(&name);
         assert_eq!(out.iter().any(|s| s.has(Flags::RST)), wants_rst, "ABORT in {name}");
@@ -293,12 +311,17 @@ fn every_arrow_of_the_table_is_taken() {
             _ => {}
         }
         p.run(Duration::from_secs(3600));
-        assert_eq!(p.a.state(), State::Closed, "timeout in {name}");
+        assert_eq!(last(&p), Some((from, Trigger::Timeout, State::Closed)), "timeout in {name}");
         take(&p);
         // by CLOSE
         let mut p = make();
         let now = p.now;
         p.a.shutdown(now);
+        if let Some(to) = from.next(Trigger::Close) {
+            assert_eq!(last(&p), Some((from, Trigger::Close, to)), "CLOSE in {name}");
+        } else {
+            assert_eq!(p.a.state(), from, "CLOSE in {name}");
+        }
         take(&p);
     }
     let mut p = handshake();
@@ -320,26 +343,17 @@ fn every_arrow_of_the_table_is_taken() {
     take(&p);
     p.run(Duration::from_secs(200)); // SYN+ACK retries run out
     take(&p);
-    for f in [
-        close_in_three_segments_when_the_passive_side_is_prompt,
-        simultaneous_close_goes_through_closing,
-        send_on_a_listening_socket_opens_actively,
-    ] {
-        f(); // each asserts its own path, below they are counted
+    for scenario in [close_in_three_segments, simultaneous_close, open_from_listen] {
+        take(&scenario());
     }
-    seen.extend([
-        (State::FinWait1, Trigger::RcvFinAckOfFin, State::TimeWait),
-        (State::CloseWait, Trigger::Close, State::LastAck),
-        (State::LastAck, Trigger::RcvAckOfFin, State::Closed),
-        (State::FinWait1, Trigger::RcvFin, State::Closing),
-        (State::Closing, Trigger::RcvAckOfFin, State::TimeWait),
-        (State::Listen, Trigger::Send, State::SynSent),
-    ]);
     fin_in_syn_received(&mut seen);
     passive_reset(&mut seen);
     passive_syn(&mut seen);
-    let missing: Vec<_> = TRANSITIONS.iter().filter(|t| !seen.contains(&(t.from, t.trigger, t.to))).collect();
+    let table: HashSet<Move> = TRANSITIONS.iter().map(|t| (t.from, t.trigger, t.to)).collect();
+    let wanted: HashSet<Move> = table.iter().copied().filter(|m| !BY_THE_STACK.contains(m)).collect();
+    let missing: Vec<_> = wanted.difference(&seen).collect();
     assert!(missing.is_empty(), "never taken: {missing:#?}");
+    assert!(seen.is_subset(&table), "not in the table: {:?}", seen.difference(&table));
 }
 
 fn fin_in_syn_received(seen: &mut HashSet<Move>) {
@@ -391,29 +405,79 @@ fn the_last_acknowledgment_is_lost_and_the_wait_starts_afresh() {
     assert!(p.a.log.verdicts.iter().any(|v| v.rule() == Rule::TimeWaitFin));
 }
 
+/// The states in which there is no connection, or only the record of one.
+fn without_a_block() -> [Pair; 3] {
+    let mut listen = Pair::new();
+    listen.a.listening = true;
+    let mut time_wait = handshake();
+    four_way(&mut time_wait);
+    time_wait.pass = Box::new(|_, _, _| false);
+    [Pair::new(), listen, time_wait]
+}
+
 #[test]
 fn a_syn_a_fin_and_nonsense_in_every_state() {
     for (make, name) in STATES.into_iter().zip(NAMES) {
-        let (rcv, snd) = match make().a.conn.as_ref().and_then(|c| c.tcb()) {
-            Some(t) => (t.rcv.nxt.0, t.snd.nxt.0),
-            None => (5001, 1001),
-        };
-        let synchronized = !["SYN-SENT", "SYN-RECEIVED"].contains(&name);
-        for flags in (0..64u16).map(Flags) {
-            for (seq, ack) in [(0, 0), (-1, 0), (0, -1), (1, 0), (0, 1), (1 << 20, 1 << 20), (-(1 << 30), -(1 << 30))] {
-                for len in [0usize, 1, 1460] {
-                    let mut p = make();
-                    let mut s = bare(rcv.wrapping_add(seq as u32), snd.wrapping_add(ack as u32), flags);
-                    s.payload = synfin_tcp::Chunk::copy_of(&vec![0; len]);
-                    s.opts.timestamps = Some(synfin_wire::tcp::Timestamps { val: 1_000_000_000, ecr: 0 });
-                    p.inject(false, s.clone());
-                    p.inject(false, s);
-                    let now = p.a.state().name();
-                    if synchronized && flags.has(Flags::SYN) && !flags.has(Flags::RST) {
-                        assert_eq!(now, name, "a SYN moves nothing in a synchronized state");
+        nonsense(make, name);
+    }
+    for i in 0..3 {
+        let make = move || without_a_block().into_iter().nth(i).expect("one of three");
+        nonsense(make, make().a.state().name());
+    }
+}
+
+/// Every combination of flags, with numbers in and out of place, with and without text, twice, in one state.
+fn nonsense(make: impl Fn() -> Pair, name: &str) {
+    let p = make();
+    let before = p.a.state();
+    assert_eq!(before.name(), name);
+    let (rcv, snd) = match (p.a.time_wait, p.a.conn.as_ref().and_then(|c| c.tcb())) {
+        (Some((tw, _)), _) => (tw.rcv_nxt.0, tw.snd_nxt.0),
+        (None, Some(t)) => (t.rcv.nxt.0, t.snd.nxt.0),
+        (None, None) => (5001, 1001),
+    };
+    for flags in (0..64u16).map(Flags) {
+        for (seq, ack) in [(0, 0), (-1, 0), (0, -1), (1, 0), (0, 1), (1 << 20, 1 << 20), (-(1 << 30), -(1 << 30))] {
+            for len in [0usize, 1, 1460] {
+                let mut p = make();
+                let answers = p.passed;
+                let mut s = bare(rcv.wrapping_add(seq as u32), snd.wrapping_add(ack as u32), flags);
+                s.payload = synfin_tcp::Chunk::copy_of(&vec![0; len]);
+                s.opts.timestamps = Some(synfin_wire::tcp::Timestamps { val: 1_000_000_000, ecr: 0 });
+                p.inject(false, s.clone());
+                p.inject(false, s);
+                let (now, what) = (p.a.state(), format!("{flags:?} at {seq}, ACK at {ack}, {len} octets in {name}"));
+                let (syn, rst, fin) = (flags.has(Flags::SYN), flags.has(Flags::RST), flags.has(Flags::FIN));
+                // A FIN counts where it is next in order, in a segment whose acknowledgment is possible.
+                let next = seq == 0 || (seq == -1 && len > 0);
+                let counts = fin && next && (ack == 0 || ack == -1) && flags.has(Flags::ACK) && !syn && !rst;
+                match before {
+                    State::Closed => {
+                        assert_eq!(now, State::Closed, "{what}");
+                        assert_eq!(p.passed - answers, if rst { 0 } else { 2 }, "{what}: a reset each, none for a RST");
                     }
-                    if synchronized && flags.has(Flags::RST) && seq != 0 {
-                        assert_eq!(now, name, "only a RST exactly at RCV.NXT resets");
+                    State::Listen => {
+                        let opens = syn && !rst && !flags.has(Flags::ACK);
+                        assert_eq!(now, if opens { State::SynReceived } else { State::Listen }, "{what}");
+                    }
+                    State::TimeWait => assert_eq!(now, State::TimeWait, "{what}"),
+                    State::SynSent => assert!(!now.peer_closed(), "{what}: nothing of a FIN is kept here"),
+                    State::SynReceived => {
+                        assert!(!now.peer_closed() || counts, "{what}");
+                        assert!(now.peer_closed() || !counts || (seq, ack) != (0, 0), "{what}: the FIN was not seen");
+                    }
+                    _ => {
+                        if syn && !rst {
+                            assert_eq!(now, before, "{what}: a SYN moves nothing in a synchronized state");
+                        }
+                        if rst {
+                            let resets = if seq == 0 { State::Closed } else { before };
+                            assert_eq!(now, resets, "{what}: only a RST exactly at RCV.NXT resets");
+                        } else if before.peer_closed() {
+                            assert!(now.peer_closed() || now == State::Closed, "{what}: a FIN is not taken back");
+                        } else {
+                            assert_eq!(now.peer_closed(), counts, "{what}");
+                        }
                     }
                 }
             }

@@ -104,7 +104,7 @@ fn an_acknowledgment_that_changes_the_window_is_an_update_and_no_duplicate() {
 }
 
 #[test]
-//= RFC 2018 3
+//= RFC 2018 8 (b)
 fn what_was_dropped_for_want_of_room_is_not_reported_as_received() {
     let mut p = Pair::new();
     p.b.cfg.reassembly_pieces = 1;
@@ -122,7 +122,7 @@ fn what_was_dropped_for_want_of_room_is_not_reported_as_received() {
 }
 
 #[test]
-//= RFC 2018 4
+//= RFC 2018 5.1 (a)
 fn sack_blocks_of_what_cannot_be_are_no_duplicates() {
     let mut p = Pair::open();
     p.pass = Box::new(|_, _, _| false);
@@ -160,27 +160,55 @@ fn sack_blocks_of_what_cannot_be_are_no_duplicates() {
     assert_eq!(p.a.mib.fast_retrans, 1);
 }
 
+/// What congestion control has let out: for each number of octets acknowledged, cwnd then.
+fn growth(p: &Pair) -> (u64, u32) {
+    let t = p.a.conn.as_ref().and_then(|c| c.tcb()).expect("a block");
+    (t.counters.bytes_acked, t.snd.window.cwnd)
+}
+
 #[test]
 //= RFC 3465 2.1
 fn a_peer_that_acknowledges_what_it_never_saw_gains_no_more_than_an_honest_one() {
-    let mut p = Pair::open();
-    p.pass = Box::new(|_, _, _| false);
-    let now = p.now;
-    p.a.send(now, &[1; 2_000_000]);
-    p.drain();
-    // Everything is acknowledged as soon as it has left: nobody can tell that from a very short path.
-    for _ in 0..10 {
-        let mut s = to_a(&p, 65_535);
-        s.hdr.ack = p.a.conn.as_ref().and_then(|c| c.tcb()).expect("a block").snd.nxt;
-        p.inject(false, s);
-        let t = p.a.conn.as_ref().and_then(|c| c.tcb()).expect("a block");
-        assert!(u64::from(t.snd.window.cwnd) <= 14_480 + t.counters.bytes_acked, "octet for octet");
+    // An honest peer: it has what it acknowledges, reads it at once, and acknowledges every second segment.
+    // Its window is as large as the other one's will be.
+    let mut p = Pair::new();
+    (p.b.cfg.rcv_buf_initial, p.b.cfg.rcv_buf_max) = (8_000_000, 8_000_000);
+    p.establish();
+    let mut honest = vec![growth(&p)];
+    while honest.last().is_some_and(|h| h.0 < 1_000_000) {
+        let now = p.now;
+        p.a.send(now, &[1; 2_000_000]);
+        assert!(p.step(now + Duration::from_secs(1)));
+        let now = p.now;
+        p.b.read(now);
+        honest.push(growth(&p));
     }
-    // Beyond what was sent there is nothing to gain: it is challenged.
-    let mut s = to_a(&p, 65_535);
-    s.hdr.ack += 2_000_000;
-    p.inject(false, s);
-    assert_eq!(p.a.log.verdicts.last().map(|v| v.rule()), Some(Rule::AckOfUnsent));
+    // Another one acknowledges everything as soon as it has left, though nothing has arrived: nobody can tell that from a
+    // very short path; in pieces of one segment, of some, and all at once.
+    for segments in [1, 2, 4, 100] {
+        let mut p = Pair::open();
+        p.pass = Box::new(|_, _, _| false);
+        for _ in 0..2_000 {
+            let now = p.now;
+            p.a.send(now, &[1; 2_000_000]);
+            p.drain();
+            let mut s = to_a(&p, 65_535);
+            let t = p.a.conn.as_ref().and_then(|c| c.tcb()).expect("a block");
+            s.hdr.ack = t.snd.nxt.min(t.snd.una + segments * 1_448);
+            p.inject(false, s);
+            let (acked, cwnd) = growth(&p);
+            let Some(h) = honest.iter().find(|h| h.0 >= acked) else { break };
+            assert!(cwnd <= h.1, "{cwnd} after {acked} octets, where an honest peer gets {}", h.1);
+        }
+        assert!(growth(&p).0 > 900_000, "it did get that far");
+        // Beyond what was sent there is nothing to gain: it is challenged.
+        let before = growth(&p);
+        let mut s = to_a(&p, 65_535);
+        s.hdr.ack += 2_000_000;
+        p.inject(false, s);
+        assert_eq!(p.a.log.verdicts.last().map(|v| v.rule()), Some(Rule::AckOfUnsent));
+        assert_eq!(growth(&p), before);
+    }
 }
 
 #[test]

@@ -125,7 +125,8 @@ mod tests {
         let mut wrong = Vec::new();
         for s in seeds::stack() {
             let words = super::stack::run(&s.bytes);
-            wrong.extend(s.words.iter().filter(|w| !words.has(w)).map(|w| format!("{}: not seen: {w}", s.name)));
+            let as_said = |w: &&&str| w.strip_prefix('!').map_or_else(|| words.has(w), |w| !words.has(w));
+            wrong.extend(s.words.iter().filter(|w| !as_said(w)).map(|w| format!("{}: not so: {w}", s.name)));
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }

@@ -6,7 +6,7 @@ use synfin_device::VirtioNetHdr;
 use synfin_wire::tcp::{Flags, Header};
 use synfin_wire::{Protocol, SeqNum, checksum, icmp, ipv4, ipv6};
 
-/// A seed of the target `stack`, and the words that running it must give.
+/// A seed of the target `stack`, and the words that running it must give; those with `!` it must not.
 pub(crate) struct Seed {
     pub name: &'static str,
     pub bytes: Vec<u8>,
@@ -86,7 +86,7 @@ impl Ops {
 
     /// At least `ms` go by.
     fn wait(mut self, ms: u32) -> Ops {
-        let n = f64::from(ms * 64).sqrt().ceil() as u16;
+        let n = f64::from(ms).sqrt().ceil() as u16;
         self.0.push(7);
         self.0.extend(n.to_be_bytes());
         self
@@ -97,9 +97,9 @@ impl Ops {
         self
     }
 
-    /// To a port of our own.
+    /// From a port of our own to the same.
     fn connect_to_ourselves(mut self, port: u8) -> Ops {
-        self.0.extend([8, 1, port]);
+        self.0.extend([8, 3, port]);
         self
     }
 
@@ -179,7 +179,8 @@ fn v4(src: [u8; 4], dst: [u8; 4], protocol: Protocol, payload: &[u8]) -> Vec<u8>
 fn ip_that(f: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut b = ip(Protocol::UDP, &[0; 40], 0, false);
     f(&mut b);
-    if let Some(header) = b.get_mut(..20) {
+    let len = b.first().map_or(0, |b| usize::from(b & 15) * 4).max(20).min(b.len());
+    if let Some(header) = b.get_mut(..len).filter(|h| h.len() >= 20) {
         header[10..12].fill(0);
         let sum = checksum::Sum::ZERO.add(header).finish();
         header[10..12].copy_from_slice(&sum.to_be_bytes());
@@ -291,7 +292,11 @@ fn options() -> Vec<Seed> {
             "options-of-the-wrong-size",
             &[8, 8, 0, 0, 0, 1, 0, 0, 5, 9, 0, 0, 0, 1, 0, 0, 0, 5, 2, 1, 34, 3, 7, 29, 3, 1, 1, 1],
         ),
-        syn("options-rare", &[29, 4, 1, 1, 30, 4, 0xf0, 0, 253, 4, 1, 1, 254, 2, 69, 2]),
+        bad(
+            "fast-open-cookies-of-1-and-17",
+            &[34, 3, 7, 34, 19, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 1, 1],
+        ),
+        syn("options-rare", &[29, 4, 1, 1, 30, 4, 0x90, 0, 253, 4, 1, 1, 254, 2, 69, 2]),
     ]
 }
 
@@ -407,7 +412,10 @@ fn states() -> Vec<Seed> {
             .seg(Seg { flags: SYN | ACK, ..AN_ACK })
             .seg(TEXT)
             .seed("simultaneous-open", &["SYN crosses ours", "ESTABLISHED"]),
-        Ops::new(PLAIN).connect_to_ourselves(79).wait(4_000).seed("self-connect", &[]),
+        Ops::new(PLAIN)
+            .connect_to_ourselves(200)
+            .wait(4_000)
+            .seed("self-connect", &["connect: address in use", "!SYN"]),
         Ops::new(PLAIN)
             .connect(79)
             .seg(Seg { flags: RST, ack: -1, ..AN_ACK })
@@ -421,10 +429,13 @@ fn states() -> Vec<Seed> {
             .seg(Seg { flags: RST, seq: 2, ..TIME_WAIT })
             .seg(Seg { flags: FIN | ACK, seq: 1, ..TIME_WAIT })
             .seed("rst-in-time-wait", &["RST in TIME-WAIT"]),
-        Ops::open(PLAIN, &[])
+        // From the peer's first port, so that its segments find the connection when no user holds it any more.
+        Ops::new(PLAIN)
+            .seg(Seg { flags: SYN, ..TIME_WAIT })
+            .seg(TIME_WAIT)
             .call(Call::Close, 0, 0)
-            .raw(&tcp(PEER, OURS, |b| b[13] = ACK))
-            .seed("text-after-close", &["FIN-WAIT-1", "TcpOutRsts"]),
+            .seg(Seg { flags: ACK | PSH, text: 100, ..TIME_WAIT })
+            .seed("text-after-close", &["FIN-WAIT-1", "text after close", "TcpExtTCPAbortOnData"]),
         Ops::open(PLAIN, &[])
             .seg(Seg { flags: SYN, ..AN_ACK })
             .seg(Seg { flags: RST, ..AN_ACK })
@@ -494,18 +505,31 @@ fn messages() -> Vec<Seed> {
     vec![
         sent()
             .each([0, 67, 68, 576, 1_499, 9_000], |o, mtu| o.icmp(0, 0, mtu as u16))
-            .seed("packet-too-big", &["IcmpInMsgs"]),
-        sent().icmp(2, 0, 0).icmp(1, 60_000, 0).seed("quotations", &["SynfinIcmpIgnored"]),
-        Ops::new(PLAIN).connect(79).icmp(2, 0, 0).icmp(1, 0, 0).seed("unreachable-in-syn-sent", &["IcmpInMsgs"]),
-        sent().icmp(1, 0, 0).icmp(2, 0, 0).icmp(3, 0, 0).seed("unreachable-in-established", &["IcmpInMsgs"]),
+            .seed("packet-too-big", &["smaller segments", "SynfinIcmpIgnored"]),
+        // Of what is not in flight, and too short.
+        sent()
+            .icmp(1, 60_000, 0)
+            .each([27, 20, 1, 0], |o, n| o.raw(&icmp_of(3, 3, [0; 4], &quoted[..n])))
+            .seed("quotations", &["SynfinIcmpIgnored", "IcmpInErrors"]),
+        Ops::new(PLAIN)
+            .connect(79)
+            .icmp(2, 0, 0)
+            .icmp(1, 0, 0)
+            .seed("unreachable-in-syn-sent", &["TcpAttemptFails", "!ESTABLISHED"]),
+        sent()
+            .icmp(1, 0, 0)
+            .icmp(2, 0, 0)
+            .icmp(3, 0, 0)
+            .seg(TEXT)
+            .seed("unreachable-in-established", &["IcmpInMsgs", "in order", "!TcpAttemptFails", "!smaller segments"]),
         sent()
             .raw(&icmp_of(4, 0, [0; 4], &quoted))
             .raw(&icmp_of(5, 1, [192, 0, 2, 9], &quoted))
-            .seed("quench-and-redirect", &["IcmpInMsgs"]),
+            .seed("quench-and-redirect", &["SynfinIcmpIgnored", "!smaller segments"]),
         Ops::new(PLAIN)
             .raw(&icmp_of(3, 3, [0; 4], &about_an_error))
             .raw(&v4([224, 0, 0, 1], OURS, Protocol::UDP, &udp(&[1])))
-            .seed("errors-about-errors", &["IcmpInMsgs"]),
+            .seed("errors-about-errors", &["IcmpInMsgs", "IpInAddrErrors", "!IcmpOutMsgs"]),
     ]
 }
 
@@ -536,7 +560,16 @@ fn internet() -> Vec<Seed> {
                 let len = b.len() as u16;
                 b[2..4].copy_from_slice(&len.to_be_bytes());
             }))
-            .seed("ip-options", &["IpInReceives"]),
+            .raw(&ip_that(|b| {
+                // A timestamp, a router alert and the option that nobody knows, and a datagram behind.
+                b.truncate(20);
+                b.extend([68, 8, 5, 0, 0, 0, 0, 0, 148, 4, 0, 0, 99, 4, 0, 0]);
+                b.extend(udp(&[7; 4]));
+                b[0] = 0x49;
+                let len = b.len() as u16;
+                b[2..4].copy_from_slice(&len.to_be_bytes());
+            }))
+            .seed("ip-options", &["IpInDiscards", "UdpInDatagrams", "!IpInHdrErrors"]),
         Ops::new(PLAIN)
             .fragment(0, true, &udp(&[1; 24]))
             .fragment(2, true, &[2; 16])
@@ -548,7 +581,17 @@ fn internet() -> Vec<Seed> {
             .fragment(2, false, &[2; 8])
             .fragment(0, true, &[1; 8])
             .fragment(255, false, &[4; 248])
-            .seed("fragments-tiny-and-twice", &["IpReasmReqds"]),
+            .seed("fragments-tiny-and-twice", &["IpReasmReqds", "IpReasmFails"]),
+        // A whole datagram in the smallest fragments that there are, the last of which is smaller still.
+        Ops::new(PLAIN)
+            .each(1..5, |o, n| o.fragment(n, true, &[n; 8]))
+            .raw(&ip(Protocol::UDP, &[5; 3], 40, false))
+            .fragment(0, true, &{
+                let mut first = udp(&[]);
+                first[5] = 43;
+                first
+            })
+            .seed("fragments-smallest", &["IpReasmOKs", "UdpInDatagrams"]),
         Ops::new(PLAIN)
             .each(0..30, |o, n| {
                 o.raw(&{
@@ -564,8 +607,10 @@ fn internet() -> Vec<Seed> {
             .raw(&v6(0, &[60, 0, 1, 4, 0, 0, 0, 0].repeat(20)))
             .raw(&v6(60, &[253, 0, 0xc1, 4, 0, 0, 0, 0]))
             .raw(&v6(43, &[59, 2, 0, 1, 0, 0, 0, 0]))
-            .seed("ipv6-headers", &["IpInReceives"]),
-        Ops::new(PLAIN).raw(&v6(0, &[59, 0, 0xc2, 4, 0, 1, 0, 0])).seed("jumbogram", &["IpInReceives"]),
+            .seed("ipv6-headers", &["IpInHdrErrors", "IpInDiscards", "IcmpOutMsgs"]),
+        Ops::new(PLAIN)
+            .raw(&v6(0, &[59, 0, 0xc2, 4, 0, 1, 0, 0]))
+            .seed("jumbogram", &["IpInDiscards", "IcmpOutMsgs", "!IpInDelivers"]),
         Ops::new(PLAIN)
             .raw(&v6(44, &with(fragment(17, 0, 0), &udp(&[1; 8]))))
             .raw(&v6(44, &with(fragment(17, 0, 1), &udp(&[1; 8]))))
@@ -590,7 +635,8 @@ fn clock() -> Vec<Seed> {
             .seed("clock-goes-back", &["data"]),
         Ops::open(PLAIN, &[])
             .call(Call::Send, 0, 2_000)
-            .each(0..40, |o, _| o.wait(67_000_000))
+            .each([1u32 << 31, (1 << 31) + 1, u32::MAX - 200_000], |o, ms| o.wait(ms))
+            .each(0..40, |o, _| o.wait(1 << 31))
             .seed("clock-jumps", &["retransmission after timeout", "TcpExtTCPAbortOnTimeout"]),
         Ops::new(PLAIN)
             .each(0..10, |o, n| o.connect(n as u8))
@@ -641,6 +687,10 @@ pub(crate) fn parsers() -> Vec<(&'static str, Vec<u8>)> {
         (
             "virtio-checksum-beyond",
             virtio(VirtioNetHdr { csum: Some((20, 60_000)), ..VirtioNetHdr::default() }, &segment),
+        ),
+        (
+            "virtio-headers-beyond",
+            virtio(VirtioNetHdr { gso: Some((true, 100, 60_000)), ..VirtioNetHdr::default() }, &segment),
         ),
         (
             "virtio-pieces-of-nothing",

@@ -10,7 +10,8 @@ use synfin_stack::wire::ip::Ecn;
 use synfin_stack::wire::tcp::{Flags, Header};
 use synfin_stack::wire::{Protocol, SeqNum, checksum, icmp, ipv4};
 use synfin_stack::{
-    Cidr, ConnId, LinkConfig, LinkId, ListenerId, Occupancy, RxChecksum, RxFrame, Stack, StackConfig, TxFrame, UdpId,
+    Cidr, ConnId, ConnectError, LinkConfig, LinkId, ListenerId, Occupancy, RxChecksum, RxFrame, Stack, StackConfig,
+    TxFrame, UdpId,
 };
 
 pub(crate) const OURS: [u8; 4] = [192, 0, 2, 2];
@@ -132,15 +133,18 @@ impl World {
             1..=6 => self.segment(input),
             7 => {
                 let ms = u64::from(input.word());
-                self.now += Duration::from_millis(ms * ms / 64);
+                // Up to 2^32 milliseconds at once, so that a deadline may lie any distance behind.
+                self.now += Duration::from_millis(ms * ms);
                 self.deadline();
             }
             8 => {
                 let (host, port) = (input.byte(), u16::from(input.byte()) + 1);
                 let to = SocketAddr::from((if host & 1 == 0 { PEER } else { OURS }, port));
+                let from = (host & 2 != 0).then(|| SocketAddr::from((OURS, port)));
                 let probe = &mut Watch::new(&mut self.words);
-                if let Ok(c) = self.stack.tcp_connect(self.now, probe, None, to, tcp) {
-                    self.conns.push(c);
+                match self.stack.tcp_connect(self.now, probe, from, to, tcp) {
+                    Ok(c) => self.conns.push(c),
+                    Err(e) => drop(self.words.0.insert(refusal(e))),
                 }
             }
             9..=11 => self.call(input),
@@ -280,6 +284,9 @@ impl World {
         let n = icmp::emit_v4(&m, &mut b).expect("there is room");
         let packet = ip(Protocol::ICMP, &b[..n], 0, false);
         self.arrive(&packet, RxChecksum::Unverified, 0);
+        if self.stack.tcp_status(c).is_some_and(|s| s.mss < status.mss) {
+            self.words.0.insert("smaller segments");
+        }
     }
 
     fn arrive(&mut self, packet: &[u8], checksum: RxChecksum, gso_size: u16) {
@@ -333,6 +340,18 @@ impl World {
         assert_eq!(self.stack.occupancy(), Occupancy::default());
         let (host, tcp) = self.stack.counters();
         self.words.0.extend(host.iter().chain(tcp.iter()).filter(|c| c.1 > 0).map(|c| c.0));
+    }
+}
+
+/// Why a connection could not be opened, in a word.
+fn refusal(e: ConnectError) -> &'static str {
+    match e {
+        ConnectError::NoRoute => "connect: no route",
+        ConnectError::AddressNotAvailable => "connect: address not available",
+        ConnectError::AddressInUse => "connect: address in use",
+        ConnectError::NoPort => "connect: no port",
+        ConnectError::TableFull => "connect: table full",
+        ConnectError::InvalidDestination => "connect: invalid destination",
     }
 }
 

@@ -246,6 +246,24 @@ mod tests {
     }
 
     #[test]
+    fn the_smallest_fragments_and_a_last_one_under_eight_octets_make_a_whole() {
+        let whole: Vec<u8> = (0..=255).cycle().take(1_005).collect();
+        let mut f = Fragments::default();
+        let pieces: Vec<&[u8]> = whole.chunks(8).collect();
+        for (i, p) in pieces.iter().enumerate().rev().take(pieces.len() - 1) {
+            let more = i + 1 < pieces.len();
+            assert_eq!((add(&mut f, 1, 8 * i as u16, more, p), p.len()), (Outcome::Waits, if more { 8 } else { 5 }));
+        }
+        assert_eq!(add(&mut f, 1, 0, true, pieces[0]), Outcome::Whole(whole.clone()));
+        assert_eq!(f.memory(), 0);
+        for last in 1..8 {
+            assert_eq!(add(&mut f, 2, 0, true, b"first..."), Outcome::Waits);
+            let want = [b"first...", &whole[..last]].concat();
+            assert_eq!(add(&mut f, 2, 8, false, &whole[..last]), Outcome::Whole(want), "a last one of {last}");
+        }
+    }
+
+    #[test]
     fn overlap_differing_duplicates_and_lengths_that_disagree_give_the_datagram_up() {
         for (offset, more, data) in [
             (4u16, true, &b"overlaps"[..]),

@@ -354,7 +354,7 @@ impl Stack {
     }
 
     /// R1 retransmissions were not answered: "negative advice" to the IP layer. The neighbor may have moved or gone.
-    //= RFC 9293 3.8.3 MUST-20
+    //= RFC 9293 3.8.3 MUST-20 (b)
     //= RFC 1122 3.3.1.4
     fn doubt_next_hop(&mut self, now: Instant, i: u32) {
         let Some((link, dst)) = self.tcp.conns.at(i).map(|e| (e.link, e.tuple.remote.ip())) else { return };

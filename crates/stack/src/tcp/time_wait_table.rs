@@ -33,11 +33,13 @@ pub(crate) struct TimeWaitTable {
     /// Places in use or empty, counted from `base`.
     end: u32,
     len: usize,
+    /// When the last of all waits is over, in milliseconds of the stack's clock: a record has only the low 32 bits.
+    last_ms: u64,
 }
 
-fn millis(at: Instant) -> u32 {
+fn millis(at: Instant) -> u64 {
     // Rounded up, so that a wait is never cut short.
-    at.as_nanos().div_ceil(1_000_000) as u32
+    at.as_nanos().div_ceil(1_000_000)
 }
 
 impl TimeWaitTable {
@@ -77,7 +79,8 @@ impl TimeWaitTable {
 
     /// Stores a record, and returns its number. Waits are of one length: `until` is not before that of any other.
     pub(crate) fn insert(&mut self, key: Key, tw: TimeWait, until: Instant) -> u32 {
-        self.push(Wait { key, tw, expires_ms: millis(until) })
+        self.last_ms = self.last_ms.max(millis(until));
+        self.push(Wait { key, tw, expires_ms: millis(until) as u32 })
     }
 
     fn push(&mut self, w: Wait) -> u32 {
@@ -150,20 +153,23 @@ impl TimeWaitTable {
         (self.len > 0).then(|| self.number(self.head))
     }
 
-    fn left_ms(&self, now: Instant) -> Option<i32> {
+    fn left_ms(&self, now: Instant) -> Option<u64> {
         let w = self.get(self.head)?;
-        Some(w.expires_ms.wrapping_sub((now.as_nanos() / 1_000_000) as u32) as i32)
+        let now = now.as_nanos() / 1_000_000;
+        let left = (w.expires_ms.wrapping_sub(now as u32) as i32).max(0) as u64;
+        // None waits longer than the last: a clock that has jumped by more than half of 2^32 makes it only look so.
+        Some(if left <= self.last_ms.saturating_sub(now) { left } else { 0 })
     }
 
     /// A record whose wait is over.
     pub(crate) fn expired(&self, now: Instant) -> Option<u32> {
-        self.left_ms(now).filter(|left| *left <= 0).and_then(|_| self.oldest())
+        self.left_ms(now).filter(|left| *left == 0).and_then(|_| self.oldest())
     }
 
     /// When the first wait is over.
     pub(crate) fn next_deadline(&self, now: Instant) -> Instant {
         let Some(left) = self.left_ms(now) else { return Instant::NEVER };
-        Instant::from_nanos((now.as_nanos() / 1_000_000 + left.max(0) as u64) * 1_000_000)
+        Instant::from_nanos((now.as_nanos() / 1_000_000 + left) * 1_000_000)
     }
 
     /// Octets of a record, and of a record with its part of a page.
@@ -207,6 +213,20 @@ mod tests {
         assert_eq!(t.expired(at(100)), Some(again));
         t.remove(again);
         assert_eq!((t.len(), t.next_deadline(at(99))), (0, Instant::NEVER));
+    }
+
+    #[test]
+    fn a_clock_that_jumps_by_any_distance_passes_over_no_wait() {
+        for ms in [60_000, (1 << 31) - 1, 1 << 31, (1 << 31) + 70_000, 1 << 32, (1 << 32) + 30_000, 1 << 40] {
+            let mut t = TimeWaitTable::default();
+            let (k, w) = wait(1);
+            let i = t.insert(k, w, at(100));
+            let now = at(40) + Duration::from_millis(ms);
+            assert_eq!((t.expired(at(40)), t.expired(now)), (None, Some(i)), "{ms}");
+            // One that begins before that is seen may hide it, for no longer than a wait.
+            t.insert(k, w, now + Duration::from_secs(60));
+            assert!(t.next_deadline(now) <= now + Duration::from_secs(60), "{ms}");
+        }
     }
 
     #[test]

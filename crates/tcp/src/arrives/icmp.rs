@@ -52,7 +52,7 @@ impl Connection {
             }
             IcmpError::Other => CloseReason::HostUnreachable,
         };
-        //= RFC 9293 3.9.2.2 MUST-56 SHLD-25: soft errors do not abort; they become the reason if it times out
+        //= RFC 9293 3.9.2.2 MUST-47 MUST-56 SHLD-25: soft errors do not abort; they become the reason if it times out
         self.soft = Some(soft);
         true
     }

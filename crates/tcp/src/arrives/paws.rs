@@ -9,8 +9,9 @@ use core::ops::ControlFlow;
 use synfin_wire::tcp::Flags;
 
 /// R1: a segment with an old timestamp is not acceptable, whatever its sequence number; RST is exempt.
-//= RFC 7323 5.3 (R1)
-//= RFC 7323 5.2: a RST is not judged by its timestamp
+//= RFC 7323 3.2 (e)
+//= RFC 7323 5.3 (a) (b) (c): R1
+//= RFC 7323 5.2 (b): a RST is not judged by its timestamp
 pub(super) fn check<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment) -> ControlFlow<Verdict> {
     if !t.negotiated.timestamps || seg.has(Flags::RST) {
         return ControlFlow::Continue(());
@@ -23,14 +24,14 @@ pub(super) fn check<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment) ->
         Some(_) => ControlFlow::Continue(()),
         // A SYN is challenged whatever it carries (RFC 5961 4.2).
         None if seg.has(Flags::SYN) => ControlFlow::Continue(()),
-        //= RFC 7323 3.2 (a segment without the option SHOULD be dropped silently)
+        //= RFC 7323 3.2 (d): a segment without the option SHOULD be dropped silently
         None => ControlFlow::Break(Verdict::Dropped(Rule::MissingTimestamp)),
     }
 }
 
 /// R3: an acceptable segment that covers Last.ACK.sent updates TS.Recent.
 //= RFC 7323 4.3
-//= RFC 7323 5.2: nothing older replaces TS.Recent
+//= RFC 7323 5.2 (a) (c): nothing older replaces TS.Recent, and nothing in a RST
 pub(super) fn update<P: Probe>(t: &mut Tcb, cx: &Cx<'_, P>, seg: &Segment) {
     if let Some(ts) = seg.opts.timestamps
         && t.negotiated.timestamps

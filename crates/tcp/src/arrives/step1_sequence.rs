@@ -69,19 +69,20 @@ fn unacceptable<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &mut Segment) ->
     if seg.end().le(nxt) || seg.seq().lt(nxt) {
         //= RFC 9293 3.8.4: a probe is an empty segment at SND.NXT-1 (one with an octet of garbage is old text to us)
         if seg.payload.is_empty() && seg.seq() == nxt - 1 && !seg.has(Flags::FIN) {
-            accept_ack(t, cx, seg);
-            return ControlFlow::Break(Verdict::Acked(Rule::KeepaliveProbe));
+            let used = accept_ack(t, cx, seg);
+            return ControlFlow::Break(Verdict::Acked(if used { Rule::OldWithNews } else { Rule::KeepaliveProbe }));
         }
         duplicate(t, cx, seg.seq(), seg.end().min(nxt));
-        accept_ack(t, cx, seg);
-        return ControlFlow::Break(Verdict::Acked(Rule::OldDuplicate));
+        let used = accept_ack(t, cx, seg);
+        return ControlFlow::Break(Verdict::Acked(if used { Rule::OldWithNews } else { Rule::OldDuplicate }));
     }
     ControlFlow::Break(Verdict::Acked(Rule::OutsideWindow))
 }
 
 /// The peer is alive, and what it acknowledges in a segment whose text is old is still worth knowing: without it
-/// two ends that both lost their last acknowledgments would only repeat themselves.
-fn accept_ack<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment) {
+/// two ends that both lost their last acknowledgments would only repeat themselves. True if it acknowledged something new.
+/// RFC 9293 3.10.7.4 has such a segment dropped whole: what we do stands in `compliance/exceptions.toml`.
+fn accept_ack<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment) -> bool {
     // Only close behind RCV.NXT, where a retransmission can be: nobody who guesses half of all sequence numbers may
     // acknowledge for the peer (RFC 5961 5).
     let near = t.rcv.nxt.since(seg.seq()) <= t.rcv.buf.max(65_535);
@@ -90,8 +91,10 @@ fn accept_ack<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment) {
         if seg.hdr.ack.gt(t.snd.una) {
             super::step5_ack::advance(t, cx, seg);
             super::step5_ack::fin_acknowledged(t, cx);
+            return true;
         }
     }
+    false
 }
 
 /// Text came twice.

@@ -10,7 +10,8 @@ use synfin_wire::tcp::Flags;
 
 /// Exactly at RCV.NXT it resets; elsewhere in the window it is challenged, so that nobody who only guesses can cut
 /// a connection. (Outside the window it was dropped in the first step.)
-//= RFC 5961 3.2
+//= RFC 5961 3.2 (a) (b) (c) (d)
+//= RFC 5961 4.2 (c)
 pub(super) fn check<P: Probe>(t: &mut Tcb, _: &mut Cx<'_, P>, seg: &Segment) -> ControlFlow<Verdict> {
     if !seg.has(Flags::RST) {
         return ControlFlow::Continue(());

@@ -10,7 +10,7 @@ use synfin_wire::tcp::Flags;
 
 /// In a synchronized state a SYN, wherever it lies, is answered by a challenge ACK: a peer that has really started
 /// anew will reset us, and nobody else can use it.
-//= RFC 5961 4.2
+//= RFC 5961 4.2 (a) (b)
 pub(super) fn check<P: Probe>(_: &mut Tcb, _: &mut Cx<'_, P>, seg: &Segment) -> ControlFlow<Verdict> {
     if seg.has(Flags::SYN) {
         return ControlFlow::Break(Verdict::Acked(Rule::SynInSynchronized));

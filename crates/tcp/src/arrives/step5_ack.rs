@@ -20,7 +20,7 @@ pub(super) fn process<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment) 
     if ack.gt(t.snd.nxt) {
         return ControlFlow::Break(Verdict::Acked(Rule::AckOfUnsent));
     }
-    //= RFC 5961 5.2: (SND.UNA - MAX.SND.WND) =< SEG.ACK =< SND.NXT
+    //= RFC 5961 5.2 (a) (b): (SND.UNA - MAX.SND.WND) =< SEG.ACK =< SND.NXT
     //= RFC 9293 3.10.7.4 MAY-12
     if ack.lt(t.snd.una - t.snd.max_wnd) {
         return ControlFlow::Break(Verdict::Acked(Rule::AckTooOld));
@@ -105,8 +105,8 @@ pub(super) fn advance<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment) 
 }
 
 /// Takes a round-trip time: of the one segment that is being timed, else by timestamp.
-//= RFC 6298 3
-//= RFC 7323 4.1
+//= RFC 6298 3 (a) (b)
+//= RFC 7323 3.2 (b), 4.1: not reached without ACK
 fn measure<P: Probe>(t: &mut Tcb, cx: &Cx<'_, P>, seg: &Segment) {
     if let Some(rtt) = t.snd.rtt.acknowledged(seg.hdr.ack, cx.now) {
         t.snd.rtt.sample(rtt, cx.cfg);
@@ -130,7 +130,7 @@ fn update_window<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment) -> bo
         return false;
     }
     //= RFC 9293 3.1 MUST-1 REC-1
-    //= RFC 7323 2.3
+    //= RFC 7323 2.3 (c)
     let wnd = u32::from(seg.hdr.window) << s.shift;
     if (seg.hdr.ack + wnd).lt(s.wl2 + s.wnd) {
         cx.mib.window_shrunk += 1;

@@ -83,7 +83,7 @@ fn in_order<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, chunk: Chunk, gro: u16) -
         deliver(t, cx, chunk);
     }
     if rule == Rule::HoleFilled || t.sack.has_duplicate() {
-        //= RFC 5681 4.2: a segment that fills in a gap is acknowledged at once; so is one with octets that came before
+        //= RFC 5681 4.2 (b): a segment that fills in a gap is acknowledged at once; so is one with octets that came before
         t.rcv.ack.now(SendReason::OutOfOrderAck);
     } else {
         let nxt = t.rcv.nxt;
@@ -101,8 +101,8 @@ fn deliver<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, chunk: Chunk) {
 
 /// Text beyond a hole: kept, and acknowledged at once with what is missing.
 //= RFC 9293 3.10.7.4 SHLD-31 MAY-13
-//= RFC 2018 8: what is kept is not dropped again
-//= RFC 5681 4.2
+//= RFC 2018 8 (b): what is kept, and so what is told of, is not dropped again
+//= RFC 5681 4.2 (b)
 fn out_of_order<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seq: synfin_wire::SeqNum, chunk: &Chunk) -> Rule {
     let ahead = seq.since(t.rcv.nxt);
     let nxt = t.received();

@@ -54,12 +54,12 @@ impl SynSent {
             irs,
             negotiated,
             // The window of a segment with SYN is never scaled (RFC 7323 2.2).
-            //= RFC 7323 2.2
+            //= RFC 7323 2.2 (c)
             wnd: u32::from(seg.hdr.window),
             wl: (irs, seg.hdr.ack),
             edge: irs + 1 + cx.cfg.rcv_window.after_syn(u32::from(self.window), negotiated.rcv_mss),
             syn_lost: self.retries > 0,
-            //= RFC 6298 3: a SYN that was sent again is not measured
+            //= RFC 6298 3 (a): a SYN that was sent again is not measured
             rtt: (self.retries == 0 && self.first_sent != Instant::NEVER).then(|| cx.now.since(self.first_sent)),
         }
     }
@@ -79,7 +79,7 @@ pub(super) fn on_segment<P: Probe>(c: &mut Connection, cx: &mut Cx<'_, P>, seg: 
         return Verdict::Reset(Rule::SynSentBadAck);
     }
     // Second, the RST bit.
-    //= RFC 5961 3.2
+    //= RFC 5961 3.2 (e)
     if seg.has(Flags::RST) {
         if !acceptable {
             return Verdict::Dropped(Rule::SynSentBadReset);

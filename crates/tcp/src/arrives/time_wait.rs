@@ -61,7 +61,7 @@ impl TimeWait {
         if seg.has(Flags::RST) {
             //= RFC 1337 3: fix F1; without it the peer's RST ends the wait
             let kills = !cx.cfg.rfc1337 && seg.seq() == self.rcv_nxt;
-            //= RFC 5961 3.2
+            // By default this is where we differ from RFC 5961 3.2 (b): see compliance/exceptions.toml.
             if !cx.cfg.rfc1337 && !kills && seg.seq().within(self.rcv_nxt, u32::from(self.window)) {
                 return stays(Verdict::Acked(Rule::ResetInWindow));
             }
@@ -70,7 +70,7 @@ impl TimeWait {
         if !seg.has(Flags::ACK) && !seg.has(Flags::SYN) {
             return stays(Verdict::Dropped(Rule::NoAck));
         }
-        //= RFC 7323 3.2
+        //= RFC 7323 3.2 (d)
         if self.timestamps && seg.opts.timestamps.is_none() {
             return stays(Verdict::Dropped(Rule::MissingTimestamp));
         }
@@ -113,7 +113,7 @@ impl TimeWait {
     /// The acknowledgment that an `Acked` verdict asks for; ports are zero, for the stack to fill in.
     ///
     /// The offset of our timestamps is not kept: it is a keyed hash of both addresses ([`crate::isn::timestamp_offset`]).
-    //= RFC 7323 3.2
+    //= RFC 7323 3.2 (a) (c)
     pub fn ack(&self, now: Instant, ts_offset: u32) -> (Header, OptionsBuf) {
         let ts = self
             .timestamps

@@ -50,6 +50,7 @@ impl AckPolicy {
     }
 
     /// Owes an acknowledgment now; the first reason stands.
+    //= RFC 5681 4.2 (b)
     //= RFC 9293 3.10.7.4 MUST-58 MUST-59: owed once, however many segments ask for it
     pub fn now(&mut self, why: SendReason) {
         if !matches!(self.owed, Owed::Now(_)) {
@@ -67,7 +68,7 @@ impl AckPolicy {
     /// Text arrived in order, RCV.NXT is `nxt` now. The second segment is acknowledged at once, full-sized or not, two
     /// full-sized ones that came as one, and everything while the connection is young (the peer is in slow start).
     //= RFC 9293 3.8.6.3 SHLD-18 SHLD-19
-    //= RFC 5681 4.2
+    //= RFC 5681 4.2 (a)
     pub fn text_in_order(&mut self, nxt: SeqNum, full: u32) {
         if self.quick > 0 {
             self.quick -= 1;
@@ -81,7 +82,7 @@ impl AckPolicy {
 
     /// A segment arrived out of order. Each is answered, even if several come before anything can be sent: a sender
     /// without SACK counts the duplicates, though none beyond the third.
-    //= RFC 5681 4.2
+    //= RFC 5681 4.2 (b)
     //= RFC 9293 3.10.7.4 MAY-13
     pub fn out_of_order(&mut self) {
         if matches!(self.owed, Owed::Now(_)) {
@@ -144,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    //= RFC 5681 4.2
+    //= RFC 5681 4.2 (b)
     //= RFC 9293 3.10.7.4 MAY-13
     fn several_out_of_order_at_once_are_several_duplicates_though_not_without_end() {
         for (segments, want) in [(1, 1), (2, 2), (3, 3), (50, 4)] {

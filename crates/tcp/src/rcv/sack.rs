@@ -18,7 +18,7 @@ struct Reports {
 impl SackList {
     /// Text arrived and lies in the run `left..right` now: that run is reported first (RFC 2018 4, the first block
     /// specifies the contiguous block that contains the segment which triggered this ACK).
-    //= RFC 2018 4
+    //= RFC 2018 4 (b), 8 (a)
     //= RFC 2883 3
     pub fn arrived(&mut self, left: SeqNum, right: SeqNum) {
         let r = self.0.get_or_insert_default();
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    //= RFC 2018 4
+    //= RFC 2018 4 (b), 8 (a)
     //= RFC 2883 3
     fn the_latest_run_comes_first_and_swallows_the_older() {
         for base in [0u32, u32::MAX - 50] {

@@ -18,7 +18,7 @@ impl TsRecent {
 
     /// Whether a segment with TSval `val` is too old (R1 of RFC 7323 5.3). After 24 days without a segment
     /// TS.Recent itself is too old to judge by (RFC 7323 5.5).
-    //= RFC 7323 5.3
+    //= RFC 7323 5.3 (a)
     //= RFC 7323 5.5
     pub fn is_old(&self, val: u32, now: Instant) -> bool {
         (val.wrapping_sub(self.val) as i32) < 0 && now.since(self.at) < OUTDATED
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    //= RFC 7323 5.3
+    //= RFC 7323 5.3 (a)
     //= RFC 7323 5.5
     fn older_is_older_across_the_wrap_until_24_days_have_passed() {
         for base in [0u32, 5, u32::MAX, 1 << 31] {

@@ -28,8 +28,7 @@ impl Rcv {
     /// `SLACK_UNITS` units is it rounded down, which such a peer sees as a retreat of less than one unit
     /// (RFC 7323 2.4); what was promised before is accepted all the same.
     //= RFC 9293 3.8.6 SHLD-14 (do not shrink the window)
-    //= RFC 7323 2.4
-    //= RFC 7323 2.3
+    //= RFC 7323 2.3 (d), 2.4 (b)
     //= RFC 9293 3.8.6.2.2 MUST-39
     pub fn offer(&self) -> (u16, SeqNum) {
         let unit = 1u32 << self.shift;
@@ -49,7 +48,7 @@ impl Rcv {
     }
 
     /// The window field of a SYN or SYN+ACK, which is never scaled (RFC 7323 2.2).
-    //= RFC 7323 2.2
+    //= RFC 7323 2.2 (c)
     pub fn syn_window(cfg: &TcpConfig) -> u16 {
         cfg.rcv_buf_initial.min(65_535) as u16
     }

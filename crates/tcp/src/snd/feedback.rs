@@ -288,7 +288,7 @@ impl Snd {
     }
 
     /// Fast recovery begins; `newly` octets were delivered by what tells of the loss.
-    //= RFC 5681 3.2
+    //= RFC 5681 3.2 (e)
     //= RFC 6582 3.2 (step 2)
     pub(crate) fn enter<P: Probe>(&mut self, cx: &mut Cx<'_, P>, flight: u32, newly: u32) {
         let undo = Undo::new(self.una, self.window);
@@ -310,7 +310,7 @@ impl Snd {
     }
 
     /// Congestion control answers to a loss, once in a window of data.
-    //= RFC 5681 3.2: without what limited transmit has sent
+    //= RFC 5681 3.2 (c) (d), 4.3 (a): without what limited transmit has sent
     //= RFC 9438 4.6
     fn react<P: Probe>(&mut self, cx: &Cx<'_, P>, flight: u32) {
         let told_by_others = self.board.sacked() > 0 || self.recovery.duplicates.octets > 0;
@@ -324,6 +324,7 @@ impl Snd {
 
     /// Everything is acknowledged that was out when recovery began.
     //= RFC 9937 6.4
+    //= RFC 5681 3.2 (g), 4.3 (c)
     //= RFC 6582 3.2 (step 3, full acknowledgments)
     fn recovered<P: Probe>(&mut self, cx: &Cx<'_, P>, smss: u32, sack: bool) {
         let fast = self.recovery.phase == Phase::Recovery;
@@ -428,7 +429,7 @@ impl Snd {
 }
 
 /// What the first block says came twice: text that is acknowledged, or that the second block covers.
-//= RFC 2883 4
+//= RFC 2883 4 5
 fn came_twice(told: &Told<'_>, una: SeqNum) -> Option<(SeqNum, SeqNum)> {
     let (left, right) = *told.blocks.first()?;
     if left.ge(right) || left.lt(una - OLDEST) {
@@ -440,3 +441,26 @@ fn came_twice(told: &Told<'_>, una: SeqNum) -> Option<(SeqNum, SeqNum)> {
 
 /// How far behind SND.UNA a D-SACK is believed.
 const OLDEST: u32 = 1 << 30;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    //= RFC 2883 5
+    fn a_block_is_judged_by_the_acknowledgment_of_its_own_segment() {
+        let b = |left, right| (SeqNum(left), SeqNum(right));
+        let una = SeqNum(5_000);
+        for (ack, blocks, want) in [
+            (5_000, &[b(2_000, 3_000)][..], Some(b(2_000, 3_000))),
+            (3_000, &[b(2_000, 3_000)], Some(b(2_000, 3_000))),
+            // An older acknowledgment that was overtaken: when it was sent, this lay beyond a hole.
+            (1_000, &[b(2_000, 3_000)], None),
+            (1_000, &[b(2_000, 3_000), b(2_000, 4_000)], Some(b(2_000, 3_000))),
+            (5_000, &[b(6_000, 7_000)], None),
+        ] {
+            let told = Told { ack: SeqNum(ack), blocks, sack: true, echo: None, duplicate: false, marked: 0 };
+            assert_eq!(came_twice(&told, una), want, "ACK {ack} with {blocks:?}");
+        }
+    }
+}

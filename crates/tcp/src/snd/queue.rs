@@ -60,7 +60,7 @@ impl SendQueue {
     }
 
     /// Drops everything before `una`.
-    //= RFC 2018 8: only the acknowledgment number lets go
+    //= RFC 2018 8 (c): only the acknowledgment number lets go
     pub fn acknowledge(&mut self, una: SeqNum, pool: &mut Pool) {
         let n = una.min(self.end()).diff(self.base).max(0) as u32;
         self.base += n;

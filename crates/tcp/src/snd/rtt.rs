@@ -43,7 +43,7 @@ impl Rtt {
 
     /// Takes a measurement.
     //= RFC 6298 2.2
-    //= RFC 6298 2.3
+    //= RFC 6298 2.3 (a) (b)
     //= RFC 6298 4: the least timeout is above one tick
     //= RFC 9293 3.8.1 MUST-18
     pub fn sample(&mut self, rtt: Duration, cfg: &TcpConfig) {
@@ -110,6 +110,7 @@ impl Rtt {
     }
 
     /// New text was sent: if nothing is being timed, this is.
+    //= RFC 6298 3 (b)
     pub fn sent(&mut self, end: SeqNum, now: Instant) {
         if self.timed_at == Instant::NEVER {
             (self.timed, self.timed_at) = (end, now);
@@ -117,7 +118,7 @@ impl Rtt {
     }
 
     /// Something was sent again: what is being timed can no longer be told apart (Karn's algorithm).
-    //= RFC 6298 3
+    //= RFC 6298 3 (a)
     //= RFC 9293 3.8.1 MUST-18
     pub fn retransmitted(&mut self) {
         self.timed_at = Instant::NEVER;
@@ -146,7 +147,7 @@ mod tests {
 
     #[test]
     //= RFC 6298 2.2
-    //= RFC 6298 2.3
+    //= RFC 6298 2.3 (a) (b)
     //= RFC 6298 5.5
     //= RFC 9293 3.8.1 MUST-18
     //= RFC 9293 3.8.2 MUST-19
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    //= RFC 6298 3
+    //= RFC 6298 3 (a)
     //= RFC 9293 3.8.1 MUST-18
     fn what_was_sent_again_is_not_measured() {
         let mut r = Rtt::new(&TcpConfig::default());

@@ -387,7 +387,7 @@ impl Scoreboard {
     /// The retransmission timer has expired: the first segment is lost, and what is older than `patience`. A peer that has
     /// not acknowledged a first segment that it had reported has reneged: then nothing that it reported counts.
     //= RFC 8985 6.3
-    //= RFC 2018 8
+    //= RFC 2018 5.1 (b)
     pub fn timeout(&mut self, now: Instant, patience: Duration, mut each: impl FnMut(&Record)) {
         let Some(mut board) = self.board.take() else { return };
         let reneged = board.records.front().is_some_and(|r| r.mark == Mark::Sacked);
@@ -495,6 +495,7 @@ impl Scoreboard {
 
     /// Octets in the network.
     //= RFC 6675 2: pipe
+    //= RFC 5681 3.2 (b): what tells nothing new makes no room
     //= RFC 9937 6.2
     pub fn pipe(&self) -> u32 {
         self.board.as_ref().map_or(0, |b| b.end().since(b.start()) - self.sacked - self.lost + self.again)
@@ -683,7 +684,7 @@ mod tests {
 
     #[test]
     //= RFC 8985 6.3
-    //= RFC 2018 8
+    //= RFC 2018 5.1 (b)
     fn a_timeout_loses_the_first_segment_and_what_is_old_and_believes_nobody_who_reneges() {
         let mut pool = Pool::default();
         let mut b = ten(&mut pool);

@@ -28,10 +28,10 @@ pub(super) fn arm<P: Probe>(t: &mut Tcb, cx: &Cx<'_, P>) {
 //= RFC 6298 5.4
 //= RFC 6298 5.5
 //= RFC 6298 5.6
-//= RFC 5681 4.3: a lost retransmission is counted again
-//= RFC 9293 3.8.3 MUST-20
+//= RFC 5681 4.3 (e): a lost retransmission is counted again
+//= RFC 9293 3.8.3 MUST-20 (a) (c)
 //= RFC 2018 5: from SND.UNA on, whatever was SACKed
-//= RFC 2018 5.1
+//= RFC 2018 5.1 (b)
 pub(super) fn expired<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>) -> Option<Ended> {
     if t.snd.flight() == 0 {
         t.timers.retransmission = Instant::NEVER;
@@ -66,7 +66,10 @@ impl Snd {
     fn timed_out<P: Probe>(&mut self, cx: &mut Cx<'_, P>) {
         let first = self.retries == 1;
         let window = self.window;
-        let loss = Loss { now: cx.now, flight: self.flight(), smss: u32::from(self.mss), cause: LossCause::Lost };
+        // In recovery it is a retransmission that was lost: a second sign of congestion, that reduces what the first has left.
+        let again = self.recovery.phase == Phase::Recovery;
+        let flight = if again { self.flight().min(self.window.ssthresh) } else { self.flight() };
+        let loss = Loss { now: cx.now, flight, smss: u32::from(self.mss), cause: LossCause::Lost };
         self.congestion.get().on_timeout(&mut self.window, &loss, first);
         self.rtt.retransmitted();
         if self.una.lt(self.queue.base()) {

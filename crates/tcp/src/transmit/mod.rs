@@ -125,7 +125,7 @@ pub(crate) fn frame<'a, P: Probe>(c: &'a mut Connection, cx: &Cx<'_, P>, plan: P
             t.snd.queue.seek(plan.seq);
             if kind == Kind::SynAck {
                 // The window of a segment with SYN is never scaled (RFC 7323 2.2).
-                //= RFC 7323 2.2
+                //= RFC 7323 2.2 (c)
                 hdr.window = t.rcv.wnd().min(65_535) as u16;
                 OptionsBuf::syn(&syn_ack_options(cx.cfg, &t.negotiated, cx.now.as_millis()), cx.cfg.layout)
             } else {

@@ -13,8 +13,8 @@ pub(crate) fn syn_ack_options(cfg: &TcpConfig, n: &Negotiated, now_ms: u64) -> O
 }
 
 /// Of any other segment: timestamps, and what lies beyond holes.
-//= RFC 7323 3.2
-//= RFC 2018 4: no SACK unless permitted
+//= RFC 7323 3.2 (c)
+//= RFC 2018 4 (a): no SACK unless permitted
 pub(super) fn segment(t: &Tcb, now: Instant) -> OptionsBuf {
     let (blocks, n) = t.sack.blocks();
     let n = if t.negotiated.sack { n } else { 0 };

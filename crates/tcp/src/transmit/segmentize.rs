@@ -13,7 +13,7 @@ use synfin_wire::tcp::Flags;
 
 /// What was found lost, as far as cwnd lets it go again.
 //= RFC 6675 4: NextSeg(), rule 1
-//= RFC 5681 3.2
+//= RFC 5681 3.2 (e)
 pub(super) fn resend<P: Probe>(t: &Tcb, cx: &Cx<'_, P>, limits: &Limits) -> Option<Plan> {
     let s = &t.snd;
     if s.wnd == 0 || s.una.lt(s.queue.base()) {
@@ -93,6 +93,7 @@ pub(super) fn paced<P: Probe>(t: &Tcb, cx: &Cx<'_, P>) -> bool {
 //= RFC 9293 3.9.1.2 MUST-60 SHLD-28
 //= RFC 5681 2
 //= RFC 5681 3
+//= RFC 2018 5.1 (a)
 //= RFC 9293 3.8.6.2.1 MUST-38
 pub(super) fn at_cursor<P: Probe>(t: &Tcb, cx: &Cx<'_, P>, limits: &Limits) -> Option<Plan> {
     let s = &t.snd;
@@ -110,9 +111,10 @@ pub(super) fn at_cursor<P: Probe>(t: &Tcb, cx: &Cx<'_, P>, limits: &Limits) -> O
     let available = s.queue.end().diff(s.cursor).max(0) as u32;
     // What has left the network makes room for new text, also before recovery begins.
     //= RFC 3042 2
+    //= RFC 5681 3.2 (a)
     let congestion = s.window.cwnd.saturating_sub(s.pipe());
     //= RFC 9293 3.8.6 SHLD-15 SHLD-16
-    //= RFC 7323 2.4
+    //= RFC 7323 2.4 (a) (c)
     let usable = s.usable().min(congestion);
     let urg = urgent(t, s.cursor);
     let cap = if urg == Flags::NONE { super_segment(t, cx, limits, mss) } else { mss };

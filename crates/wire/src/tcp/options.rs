@@ -424,8 +424,10 @@ mod tests {
             &[8, 9, 0, 0, 0, 0, 0, 0, 0],
             &[5, 2],
             &[5, 9, 0, 0, 0, 0, 0, 0, 0],
+            // Fast Open cookies of 1, 2 and 17 octets: 4 to 16 are allowed (RFC 7413 2).
             &[34, 3, 0],
             &[34, 4, 0, 0],
+            &[34, 19, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
             &[28, 3, 0],
             &[19, 3, 0],
             &[29, 3, 0],
@@ -466,6 +468,21 @@ mod tests {
         assert_eq!(o.unusual.acc_ecn, Some((0, 1)));
         assert_eq!(o.user_timeout, Some((true, 5)));
         assert_eq!(o.fast_open.map(|c| c.0), Some(4));
+    }
+
+    #[test]
+    fn subtypes_of_mptcp_that_nobody_knows_are_passed_over() {
+        // RFC 8684 knows 0 to 8, and 15 for experiments.
+        for subtype in 9..=14u8 {
+            for len in [3u8, 4, 20] {
+                let mut b = std::vec![30, len];
+                b.resize(usize::from(len), 0xff);
+                b[2] = subtype << 4;
+                b.extend_from_slice(&[3, 3, 7]);
+                let o = Options::parse(&b);
+                assert_eq!((o.unusual.mptcp, o.window_scale, o.malformed), (Some(subtype), Some(7), None), "{len}");
+            }
+        }
     }
 
     proptest! {

@@ -190,7 +190,7 @@ impl CongestionControl for Cubic {
         self.stage.w_max = 0;
         self.stage.epoch_start = Instant::NEVER;
         self.left_at = 0;
-        //= RFC 5681 3.1
+        //= RFC 5681 3.1 (i)
         w.cwnd = loss.smss; // the loss window
     }
 

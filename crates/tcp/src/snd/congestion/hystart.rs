@@ -61,7 +61,7 @@ impl HyStart {
     /// An acknowledgment in slow start: grows cwnd, if it was used, and sets ssthresh when it is time to leave.
     //= RFC 9406 4.2
     //= RFC 9406 4.3: only for the initial slow start
-    //= RFC 5681 3.1: equation 2, with L x SMSS
+    //= RFC 5681 3.1 (a): equation 2, with L x SMSS
     pub fn on_ack(&mut self, w: &mut Window, ack: &Ack) {
         let n = ack.acked.min(ack.limit.saturating_mul(ack.smss));
         let initial = self.enabled && w.ssthresh == u32::MAX;

@@ -36,7 +36,7 @@ impl CongestionControl for Reno {
         } else if ack.cwnd_limited {
             // A window that is not used says nothing about the path (RFC 7661): a flow limited by its
             // application or its receiver does not grow.
-            //= RFC 5681 3.1: equation 3, one SMSS per window of acknowledged data
+            //= RFC 5681 3.1 (a) (f) (g), 4.3 (d): equation 3, one SMSS per window of acknowledged data
             //= RFC 9293 3.8.2 MUST-19
             self.counted = self.counted.saturating_add(ack.acked);
             if self.counted >= w.cwnd {
@@ -47,8 +47,7 @@ impl CongestionControl for Reno {
     }
 
     fn on_loss(&mut self, w: &mut Window, loss: &Loss) {
-        //= RFC 5681 3.1 (equation 4)
-        //= RFC 5681 4.3
+        //= RFC 5681 3.1 (e) (h), 3.2 (c), 4.3 (a): equation 4
         w.ssthresh = (loss.flight / 2).max(2 * loss.smss);
         if loss.cause == LossCause::Marked {
             // Nothing was lost: there is no recovery that would reduce cwnd.
@@ -63,7 +62,7 @@ impl CongestionControl for Reno {
         if first {
             self.on_loss(w, loss);
         }
-        //= RFC 5681 3.1
+        //= RFC 5681 3.1 (i)
         w.cwnd = loss.smss; // the loss window
     }
 }
@@ -84,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    //= RFC 5681 3.1
+    //= RFC 5681 3.1 (a) (f) (g), 4.3 (d)
     //= RFC 9293 3.8.2 MUST-19
     fn slow_start_doubles_and_avoidance_adds_one_per_window() {
         let mut w = Window { cwnd: 10 * SMSS, ssthresh: 40 * SMSS };
@@ -103,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    //= RFC 5681 3.1
+    //= RFC 5681 3.1 (a)
     fn an_unused_window_does_not_grow_and_acks_are_counted_by_octets() {
         let mut w = Window { cwnd: 10 * SMSS, ssthresh: u32::MAX };
         let mut r = Reno::default();
@@ -116,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    //= RFC 5681 3.1
+    //= RFC 5681 3.1 (e) (h) (i), 4.3 (a)
     //= RFC 9293 3.8.2 MUST-19
     fn losses_halve_and_timeouts_restart() {
         let mut w = Window { cwnd: 20 * SMSS, ssthresh: u32::MAX };

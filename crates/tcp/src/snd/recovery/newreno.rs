@@ -16,7 +16,7 @@ pub struct Duplicates {
 
 impl Duplicates {
     /// One more, while `most` octets can have left the network.
-    //= RFC 5681 3.2: no more segments can have left than are out; duplicates can be forged
+    //= RFC 5681 3.2 (f): no more segments can have left than are out; duplicates can be forged
     //= RFC 9937 6.2
     pub fn another(&mut self, smss: u32, most: u32) {
         self.count = self.count.saturating_add(1);
@@ -34,7 +34,7 @@ impl Duplicates {
     }
 
     /// Whether it is time for a fast retransmit: not again for what was already recovered, or sent before a timeout.
-    //= RFC 5681 3.2
+    //= RFC 5681 3.2 (e)
     //= RFC 6582 3.2 (step 2)
     pub fn enough(&self, una: SeqNum, recover: SeqNum) -> bool {
         u32::from(self.count) == DUP_THRESH && una.gt(recover)
@@ -48,7 +48,7 @@ mod tests {
     const SMSS: u32 = 1000;
 
     #[test]
-    //= RFC 5681 3.2
+    //= RFC 5681 3.2 (e)
     //= RFC 6582 3.2
     fn three_are_enough_and_none_for_what_was_recovered_already() {
         let mut d = Duplicates::default();

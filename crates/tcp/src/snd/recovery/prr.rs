@@ -48,6 +48,7 @@ impl Prr {
 
     /// cwnd after an acknowledgment.
     //= RFC 9937 6.2
+    //= RFC 5681 4.3 (b)
     pub fn on_ack(&mut self, s: &Step) -> u32 {
         self.delivered += u64::from(s.delivered);
         let mut count = if s.inflight > s.ssthresh {
@@ -74,7 +75,7 @@ mod tests {
     /// RFC 9937 8, figure 1: 20 segments, the first lost, ssthresh 10.
     #[test]
     //= RFC 9937 6.2
-    //= RFC 5681 4.3
+    //= RFC 5681 4.3 (b)
     fn one_of_twenty_lost_lets_out_every_second_and_ends_at_ssthresh() {
         let mut prr = Prr::begin(20 * SMSS);
         let (mut inflight, mut sent) = (18 * SMSS, 0);
