@@ -88,6 +88,8 @@ pub struct Handshake {
     pub edge: SeqNum,
     /// Whether a SYN was sent more than once (then RFC 5681 3.1 asks for a window of one segment).
     pub syn_lost: bool,
+    /// What it found out about ECN.
+    pub ecn: crate::ecn::Found,
     /// The round-trip time of the handshake, if it can be told.
     pub rtt: Option<core::time::Duration>,
 }
@@ -108,7 +110,7 @@ impl Tcb {
         let cwnd = if h.syn_lost { u32::from(mss) } else { initial_window(cx.cfg.initial_window, u32::from(mss)) };
         let first = h.iss + 1;
         let nxt = h.irs + 1;
-        Tcb {
+        let mut t = Tcb {
             state,
             negotiated: n,
             snd: Snd {
@@ -129,6 +131,7 @@ impl Tcb {
                 small_end: h.iss,
                 window: Window { cwnd, ssthresh: u32::MAX },
                 congestion: Congestion::new(cx.cfg),
+                ecn: crate::snd::ecn::Sender::new(&h.ecn, h.iss),
                 recovery: NewReno::new(h.iss),
                 rtt,
                 last_sent: cx.now,
@@ -149,6 +152,7 @@ impl Tcb {
                 closed: false,
                 ts_recent: TsRecent::new(n.ts_recent, cx.now),
                 ack: AckPolicy::new(nxt, cx.cfg.quick_acks),
+                ecn: crate::rcv::ecn::Receiver::new(&h.ecn, cx.cfg.accecn_option, cx.cfg.ecn_each),
                 queue: ReceiveQueue::default(),
                 holes: None,
             },
@@ -163,7 +167,9 @@ impl Tcb {
             last_heard: cx.now,
             probed_at: cx.now,
             counters: Box::default(),
-        }
+        };
+        t.snd.answer_handshake(cx.now, &h.ecn);
+        t
     }
 
     /// The timestamps of a segment sent now.

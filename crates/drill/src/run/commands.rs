@@ -98,6 +98,8 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("tcp_timestamps", "1"),
     ("tcp_sack", "1"),
     ("tcp_dsack", "1"),
+    ("tcp_ecn", "0"),
+    ("tcp_ecn_option", "2"),
     ("tcp_window_scaling", "1"),
 ];
 
@@ -114,6 +116,21 @@ pub fn sysctl(tcp: &mut TcpConfig, key: &str, value: &str) -> Result<(), Refused
     let on = |v: &str| if v == "0" { "off".to_string() } else { "on".to_string() };
     let plain = |v: &str| v.to_string();
     let (setting, value_of): (&str, String) = match name {
+        "tcp_ecn" => {
+            let uses = ["off", "rfc3168", "accept", "accecn", "rfc3168-accept-accecn", "accept-accecn"];
+            let Some(u) = value.parse().ok().and_then(|n: usize| uses.get(n)) else { return unsupported("") };
+            ("ecn", (*u).to_string())
+        }
+        "tcp_ecn_option" => {
+            let Some(o) = value.parse().ok().and_then(|n: usize| ["off", "changed", "full", "persist"].get(n).copied())
+            else {
+                return unsupported("");
+            };
+            ("accecn-option", o.to_string())
+        }
+        "tcp_ecn_option_beacon" => ("accecn-beacon", plain(value)),
+        // Whether a connection falls back when its SYN is not answered: it does.
+        "tcp_ecn_fallback" if value == "1" => return Ok(()),
         "tcp_sack" => ("sack", on(value)),
         "tcp_dsack" => ("dsack", on(value)),
         "tcp_timestamps" => ("timestamps", on(value)),
@@ -140,7 +157,6 @@ pub fn sysctl(tcp: &mut TcpConfig, key: &str, value: &str) -> Result<(), Refused
             return Ok(());
         }
         // What is off, or as it is here anyway.
-        "tcp_ecn" if matches!(value, "0" | "2") => return Ok(()),
         "tcp_slow_start_after_idle" if value == "1" => return Ok(()),
         "tcp_congestion_control" if value == "reno" => return Ok(()),
         "tcp_fastopen" if value == "0" => return Ok(()),
@@ -174,6 +190,7 @@ pub fn sysctl(tcp: &mut TcpConfig, key: &str, value: &str) -> Result<(), Refused
 #[cfg(test)]
 mod tests {
     use super::*;
+    use synfin_stack::engine::ecn::{OptionPolicy, Use};
 
     fn obey(tcp: &mut TcpConfig, text: &str) -> Result<Duration, Refused> {
         let mut slept = Duration::ZERO;
@@ -194,9 +211,11 @@ mod tests {
         assert_eq!(obey(&mut t, text), Ok(Duration::ZERO));
         assert_eq!((t.sack, t.rto_min, t.rcv_buf_max), (false, Duration::from_millis(300), 40_000));
         assert_eq!(
-            obey(&mut t, "sysctl -w net.ipv4.tcp_ecn=3"),
-            Err(Refused::Unsupported("net.ipv4.tcp_ecn=3".into()))
+            obey(&mut t, "sysctl -w net.ipv4.tcp_ecn=6"),
+            Err(Refused::Unsupported("net.ipv4.tcp_ecn=6".into()))
         );
+        assert_eq!(obey(&mut t, "sysctl -w net.ipv4.tcp_ecn=3 net.ipv4.tcp_ecn_option=0"), Ok(Duration::ZERO));
+        assert_eq!((t.ecn, t.accecn_option), (Use::AccEcn, OptionPolicy::Off));
         assert!(matches!(obey(&mut t, "iptables -F"), Err(Refused::Unsupported(_))));
         assert!(matches!(obey(&mut t, "sysctl net.ipv4.tcp_syn_retries=999"), Err(Refused::Failed(_))));
         assert!(obey(&mut t, "false").is_err());

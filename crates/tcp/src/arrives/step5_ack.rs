@@ -79,7 +79,10 @@ fn duplicate<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>) {
     if s.recovery.on_duplicate(s.una, flight, &mut s.window, smss) == Step::Enter {
         //= RFC 5681 3.2: without what limited transmit has sent
         let loss = Loss { now: cx.now, flight: flight.min(s.recovery.flight_before), smss, cause: LossCause::Lost };
-        s.congestion.get().on_loss(&mut s.window, &loss);
+        if !s.ecn.is_reduced_for(s.una) {
+            s.congestion.get().on_loss(&mut s.window, &loss);
+        }
+        s.ecn.on_reduced(s.nxt);
         s.recovery.enter(s.nxt, flight, &mut s.window, smss);
         t.again = SendReason::FastRetransmit;
         cx.mib.fast_retrans += 1;
@@ -117,7 +120,7 @@ pub(super) fn advance<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment) 
                 acked,
                 delivered: acked,
                 lost: 0,
-                marked: 0,
+                marked: s.ecn.take_marked(acked),
                 smss,
                 flight,
                 pipe: left,

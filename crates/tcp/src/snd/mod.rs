@@ -5,6 +5,7 @@
 //! until it meets `nxt` again is sent again.
 
 pub mod congestion;
+pub mod ecn;
 mod queue;
 pub mod recovery;
 mod rtt;
@@ -55,6 +56,8 @@ pub struct Snd {
     pub window: Window,
     /// The algorithm that moves them.
     pub congestion: Congestion,
+    /// What marks tell, and which packets can be marked.
+    pub ecn: ecn::Sender,
     /// What was lost.
     pub recovery: NewReno,
     /// Round-trip time and retransmission timeout.

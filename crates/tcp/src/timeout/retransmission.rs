@@ -57,6 +57,7 @@ pub(super) fn expired<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>) -> Option<Ended
     let smss = u32::from(s.mss);
     let loss = Loss { now: cx.now, flight: s.flight(), smss, cause: LossCause::Lost };
     s.congestion.get().on_timeout(&mut s.window, &loss, s.retries == 1);
+    s.ecn.on_reduced(s.nxt);
     s.recovery.on_timeout(s.nxt);
     s.rtt.retransmitted();
     s.cursor = s.una;

@@ -17,7 +17,9 @@ impl CongestionControl for Reno {
     fn on_ack(&mut self, w: &mut Window, ack: &Ack) {
         // A window that is not used says nothing about the path (RFC 7661): a flow limited by its
         // application or its receiver does not grow.
-        if !ack.cwnd_limited {
+        // Nor does one grow that marks are told of.
+        //= RFC 3168 6.1.2
+        if !ack.cwnd_limited || ack.marked > 0 {
             return;
         }
         if w.cwnd < w.ssthresh {
@@ -93,6 +95,8 @@ mod tests {
         let mut r = Reno::default();
         r.on_ack(&mut w, &Ack { cwnd_limited: false, ..ack(SMSS, 2 * SMSS) });
         assert_eq!(w.cwnd, 10 * SMSS);
+        r.on_ack(&mut w, &Ack { marked: 1, ..ack(SMSS, 10 * SMSS) });
+        assert_eq!(w.cwnd, 10 * SMSS, "nor one that marks are told of");
         r.on_ack(&mut w, &ack(1, 10 * SMSS));
         assert_eq!(w.cwnd, 10 * SMSS + 1, "ACK division gains nothing");
         r.on_ack(&mut w, &ack(1 << 20, 1 << 20));
