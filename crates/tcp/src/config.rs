@@ -185,6 +185,8 @@ macro_rules! settings {
 settings! {
     /// How often an unanswered SYN is sent again.
     syn_retries: u8 = 6, "syn-retries", 0..=127, "tcp_syn_retries", "at least 3 min in all (RFC 9293 3.8.3, MUST-23); 6 give 127 s";
+    /// How many of them come a first wait apart, before waits double.
+    syn_linear: u8 = 0, "syn-linear", 0..=127, "tcp_syn_linear_timeouts", "0 (RFC 6298 5.5)";
     /// How often an unanswered SYN+ACK is sent again.
     synack_retries: u8 = 5, "synack-retries", 0..=127, "tcp_synack_retries", "as above";
     /// Give up connecting after this, whatever the retries; 0 leaves it to them.

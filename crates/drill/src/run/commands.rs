@@ -136,6 +136,7 @@ pub fn sysctl(tcp: &mut TcpConfig, key: &str, value: &str) -> Result<(), Refused
         "tcp_timestamps" => ("timestamps", on(value)),
         "tcp_window_scaling" => ("window-scaling", on(value)),
         "tcp_syn_retries" => ("syn-retries", plain(value)),
+        "tcp_syn_linear_timeouts" => ("syn-linear", plain(value)),
         "tcp_synack_retries" => ("synack-retries", plain(value)),
         "tcp_retries1" => ("retries1", plain(value)),
         "tcp_retries2" => ("retries2", plain(value)),

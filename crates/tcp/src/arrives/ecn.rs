@@ -26,10 +26,10 @@ pub(super) fn feedback<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment,
 }
 
 /// The segment is acceptable: its mark counts, and may ask for an acknowledgment at once.
-pub(super) fn arrived<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment, text: u32) {
+pub(super) fn arrived<P: Probe>(t: &mut Tcb, cx: &Cx<'_, P>, seg: &Segment, text: u32) -> Wants {
     let e = &mut t.rcv.ecn;
     if e.feedback == Feedback::Off {
-        return;
+        return Wants::Nothing;
     }
     e.peer_sends |= seg.opts.acc_ecn.is_some();
     let pieces = if seg.gro > 0 { text.div_ceil(u32::from(seg.gro)).max(1) } else { 1 };
@@ -37,7 +37,12 @@ pub(super) fn arrived<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment, 
     let packet = Packet { ecn: seg.ecn, flags: seg.hdr.flags, text, pieces, unacknowledged };
     let srtt = Duration::from_micros(u64::from(t.snd.rtt.srtt_us));
     let beacon = srtt.checked_div(u32::from(cx.cfg.accecn_beacon)).unwrap_or(Duration::MAX);
-    match e.arrived(cx.now, beacon, &packet) {
+    e.arrived(cx.now, beacon, &packet)
+}
+
+/// Once the text has asked for its own acknowledgment: one that goes anyway does not go twice.
+pub(super) fn acknowledge(t: &mut Tcb, wants: Wants) {
+    match wants {
         Wants::Nothing => {}
         Wants::Ack => t.rcv.ack.now(SendReason::CongestionAck),
         Wants::AckOfAcks => t.rcv.ack.now(SendReason::AckOfAcks),

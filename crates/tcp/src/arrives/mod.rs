@@ -74,10 +74,11 @@ fn steps<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &mut Segment) -> Contro
     t.heard(cx.now);
     ecn::feedback(t, cx, seg, newer);
     let acked = step5_ack::process(t, cx, seg)?; // fifth, check the ACK field
-    ecn::arrived(t, cx, seg, text); // marks of acceptable packets count (RFC 9768 3.2)
+    let wants = ecn::arrived(t, cx, seg, text); // marks of acceptable packets count (RFC 9768 3.2)
     step6_urgent::process(t, seg, urgent); // sixth, check the URG bit
     let fin_at = seg.has(Flags::FIN).then(|| seg.end() - 1);
     let text = step7_text::process(t, cx, seg)?; // seventh, process the segment text
+    ecn::acknowledge(t, wants);
     let fin = step8_fin::process(t, cx, fin_at); // eighth, check the FIN bit
     ControlFlow::Continue(fin.or(text).unwrap_or(acked))
 }
