@@ -161,6 +161,8 @@ pub struct Found {
     pub told: Option<u8>,
     /// What its AccECN option says of the path.
     pub options: Options,
+    /// Our SYN+ACK went out more than once: its acknowledgment may come again, too.
+    pub repeated: bool,
 }
 
 /// What is known of AccECN options that come from the peer (RFC 9768 3.2.3.2).
@@ -192,6 +194,10 @@ impl Options {
 
 /// AE, CWR and ECE: in a handshake three flags, afterwards the ACE field.
 pub const ALL: Flags = Flags(Flags::AE.0 | Flags::CWR.0 | Flags::ECE.0);
+
+/// What counters of CE packets begin with.
+//= RFC 9768 3.2.1
+pub const FIRST_CEP: u32 = 5;
 
 /// The ACE field of `flags`: AE, CWR and ECE stand side by side, ECE last.
 pub const fn ace(flags: Flags) -> u8 {

@@ -1,7 +1,7 @@
 //! What a connection tells of itself, under the names that `ss` uses.
 
 use crate::connection::{Connection, Phase};
-use crate::ecn::{Feedback, Options};
+use crate::ecn::{FIRST_CEP, Feedback, Options};
 use crate::rcv::ecn::Receiver;
 use crate::snd::ecn::Sender;
 use crate::state::State;
@@ -68,7 +68,7 @@ pub struct EcnStatus {
     pub ect: bool,
     /// AccECN options of the peer.
     pub options: Options,
-    /// Packets of ours that were marked, as the peer tells by AccECN.
+    /// Packets of ours that were marked, as the peer tells by AccECN, or that were acknowledged with ECE.
     pub delivered_ce: u32,
     /// Octets of our text that were marked, that arrived as ECT(0), as ECT(1).
     pub delivered_bytes: (u32, u32, u32),
@@ -85,9 +85,9 @@ impl EcnStatus {
             seen: r.seen,
             ect: s.ect,
             options: s.options,
-            delivered_ce: s.cep.wrapping_sub(5),
+            delivered_ce: s.cep.wrapping_sub(FIRST_CEP),
             delivered_bytes: (s.ceb, s.e0b.wrapping_sub(1), s.e1b.wrapping_sub(1)),
-            received_ce: r.cep.wrapping_sub(5),
+            received_ce: r.cep.wrapping_sub(FIRST_CEP),
             received_bytes: (r.ceb, r.e0b.wrapping_sub(1), r.e1b.wrapping_sub(1)),
         }
     }

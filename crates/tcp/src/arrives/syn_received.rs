@@ -148,6 +148,7 @@ impl SynReceived {
             mixed: self.mixed,
             told: seg.filter(pure).map(|s| ecn::ace(s.hdr.flags)),
             options: seg.map_or(Options::Absent, Options::first),
+            repeated: self.ambiguous,
         }
     }
 
@@ -174,6 +175,12 @@ impl SynReceived {
         };
         let flags = if fallen { Flags::NONE } else { mode.syn_ack_flags(self.heard) };
         (flags, mode == Feedback::Accurate && !again)
+    }
+
+    /// ACE of a segment that is no SYN: nothing has been counted yet.
+    //= RFC 9768 3.2.2
+    fn ace(&self) -> Flags {
+        if self.negotiated.feedback == Feedback::Accurate { ecn::flags_of(ecn::FIRST_CEP as u8) } else { Flags::NONE }
     }
 
     fn handshake(&self, cfg: &TcpConfig, now: Instant, wnd: u32, wl: (SeqNum, SeqNum), ecn: Found) -> Handshake {
@@ -359,7 +366,7 @@ impl SynReceived {
             OptionsBuf::syn(&o, cx.cfg.layout)
         };
         let (seq, flags, why) = match (challenge, self.retries) {
-            (true, _) => (self.iss + 1, Flags::ACK, SendReason::ChallengeAck),
+            (true, _) => (self.iss + 1, Flags::ACK | self.ace(), SendReason::ChallengeAck),
             (false, 0) => (self.iss, Flags::SYN | Flags::ACK | confirms, SendReason::SynAck),
             (false, _) => (self.iss, Flags::SYN | Flags::ACK | confirms, SendReason::SynAckRetransmission),
         };

@@ -76,7 +76,7 @@ impl SynSent {
         //= RFC 9768 3.1.3
         let told = Some(ecn::ace(flags)).filter(|a| *a != 0b101);
         let options = Options::first(seg);
-        Found { feedback, heard: seg.ecn, client: true, mixed: false, told, options }
+        Found { feedback, heard: seg.ecn, client: true, mixed: false, told, options, repeated: false }
     }
 
     fn handshake<P: Probe>(&self, cx: &Cx<'_, P>, seg: &Segment) -> Handshake {

@@ -6,7 +6,7 @@
 //! A super-segment that the link put together counts as its pieces, and makes one acknowledgment: RFC 9768 3.2.2.5.1
 //! leaves that to us.
 
-use crate::ecn::{Feedback, Found, OptionPolicy, flags_of, handshake_ace};
+use crate::ecn::{FIRST_CEP, Feedback, Found, OptionPolicy, flags_of, handshake_ace};
 use crate::time::{Duration, Instant};
 use synfin_wire::SeqNum;
 use synfin_wire::ip::Ecn;
@@ -114,7 +114,7 @@ impl Receiver {
         let ce = accurate && found.client && found.heard == Ecn::Ce;
         Receiver {
             feedback: found.feedback,
-            cep: 5 + u32::from(ce),
+            cep: FIRST_CEP + u32::from(ce),
             ceb: 0,
             e0b: 1,
             e1b: 1,
@@ -411,7 +411,9 @@ mod tests {
             send(&mut r);
         });
         assert_eq!(send(&mut r), None);
-        (0..65).for_each(|_| drop(take(&mut r, Ecn::Ect0, 65_000)));
+        for _ in 0..65 {
+            take(&mut r, Ecn::Ect0, 65_000);
+        }
         assert!(send(&mut r).is_some());
         take(&mut r, Ecn::Ect0, 100);
         assert_eq!(send(&mut r), None);

@@ -7,7 +7,7 @@
 //!
 //! Not done: to find out by continuous feedback that the path marks everything (RFC 9768 3.2.2.3 leaves how to us).
 
-use crate::ecn::{Feedback, Found, Options, ace, handshake_ace};
+use crate::ecn::{FIRST_CEP, Feedback, Found, Options, ace, handshake_ace};
 use crate::segment::Segment;
 use crate::snd::Snd;
 use crate::snd::congestion::{Loss, LossCause};
@@ -26,7 +26,7 @@ pub struct Sender {
     respond: bool,
     /// The window was reduced: the next new text says so.
     cwr: bool,
-    /// s.cep: our packets that were marked, from 5 on.
+    /// s.cep: our packets that were marked, from 5 on; with RFC 3168 those that were acknowledged with ECE.
     pub cep: u32,
     /// s.ceb: octets of our text that were marked.
     pub ceb: u32,
@@ -44,8 +44,20 @@ pub struct Sender {
     sacked: SeqNum,
     /// The mean number of segments that an acknowledgment covers, in 64ths.
     covers: u16,
+    /// Pure acknowledgments of our SYN+ACK that have the handshake encoding, which is no count.
+    encoded: Encoded,
     /// Segments that have left, as far as eight: up to there ACE cannot have come round.
     packets: u8,
+}
+
+/// Which acknowledgments of the handshake are passed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Encoded {
+    None,
+    /// The one that ended it.
+    One,
+    /// All: a server that has sent its SYN+ACK more than once may get more than one.
+    Any,
 }
 
 /// Above so many segments for each acknowledgment on average it is they that are rare, and not that some were lost.
@@ -72,7 +84,7 @@ impl Sender {
             cwr: false,
             // A client stays in step with the server, which does not count a marked SYN.
             //= RFC 9768 3.2.2.2
-            cep: 5 + u32::from(ce && !found.client),
+            cep: FIRST_CEP + u32::from(ce && !found.client),
             ceb: 0,
             e0b: 1,
             e1b: 1,
@@ -81,6 +93,16 @@ impl Sender {
             reduced: None,
             sacked: iss,
             covers: 0,
+            encoded: match (found.repeated, told.is_some() && !found.client) {
+                (true, _) => Encoded::Any,
+                (false, one) => {
+                    if one {
+                        Encoded::One
+                    } else {
+                        Encoded::None
+                    }
+                }
+            },
             packets: 0,
         }
     }
@@ -208,6 +230,7 @@ impl Snd {
                     return false;
                 }
                 e.marked = e.marked.saturating_add(acked);
+                e.cep = e.cep.wrapping_add(acked.div_ceil(u32::from(self.mss))); // as Linux counts them
                 self.nxt != self.una
             }
             Feedback::Accurate => {
@@ -215,10 +238,11 @@ impl Snd {
                     seg.opts.sack.as_slice().iter().fold(self.una.max(e.sacked), |a, b| a.max(b.1.min(self.nxt)));
                 let news = right.gt(e.sacked.max(self.una));
                 e.sacked = right;
-                // A late or repeated acknowledgment of our SYN+ACK has the handshake encoding, which is no counter.
-                //= RFC 9768 3.2.2.2: a server may test for that
+                //= RFC 9768 3.2.2.2: a server may test for the handshake encoding also later
                 let of_handshake = seg.hdr.ack == self.iss + 1 && seg.is_empty() && !news;
-                if of_handshake || (acked == 0 && !news && !newer) {
+                let encoded = e.encoded;
+                e.encoded = if encoded == Encoded::One { Encoded::None } else { encoded };
+                if (of_handshake && encoded != Encoded::None) || (acked == 0 && !news && !newer) {
                     return false;
                 }
                 e.counters(seg, acked, u32::from(self.mss)) > 0 && e.respond

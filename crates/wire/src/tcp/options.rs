@@ -573,14 +573,14 @@ mod tests {
         for (order1, fields) in (0..8).map(|n| (n >= 4, n % 4)) {
             let acc_ecn = Some(AccEcn::new(order1, fields, 7, 1 << 24 | 8, 9));
             let b = OptionsBuf::feedback(full().timestamps, acc_ecn, &[(SeqNum(1), SeqNum(2)); 4]);
-            assert!(b.len() % 4 == 0 && Options::parse(b.as_slice()).sack.as_slice().len() <= 3);
+            assert!(b.len().is_multiple_of(4) && Options::parse(b.as_slice()).sack.as_slice().len() <= 3);
             let read = Options::parse(b.as_slice()).acc_ecn.unwrap();
             let some = |n: u8, v| Some(v).filter(|_| fields > if order1 { 2 - n } else { n });
             assert_eq!((read.e0b(), read.ceb(), read.e1b()), (some(0, 7), some(1, 8), some(2, 9)));
             for (layout, ts) in [(Layout::Linux, true), (Layout::Linux, false), (Layout::FreeBsd, true)] {
                 let o = Options { acc_ecn: Some(read), timestamps: full().timestamps.filter(|_| ts), ..full() };
                 let b = OptionsBuf::syn(&o, layout);
-                assert!(b.len() % 4 == 0);
+                assert!(b.len().is_multiple_of(4));
                 assert_eq!(Options::parse(b.as_slice()), o);
             }
         }
