@@ -253,6 +253,7 @@ impl Snd {
     /// An acknowledgment of `ack` has fed back marks: the window is reduced, once for each window of data, and not while
     /// recovery is `busy` with a loss in it.
     //= RFC 3168 6.1.2
+    //= RFC 9293 3.8.2 SHLD-8
     //= RFC 9768 3.1.5
     pub fn answer_marks(&mut self, now: Instant, ack: SeqNum, busy: bool) {
         if !busy && !self.ecn.is_reduced(ack) {
