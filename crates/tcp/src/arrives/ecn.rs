@@ -17,7 +17,7 @@ pub(super) fn feedback<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment,
         return;
     }
     let before = t.snd.ecn.cep;
-    if t.snd.feedback(seg, newer) {
+    if t.snd.ecn_feedback(seg, newer) {
         let busy = t.snd.recovery.active || t.snd.recovery.after_timeout;
         t.snd.answer_marks(cx.now, seg.hdr.ack, busy);
     }

@@ -219,7 +219,7 @@ impl Snd {
     /// Takes the feedback of an acceptable acknowledgment, before SND.UNA moves. `newer`: its timestamp is later than any
     /// before; SND.UNA =< SEG.ACK =< SND.NXT. True if it asks for less: then [`Snd::answer_marks`] is due.
     //= RFC 9768 3.2.2.2: an acknowledgment that was overtaken tells nothing (as appendix A.1 has it)
-    pub fn feedback(&mut self, seg: &Segment, newer: bool) -> bool {
+    pub fn ecn_feedback(&mut self, seg: &Segment, newer: bool) -> bool {
         let e = &mut self.ecn;
         e.reduced = e.reduced.filter(|end| seg.hdr.ack.le(*end)); // forgotten before numbers come round
         let acked = seg.hdr.ack.diff(self.una).max(0) as u32;
