@@ -7,6 +7,10 @@ bench:
     cargo run --release -p synfin-benches -- memory
     cargo run --release -p synfin-benches -- tun
 
+# What gets through a bad path, beside Linux over the same one: an hour (docs/goodput.md).
+goodput:
+    cargo run --release -p synfin-benches -- goodput
+
 # Licenses and sources of what we depend on (cargo-deny).
 deny:
     cargo deny check bans licenses sources

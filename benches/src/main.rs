@@ -2,9 +2,12 @@
 //!
 //! `cargo run --release -p synfin-benches -- memory`: engine to engine, MSS 1460 with checksums, beside smoltcp.
 //! `cargo run --release -p synfin-benches -- tun`: over a TUN to the kernel, beside kernel to kernel over veth.
+//! `cargo run --release -p synfin-benches -- goodput [--seconds 10] [--seeds 5] [--cells reno,short/cubic]`: over a path with
+//! delay, loss and reordering, beside Linux over the same path.
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods, unreachable_pub)] // a benchmark reads the clock
 
+mod goodput;
 mod memory;
 mod tun;
 
@@ -16,9 +19,13 @@ fn main() -> io::Result<()> {
         Some("memory") => memory::run(),
         Some("memory-ours") => memory::ours_only(),
         Some("tun") => tun::run(),
+        Some("goodput") => goodput::run(&args[1..]),
+        // The path and the far end of that measurement: this program again.
+        Some("goodput-path") => goodput::path(&args[1..]),
+        Some("goodput-far") => goodput::far(),
         // The other namespace of the veth measurement: this program again.
         Some("veth-peer") => tun::veth_peer(),
-        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "memory or tun is expected")),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "memory, tun or goodput is expected")),
     }
 }
 

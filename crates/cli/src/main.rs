@@ -7,12 +7,14 @@
 mod demo;
 mod drill;
 mod output;
+mod path;
 mod settings;
 mod sim;
 mod states;
+mod table;
 
 use clap::{Parser, Subcommand};
-use output::{Output, complain};
+use output::{Output, complain, is_failed, is_usage};
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -32,8 +34,10 @@ enum Command {
     Drill(Box<drill::Args>),
     /// Print the transition table of the connection states
     States(states::Args),
-    /// Run simulations by seed, in virtual time
-    Sim(sim::Args),
+    /// Put a simulated path between two links: rate, delay, loss and more in real time; netem in user space
+    Path(Box<path::Args>),
+    /// Play networks in virtual time: a scenario file, or simulations by seed
+    Sim(Box<sim::Args>),
     /// List every TCP setting: range, default, Linux's name for it, the RFC's value
     Settings,
 }
@@ -45,6 +49,7 @@ fn main() -> ExitCode {
         Command::Demo(a) => demo::run(&a, &mut out),
         Command::Drill(a) => drill::run(&a, &mut out),
         Command::States(a) => states::run(&a, &mut out),
+        Command::Path(a) => path::run(&a, &mut out),
         Command::Sim(a) => sim::run(&a, &mut out),
         Command::Settings => settings::run(&mut out),
     };
@@ -52,9 +57,12 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read our output has gone: no reason to complain.
         Err(e) if out.is_closed() && e.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        // Nor to tell nobody what failed, but that something did.
+        Err(e) if out.is_closed() && is_failed(&e) => ExitCode::FAILURE,
         Err(e) => {
+            let usage = is_usage(&e);
             complain(e);
-            ExitCode::FAILURE
+            if usage { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -42,6 +42,44 @@ impl Write for Output {
     }
 }
 
+/// What an error is about, where that changes how the program ends.
+#[derive(Debug)]
+enum About {
+    /// What the user gave.
+    Usage(String),
+    /// What was judged: the program did its work.
+    Failed(String),
+}
+
+impl std::fmt::Display for About {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (About::Usage(words) | About::Failed(words)) = self;
+        f.write_str(words)
+    }
+}
+
+impl std::error::Error for About {}
+
+/// Whatever is wrong with what the user gave: a line, and exit status 2.
+pub(crate) fn usage(what: impl Into<String>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, About::Usage(what.into()))
+}
+
+/// Something was judged and failed: exit status 1, and a line for whoever still reads.
+pub(crate) fn failed(what: impl Into<String>) -> io::Error {
+    io::Error::other(About::Failed(what.into()))
+}
+
+/// Whether an error is one of [`usage`].
+pub(crate) fn is_usage(e: &io::Error) -> bool {
+    matches!(e.get_ref().and_then(|e| e.downcast_ref()), Some(About::Usage(_)))
+}
+
+/// Whether an error is one of [`failed`].
+pub(crate) fn is_failed(e: &io::Error) -> bool {
+    matches!(e.get_ref().and_then(|e| e.downcast_ref()), Some(About::Failed(_)))
+}
+
 /// A line on standard error. Where it cannot be written there is nobody left to tell.
 pub(crate) fn complain(words: impl std::fmt::Display) {
     let _ = writeln!(io::stderr(), "synfin: {words}");

@@ -22,8 +22,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("synfin", &["stack", "device", "capture"]),
     ("sim", &["stack", "capture"]),
     ("drill", &["stack", "capture"]),
+    ("path", &["wire", "stack", "device", "sim"]),
     ("trace", &["wire", "tcp", "capture", "device"]),
-    ("cli", &["wire", "tcp", "stack", "device", "capture", "synfin", "sim", "trace", "drill"]),
+    ("cli", &["wire", "tcp", "stack", "device", "capture", "synfin", "sim", "path", "trace", "drill"]),
 ];
 
 fn dependencies(manifest: &str) -> Vec<String> {
@@ -61,16 +62,17 @@ fn the_core_has_no_std_and_no_unsafe_code() {
         let lib = fs::read_to_string(root().join("crates").join(name).join("src/lib.rs")).unwrap();
         assert!(lib.contains("#![no_std]") && lib.contains("#![forbid(unsafe_code)]"), "{name}");
     }
-    for name in ["capture", "synfin", "sim", "trace"] {
+    for name in ["capture", "synfin", "sim", "path", "trace"] {
         let lib = fs::read_to_string(root().join("crates").join(name).join("src/lib.rs")).unwrap();
         assert!(lib.contains("#![forbid(unsafe_code)]"), "{name}");
     }
 }
 
 /// Where something ambient may be read (clippy.toml): the clock of a driver or of a program, and the seed of a host.
-const AMBIENT: [&str; 4] = [
+const AMBIENT: [&str; 5] = [
     "crates/cli/src/demo/mod.rs",
-    "crates/cli/src/drill.rs",
+    "crates/cli/src/drill/mod.rs",
+    "crates/path/src/run.rs",
     "crates/synfin/src/driver.rs",
     "crates/synfin/src/host.rs",
 ];

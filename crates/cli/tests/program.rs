@@ -30,6 +30,13 @@ fn mistakes_get_one_clear_line_and_the_right_code() {
             "/dev/full: No space left",
         ),
         (&["sim", "bulk", "--pcap", "/nowhere/x"], 2, "--seed <SEED>"),
+        (&["sim"], 2, "<SCENARIO.toml>"),
+        (&["sim", "/nowhere/x.toml"], 1, "/nowhere/x.toml: No such file"),
+        (&["sim", "../../Cargo.toml"], 1, "../../Cargo.toml: line "),
+        (&["sim", "../../scenarios/bulk.toml", "--svg", "/nowhere/x"], 1, "/nowhere/x: No such file"),
+        (&["sim", "../../scenarios/burst-loss.toml", "--pcap", "/dev/full"], 1, "/dev/full: No space left"),
+        (&["sim", "../../scenarios/burst-loss.toml", "--svg", "/dev/full"], 1, "/dev/full: No space left"),
+        (&["sim", "table", "--algorithm", "hope"], 1, "--algorithm: the engine has reno"),
         (&["sim", "bulk", "--seeds", "3", "--pcap", "/nowhere/x"], 2, "cannot be used with"),
         (&["sim", "bulk", "--from", "3", "--pcap", "/nowhere/x"], 2, "cannot be used with"),
         (
@@ -59,6 +66,8 @@ const WRITERS: &[&[&str]] = &[
     &["demo", "--backend", "memory", "--scene", "no-answer", "--json"],
     &["sim", "bulk", "--seed", "7"],
     &["sim", "bulk", "--seeds", "1"],
+    &["sim", "../../scenarios/burst-loss.toml"],
+    &["sim", "../../scenarios/burst-loss.toml", "--json"],
     &["states"],
     &["states", "--diagram"],
     &["states", "--json"],
@@ -93,6 +102,36 @@ fn where_errors_cannot_be_written_the_exit_status_tells() {
     let mut c = Command::new(env!("CARGO_BIN_EXE_synfin"));
     let status = c.args(["demo", "--backend", "memory", "--pcap", "/nowhere/x"]).stderr(full).status().unwrap();
     assert_eq!(status.code(), Some(1));
+}
+
+#[test]
+fn a_scenario_is_told_in_every_form() {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let (svg, pcap) = (dir.join("burst.svg"), dir.join("burst.pcapng"));
+    let files = ["--svg", svg.to_str().unwrap(), "--pcap", pcap.to_str().unwrap()];
+    let play = |rest: &[&str]| {
+        let o = synfin(&[&["sim", "../../scenarios/burst-loss.toml"][..], rest].concat());
+        assert!(o.status.success(), "{}", String::from_utf8_lossy(&o.stderr));
+        stdout(&o)
+    };
+    let text = play(&files);
+    assert!(text.starts_with("losses in bursts: seed 1, "), "{text}");
+    assert!(text.contains("h1 > h2") && text.contains("router 1") && text.contains("finished"), "{text}");
+    assert_eq!(text, play(&["--seed", "1"]), "the same seed, the same run");
+    assert_ne!(text, play(&["--seed", "2"]));
+    let drawn = std::fs::read_to_string(svg).unwrap();
+    assert!(
+        drawn.contains("cwnd, and ssthresh dashed (kB)")
+            && drawn.contains("in bursts: h1 > h2")
+            && drawn.len() < 500_000
+    );
+    let packets = std::fs::read(pcap).unwrap();
+    assert!(packets.windows(20).any(|w| w == b"hop2 forth, lost: lo"));
+    let kinds: Vec<String> = play(&["--json"])
+        .lines()
+        .map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()["kind"].as_str().unwrap().to_string())
+        .collect();
+    assert_eq!(kinds, [vec!["run"], vec!["flow"; 2], vec!["link"; 10]].concat());
 }
 
 #[test]
@@ -324,7 +363,7 @@ fn drill_tells_of_each_script_what_became_of_it() {
         &format!("PASS {pass}"),
         &format!("FAIL {fail}"),
         &format!("{fail}:5: the packet differs: ack"),
-        "* ack      2           1",
+        "* ack ",
         "lately:",
         "SYN-RECEIVED",
         &format!("SKIP {skip}"),
@@ -344,4 +383,220 @@ fn drill_tells_of_each_script_what_became_of_it() {
     assert_eq!(result["result"], "pass");
     assert!(std::fs::read_to_string(&junit).unwrap().contains("tests=\"1\" failures=\"0\" skipped=\"0\""));
     assert!(std::fs::read(&pcap).unwrap().len() > 100);
+}
+
+/// A packet that is whole: 20 octets of IPv4 and a UDP datagram to nobody.
+fn packet(len: usize) -> Vec<u8> {
+    let mut b = vec![0; len];
+    b[..20].copy_from_slice(&[0x45, 0, 0, 0, 0, 7, 0x40, 0, 64, 17, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2]);
+    b[2..4].copy_from_slice(&(len as u16).to_be_bytes());
+    b
+}
+
+#[test]
+fn a_path_carries_packets_between_two_descriptors_and_counts_them() {
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixDatagram;
+    use std::time::{Duration, Instant};
+    let ((a, path_a), (b, path_b)) = (UnixDatagram::pair().unwrap(), UnixDatagram::pair().unwrap());
+    // Its standard input is one link, its standard error the other; what it says comes on standard output.
+    let child = Command::new(env!("CARGO_BIN_EXE_synfin"))
+        .args(["path", "--link", "fd:0", "--link", "fd:2", "--delay", "50ms", "--for", "1s", "--json"])
+        .args(["--back", "loss=1", "--forth", "mtu=1000"])
+        .stdin(OwnedFd::from(path_a))
+        .stderr(OwnedFd::from(path_b))
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let sent = Instant::now();
+    a.send(&packet(1_001)).unwrap();
+    for len in [100, 1_000, 60] {
+        a.send(&packet(len)).unwrap();
+    }
+    b.send(&packet(100)).unwrap();
+    b.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let mut buf = [0; 2_000];
+    for len in [100, 1_000, 60] {
+        let n = b.recv(&mut buf).unwrap();
+        assert_eq!(buf[..n], packet(len), "whole, and in order");
+        assert!(sent.elapsed() >= Duration::from_millis(50), "never early");
+    }
+    let o = child.wait_with_output().unwrap();
+    assert!(o.status.success());
+    let said: Vec<serde_json::Value> = stdout(&o).lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let [up, forth, back, late] = &said[..] else { panic!("{said:?}") };
+    assert_eq!((&up["event"], &late["event"]), (&"up".into(), &"lateness".into()));
+    assert_eq!(forth["lost"], serde_json::json!({"too_big": 1}));
+    assert_eq!(back["lost"], serde_json::json!({"loss": 1}));
+    let numbers = |d: &serde_json::Value, keys: [&str; 4]| keys.map(|k| d[k].as_u64().unwrap());
+    let keys = ["packets_in", "bytes_in", "packets_out", "bytes_out"];
+    assert_eq!((numbers(forth, keys), numbers(back, keys)), ([4, 2_161, 3, 1_160], [1, 100, 0, 0]));
+    assert_eq!(late["packets"], 3);
+}
+
+#[test]
+fn a_path_that_cannot_be_is_refused_in_one_line() {
+    for (args, code, words) in [
+        (&["--link", "fd:0"][..], 2, "--link is needed twice"),
+        (&["--link", "fd:0", "--link", "wifi:a"], 2, "\"wifi:a\" is no link: tun:NAME, tap:NAME"),
+        (&["--link", "fd:0", "--link", "fd:1", "--loss", "2"], 2, "--loss: cannot read \"2\"; it is written like 1%"),
+        (&["--link", "fd:0", "--link", "fd:1", "--back", "x=2"], 2, "--back unknown key \"x\"; there are rate, delay"),
+        (&["--link", "fd:0", "--link", "fd:1", "--reorder-by", "2ms"], 2, "--reorder <P>"),
+        (&["--link", "fd:77", "--link", "fd:1"], 1, "synfin: fd:77: descriptor 77 is not open"),
+        (&["--link", "packet:nowhere0", "--link", "fd:1"], 1, "synfin: packet:nowhere0: nowhere0: no such interface"),
+    ] {
+        let o = synfin(&[&["path"], args].concat());
+        let err = String::from_utf8_lossy(&o.stderr);
+        assert_eq!(o.status.code(), Some(code), "{args:?}: {err}");
+        assert!(err.contains(words), "{args:?}: {err}");
+    }
+}
+
+/// A directory with scripts: one passes, one fails.
+fn two_scripts(name: &str) -> std::path::PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_dir_all(&dir);
+    std::fs::create_dir_all(&dir).unwrap();
+    let listen = "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 bind(3, ..., ...) = 0\n+0 listen(3, 1) = 0\n\
+                  +0 < S 0:0(0) win 5000 <mss 1000>\n";
+    std::fs::write(dir.join("a.pkt"), format!("{listen}+0 > S. 0:0(0) ack 1 <mss 1460>\n")).unwrap();
+    std::fs::write(dir.join("b.pkt"), format!("{listen}+0 > S. 0:0(0) ack 2 <mss 1460>\n")).unwrap();
+    dir
+}
+
+#[test]
+fn drill_with_a_wrong_option_says_so_in_one_line_and_exits_with_2() {
+    let dir = two_scripts("drill-usage");
+    let dir = dir.to_string_lossy();
+    for (option, value) in [
+        ("-D", "FOO"),
+        ("-D", "=3"),
+        ("--mtu", "0"),
+        ("--mtu", "x"),
+        ("--ip_version", "ipv5"),
+        ("--local_ip", "300.1.1.1"),
+        ("--tcp", "x=1"),
+        ("--tcp", "x"),
+        ("--so_flags", "x=1"),
+        ("--non_fatal", "x"),
+        ("--bind_port", "70000"),
+        ("--tolerance_percent", "NaN"),
+        ("--jobs", "0"),
+        ("--pcap", "/dev/null"),
+        ("--junit", "-"),
+    ] {
+        let o = synfin(&["drill", option, value, &dir]);
+        let err = String::from_utf8_lossy(&o.stderr);
+        assert_eq!(o.status.code(), Some(2), "{option} {value}: {err}");
+        assert!(
+            err.starts_with("synfin: ") && err.lines().count() == 1 && o.stdout.is_empty(),
+            "{option} {value}: {err}"
+        );
+    }
+    let o = synfin(&["drill", "--ip_version=ipv6", "--local_ip=10.0.0.1", &dir]);
+    assert_eq!(o.status.code(), Some(2));
+}
+
+#[test]
+fn drill_fails_quietly_if_nobody_reads_what_failed() {
+    let dir = two_scripts("drill-gone");
+    for (path, status) in [(dir.clone(), 1), (dir.join("b.pkt"), 1), (dir.join("a.pkt"), 0)] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let args = ["drill", &path.to_string_lossy()];
+        let o = Command::new(env!("CARGO_BIN_EXE_synfin")).args(args).stdout(writer).output().unwrap();
+        assert_eq!((o.status.code(), o.stderr.is_empty()), (Some(status), true), "{}", path.display());
+    }
+}
+
+#[test]
+fn drill_takes_no_pipe_no_device_and_no_dangling_link_for_a_script_and_goes_on() {
+    let dir = two_scripts("drill-files");
+    let made = Command::new("mkfifo").arg(dir.join("fifo.pkt")).status().unwrap();
+    assert!(made.success());
+    std::os::unix::fs::symlink("nowhere", dir.join("link.pkt")).unwrap();
+    let big = File::create(dir.join("long.pkt")).unwrap();
+    big.set_len((16 << 20) + 1).unwrap();
+    let o = synfin(&["drill", &dir.to_string_lossy(), "/dev/zero"]);
+    let text = stdout(&o);
+    for words in [
+        "fifo.pkt: a script is a regular file, and this is none\n",
+        "/dev/zero: a script is a regular file, and this is none\n",
+        "link.pkt: No such file or directory",
+        "long.pkt: longer than 16 MiB",
+        "1 passed, 5 failed, 0 skipped",
+    ] {
+        assert!(text.contains(words), "{words}\n{text}");
+    }
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
+fn drill_takes_every_option_of_packetdrill() {
+    let dir = two_scripts("drill-options");
+    let script = dir.join("a.pkt");
+    let options = "--gateway_ip=192.168.0.1 --netmask_ip=255.255.0.0 --speed=1000 --is_anyip --init_scripts=./defaults.sh \
+                   --send_omit_free --tcp_ts_ecr_scaled --debug --verbose --code_command=python3 --code_format=x \
+                   --code_sockopt=TCP_INFO --ip_version=ipv4 --local_ip=192.168.0.1 --remote_ip=192.0.2.1 --bind_port=8080 \
+                   --connect_port=8080 --tolerance_usecs=4000 --tolerance_percent=12.5 --mtu=1500 --mss=1460 \
+                   --tcp_ts_tick_usecs=0 --non_fatal=packet,syscall --strict_segments --so_flags=mtu=1500 --local \
+                   --persistent_tun_dev -D A=1 --define=B=2";
+    let path = script.to_string_lossy();
+    let args: Vec<&str> = ["drill"].into_iter().chain(options.split_whitespace()).chain([&*path]).collect();
+    let o = synfin(&args);
+    assert!(o.status.success() && stdout(&o).starts_with("PASS "), "{}", String::from_utf8_lossy(&o.stderr));
+    let o = synfin(&["drill", "--dry_run", &dir.to_string_lossy()]);
+    assert!(o.status.success() && stdout(&o).ends_with("0 passed, 0 failed, 2 skipped\n"), "{}", stdout(&o));
+}
+
+#[test]
+fn drill_tells_machines_all_of_a_failure() {
+    let dir = two_scripts("drill-json");
+    let o = synfin(&["drill", "--json", &dir.join("b.pkt").to_string_lossy()]);
+    let v: serde_json::Value = serde_json::from_str(&stdout(&o)).unwrap();
+    assert_eq!((&v["result"], &v["line"], &v["column"]), (&"fail".into(), &5.into(), &1.into()));
+    assert_eq!(v["expected"], "+0 > S. 0:0(0) ack 2 <mss 1460>");
+    assert!(v["came"].as_str().unwrap().contains("> S. 0:0(0) ack 1 "), "{v}");
+    assert!(v["engine"].as_str().unwrap().starts_with("SYN-RECEIVED SND.UNA 0 "), "{v}");
+    let wrong: Vec<&serde_json::Value> =
+        v["fields"].as_array().unwrap().iter().filter(|f| f["same"] == false).collect();
+    assert_eq!(wrong, [&serde_json::json!({"name": "ack", "expected": "2", "came": "1", "same": false})]);
+    assert!(!v["lately"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn drill_notices_before_the_run_that_results_cannot_be_written() {
+    let dir = two_scripts("drill-results");
+    for option in ["--junit", "--pcap"] {
+        let o = synfin(&["drill", option, "/nowhere/at/all", &dir.join("a.pkt").to_string_lossy()]);
+        let err = String::from_utf8_lossy(&o.stderr);
+        assert_eq!((o.status.code(), o.stdout.is_empty()), (Some(1), true), "{err}");
+        assert!(err.starts_with(&format!("synfin: {option}: /nowhere/at/all: ")) && err.lines().count() == 1, "{err}");
+    }
+}
+
+#[test]
+fn the_diagram_of_drill_has_the_numbers_of_the_script_and_the_calls() {
+    let dir = two_scripts("drill-diagram");
+    let udp = dir.join("udp.pkt");
+    std::fs::write(
+        &udp,
+        "0 socket(..., SOCK_DGRAM, IPPROTO_UDP) = 3\n+0 bind(3, ..., ...) = 0\n+0 < udp (100)\n\
+         +0 recvfrom(3, ..., 200, 0, ..., ...) = 100\n",
+    )
+    .unwrap();
+    let none = dir.join("none.pkt");
+    std::fs::write(&none, "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n").unwrap();
+    let o = synfin(&["drill", "--verbose", &dir.to_string_lossy()]);
+    let text = stdout(&o);
+    for words in [
+        " S 0:0(0) <mss 1000> ",
+        " S. 0:0(0) ack 1 <mss 1460> ",
+        "listen(3) = 0",
+        "no packets crossed the link",
+        "udp 49153 > 8080 (100)",
+        "recvfrom(3",
+    ] {
+        assert!(text.contains(words), "{words}\n{text}");
+    }
 }

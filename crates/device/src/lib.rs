@@ -11,6 +11,7 @@ mod memory;
 mod netlink;
 pub mod netns;
 mod packet;
+mod signal;
 mod sys;
 mod tun;
 mod unix;
@@ -20,7 +21,11 @@ pub use config::{Interface, add_address, interface_index, set_link, set_up};
 pub use memory::{MemoryDevice, memory_pair};
 pub use netlink::{add_veth, move_to_namespace};
 pub use packet::PacketSocket;
-pub use sys::{EventFd, Wait, set_linger_zero, tcp_info_state, wait};
+pub use signal::Signals;
+pub use sys::{
+    EventFd, Interest, MOST_INTERESTS, Wait, set_congestion_control, set_linger_zero, set_real_time, set_timer_slack,
+    tcp_info_state, wait, wait_any,
+};
 pub use tun::{Layer, Tun, TunOptions};
 pub use unix::DatagramDevice;
 pub use virtio::VirtioNetHdr;
@@ -57,6 +62,9 @@ pub struct Received {
     pub len: usize,
     /// Its transport checksum is known to be right, or is partial because the frame crossed no wire.
     pub checksum_trusted: bool,
+    /// Its transport checksum is partial: where the sum begins, from the beginning of the frame, and where behind that its
+    /// field is.
+    pub partial: Option<(u16, u16)>,
     /// The size of the pieces of a super-segment; 0 for a plain frame.
     pub gso_size: u16,
 }

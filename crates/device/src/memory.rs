@@ -7,9 +7,12 @@ use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// A frame, what is partial of its checksum, the size of its pieces.
+type Held = (Vec<u8>, Option<(u16, u16)>, u16);
+
 #[derive(Debug)]
 struct Pipe {
-    frames: Mutex<VecDeque<(Vec<u8>, u16)>>,
+    frames: Mutex<VecDeque<Held>>,
     arrived: EventFd,
 }
 
@@ -37,21 +40,21 @@ impl MemoryDevice {
 
     pub(crate) fn recv(&mut self, buf: &mut [u8]) -> io::Result<Option<Received>> {
         let mut q = self.inbox.frames.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some((frame, gso_size)) = q.pop_front() else {
+        let Some((frame, partial, gso_size)) = q.pop_front() else {
             self.inbox.arrived.clear();
             return Ok(None);
         };
         let len = frame.len().min(buf.len());
         buf[..len].copy_from_slice(&frame[..len]);
         // It crossed no wire: its checksum is as the sender left it.
-        Ok(Some(Received { offset: 0, len, checksum_trusted: true, gso_size }))
+        Ok(Some(Received { offset: 0, len, checksum_trusted: true, partial, gso_size }))
     }
 
     pub(crate) fn send(&mut self, t: &Transmit<'_>) -> io::Result<bool> {
         let mut q = self.outbox.frames.lock().unwrap_or_else(PoisonError::into_inner);
         if q.len() < DEPTH {
             let frame: Vec<u8> = t.pieces.iter().flat_map(|p| p.iter().copied()).collect();
-            q.push_back((frame, t.offload.gso.map_or(0, |g| g.1)));
+            q.push_back((frame, t.offload.csum, t.offload.gso.map_or(0, |g| g.1)));
             self.outbox.arrived.wake();
         }
         // A queue that is full loses what comes, as a network does.

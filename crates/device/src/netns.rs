@@ -4,6 +4,8 @@ use crate::config::{Interface, set_up};
 use crate::sys::check;
 use std::fs;
 use std::io;
+use std::os::fd::AsRawFd;
+use std::path::Path;
 
 /// Puts this process into a new user and network namespace, in which it is root and nothing is reached outside. Only
 /// before the first thread is started: the kernel refuses it after that. An error names the step and its remedy; what was
@@ -26,6 +28,22 @@ pub fn enter_new() -> io::Result<()> {
 pub fn enter_network() -> io::Result<()> {
     unshare(libc::CLONE_NEWNET).map_err(|e| failed("unshare of a network namespace", &e, of_network(&e)))?;
     set_up("lo", &Interface::default()).map_err(|e| failed("setting up lo", &e, of_lo(&e)))
+}
+
+/// Runs `f` on this thread in the network namespace `netns` (a file like `/proc/PID/ns/net`), and comes back. What is opened
+/// there stays there. Needs CAP_SYS_ADMIN over that namespace: of one's own, or as root.
+pub fn within<R>(netns: &Path, f: impl FnOnce() -> R) -> io::Result<R> {
+    let open =
+        |path: &Path| fs::File::open(path).map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())));
+    let (here, there) = (open(Path::new("/proc/thread-self/ns/net"))?, open(netns)?);
+    let enter = |ns: &fs::File| {
+        // SAFETY: setns(2) touches no memory of ours.
+        check(unsafe { libc::setns(ns.as_raw_fd(), libc::CLONE_NEWNET) })
+    };
+    enter(&there).map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", netns.display())))?;
+    let r = f();
+    enter(&here)?;
+    Ok(r)
 }
 
 fn unshare(flags: libc::c_int) -> io::Result<()> {

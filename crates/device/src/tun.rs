@@ -116,7 +116,7 @@ impl AsRawFd for Tun {
 /// stack counts as such.
 pub(crate) fn strip(buf: &[u8], n: usize, header: bool) -> Received {
     if !header {
-        return Received { offset: 0, len: n, checksum_trusted: false, gso_size: 0 };
+        return Received { offset: 0, len: n, checksum_trusted: false, partial: None, gso_size: 0 };
     }
     let parsed = buf[..n].split_first_chunk::<{ VirtioNetHdr::LEN }>();
     match parsed.and_then(|(h, frame)| VirtioNetHdr::parse(h, frame.len()).map(|h| (h, frame.len()))) {
@@ -124,9 +124,10 @@ pub(crate) fn strip(buf: &[u8], n: usize, header: bool) -> Received {
             offset: VirtioNetHdr::LEN,
             len,
             checksum_trusted: h.csum.is_some() || h.data_valid,
+            partial: h.csum,
             gso_size: h.gso.map_or(0, |g| g.1),
         },
-        None => Received { offset: 0, len: 0, checksum_trusted: false, gso_size: 0 },
+        None => Received { offset: 0, len: 0, checksum_trusted: false, partial: None, gso_size: 0 },
     }
 }
 

@@ -51,7 +51,7 @@ impl DatagramDevice {
         match would_block(read(self.fd.as_raw_fd(), buf)) {
             // A stream or a sequence of packets that has ended: nothing will come any more.
             Ok(Some(0)) if !self.datagrams => Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(n) => Ok(n.map(|len| Received { offset: 0, len, checksum_trusted: false, gso_size: 0 })),
+            Ok(n) => Ok(n.map(|len| Received { offset: 0, len, checksum_trusted: false, partial: None, gso_size: 0 })),
             Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => Ok(None),
             Err(e) => Err(e),
         }

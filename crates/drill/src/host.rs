@@ -1,9 +1,9 @@
 //! A host of synfin in virtual time: its packets, its clock, and what its engine says of itself.
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use synfin_stack::engine::probe::Watch;
-use synfin_stack::engine::{Chunk, Event, Instant, Observer, Rng, State, TcpConfig};
+use synfin_stack::engine::{Chunk, Event, Instant, Observer, Rng, State, Status, TcpConfig};
 use synfin_stack::wire::frame::TcpPacket;
 use synfin_stack::{Cidr, LinkConfig, LinkId, Route, RxChecksum, RxFrame, Stack, StackConfig, Tuple, TxFrame};
 
@@ -17,6 +17,8 @@ pub struct Sent {
     pub at: Instant,
     /// From the IP header on.
     pub bytes: Vec<u8>,
+    /// Which packet of the host's it is, from 0.
+    pub number: usize,
 }
 
 /// A packet that crossed the link, in either direction: for the diagram and the capture file.
@@ -66,8 +68,12 @@ pub struct Host {
     /// The settings of sockets that are made from now on.
     pub tcp: TcpConfig,
     link: LinkId,
+    /// What it was made of.
+    made_of: (Vec<Cidr>, u32, bool),
     now: Instant,
     out: VecDeque<Sent>,
+    /// How many packets have left.
+    sent: usize,
     journal: Journal,
     /// Everything that crossed the link, in order.
     pub crossed: Vec<Crossed>,
@@ -96,14 +102,17 @@ impl Host {
             stack,
             tcp,
             link,
+            made_of: (addresses.to_vec(), mtu, false),
             now: START,
             out: VecDeque::new(),
+            sent: 0,
             journal: Journal::default(),
             crossed: Vec::new(),
             out_before: 0,
         };
         h.drain();
         h.out.clear();
+        h.sent = 0;
         h.crossed.clear();
         h.out_before = 0;
         h
@@ -111,7 +120,29 @@ impl Host {
 
     /// Packets for any address are taken: whoever sends them decides which is ours.
     pub fn answer_for_any_address(&mut self) {
+        self.made_of.2 = true;
         self.stack.set_any_address(true);
+    }
+
+    /// Two settings are the host's own, and TIME-WAIT obeys them: `time-wait` and `rfc1337`. What they are is said when
+    /// the host is made, so it is made anew if they have changed; `unused` says that it has no sockets. False if it is
+    /// too late for that.
+    pub fn obey_host_settings(&mut self, unused: bool) -> bool {
+        let own = |c: &TcpConfig| (c.time_wait, c.rfc1337);
+        if own(self.stack.tcp_defaults()) == own(&self.tcp) {
+            return true;
+        }
+        if !unused || !self.crossed.is_empty() {
+            return false;
+        }
+        let (addresses, mtu, any) = std::mem::take(&mut self.made_of);
+        let mut new = Host::new(&addresses, mtu, self.tcp.clone());
+        new.advance(self.now);
+        if any {
+            new.answer_for_any_address();
+        }
+        *self = new;
+        true
     }
 
     /// The time.
@@ -130,11 +161,12 @@ impl Host {
         let (now, link) = (self.now, self.link);
         let mut watch = Watch::new(&mut self.journal);
         loop {
-            let (out, crossed) = (&mut self.out, &mut self.crossed);
+            let (out, crossed, sent) = (&mut self.out, &mut self.crossed, &mut self.sent);
             let mut sink = |f: &TxFrame<'_>| {
                 let bytes = f.to_vec();
                 crossed.push(Crossed { at: now, inbound: false, bytes: bytes.clone(), state: None });
-                out.push_back(Sent { at: now, bytes });
+                out.push_back(Sent { at: now, bytes, number: *sent });
+                *sent += 1;
                 true
             };
             let more = self.stack.poll_frame(now, &mut watch, link, &mut sink);
@@ -166,6 +198,11 @@ impl Host {
         self.out.pop_front()
     }
 
+    /// How many packets have left in all.
+    pub fn sent_in_all(&self) -> usize {
+        self.sent
+    }
+
     /// What left and was not taken.
     pub fn sent(&self) -> impl Iterator<Item = &Sent> {
         self.out.iter()
@@ -174,6 +211,11 @@ impl Host {
     /// Puts back what [`Host::take_sent`] gave.
     pub fn put_back(&mut self, s: Sent) {
         self.out.push_front(s);
+    }
+
+    /// What is known of the connection, half-open or waiting at its end as it may be, between these two.
+    pub fn status_of(&self, local: SocketAddr, remote: SocketAddr) -> Option<Status> {
+        self.stack.tcp_status_of(Tuple { local, remote })
     }
 
     /// When the next timer is due.

@@ -7,6 +7,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use synfin_packetdrill::library::{Library, Session};
+use synfin_packetdrill::run::{Settings, Verdict, play_loaded};
+use synfin_packetdrill::script::Script;
 use synfin_packetdrill::sockets::Refusal;
 use synfin_stack::wire::SeqNum;
 use synfin_stack::wire::frame::{TcpPacket, emit_tcp_v4};
@@ -164,4 +166,33 @@ fn what_is_no_such_library_is_one_clear_line() {
         let e = Library::load(Path::new(path)).unwrap_err();
         assert!(e.contains(what) && !e.is_empty() && e.lines().count() == 1, "{e}");
     }
+}
+
+#[test]
+fn a_script_that_is_wrong_does_not_end_the_run_on_a_library() {
+    let library = Library::load(&library()).unwrap();
+    let good = "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 bind(3, ..., ...) = 0\n+0 listen(3, 1) = 0\n\
+                +0 < S 0:0(0) win 5000 <mss 1000>\n+0 > S. 0:0(0) ack 1 <mss 1460>\n";
+    let verdict = |text: &str| {
+        let script = Script::parse("x.pkt", text, &[]).unwrap();
+        play_loaded(&script, &Settings::default(), &library).verdict
+    };
+    for wrong in ["--mtu=0", "--mtu=67", "--local_ip=x", "--so_flags=nonsense=1", "--so_flags=mtu=0", "--mss=70000"] {
+        let text = format!("{wrong}\n{good}");
+        assert!(matches!(verdict(&text), Verdict::Fail(f) if f.headline.starts_with("x.pkt:1: --")), "{wrong}");
+        assert_eq!(verdict(good), Verdict::Pass, "after {wrong}");
+    }
+    // What left before the last event is told apart here too.
+    let more =
+        format!("{good}+.01 < . 1:1(0) ack 1 win 5000\n+0 accept(3, ..., ...) = 4\n+0 write(4, ..., 100) = 100\n");
+    assert_eq!(verdict(&more), Verdict::Pass);
+    let left = format!("{more}+0 < . 1:1(0) ack 101 win 5000\n");
+    assert!(matches!(verdict(&left), Verdict::Fail(f) if f.headline.contains("a packet was left over")), "left over");
+    // An open file has a state with a name; without a file a library cannot tell.
+    let state = |text: &str| match verdict(text) {
+        Verdict::Fail(f) => f.state.unwrap_or_default(),
+        other => panic!("{other:?}"),
+    };
+    assert!(state(&format!("{more}+0 > R 9:9(0)\n")).starts_with("ESTABLISHED unacknowledged 1 segments "));
+    assert!(state(&good.replace("S. 0:0(0) ack 1", "S. 0:0(0) ack 7")).starts_with("not known: "));
 }

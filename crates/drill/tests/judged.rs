@@ -60,11 +60,11 @@ fn lengths_times_and_brackets_have_an_end() {
 #[test]
 fn what_cannot_be_obeyed_or_known_is_skipped_and_what_is_wrong_fails() {
     judge(&[
-        ("--mtu=abc\n0 `true`".into(), "FAILx.pkt:1: --mtu: cannot read"),
+        ("--mtu=abc\n0 `true`".into(), "FAILx.pkt:1: --mtu: expected a number from 68 to 65535, found \"abc\""),
         ("--wire_client\n0 `true`".into(), "SKIPline 1"),
         ("0 `echo 0 > /proc/sys/net/ipv4/tcp_sack`".into(), "SKIP'>' in a command"),
         ("0 < icmp nonsense".into(), "FAILis no ICMP type: expected one of echo_reply"),
-        (format!("{STREAM}+0 listen(3) = 0"), "FAILlisten: an argument is missing"),
+        (format!("{STREAM}+0 listen(3) = 0"), "FAILlisten: expected 2 arguments, found 1"),
         ("0 `true`\n`false`".into(), "FAILthe command failed"),
         ("0 > sctp: INIT".into(), "SKIPa protocol other than"),
     ]);
@@ -144,4 +144,147 @@ fn epoll_tells_an_edge_for_each_arrival_and_refuses_what_makes_no_sense() {
         +0 epoll_wait(3, {events=EPOLLIN, fd=3}, 0, 0) = -1 EINVAL\n\
         +0 epoll_wait(9, {events=EPOLLIN, fd=3}, 1, 0) = -1 EBADF\n";
     judge(&[(format!("{ACCEPTED}{edge}"), "PASS"), (refused.into(), "PASS")]);
+}
+
+/// All that is said of a script that fails.
+fn told(text: &str) -> String {
+    match Script::parse("x.pkt", text, &[]).map(|s| play(&s, &Settings::default()).verdict) {
+        Ok(Verdict::Fail(f)) => f.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_option_with_a_wrong_value_is_shown_with_a_caret_below_the_value() {
+    for (text, said) in [
+        (
+            "--mtu=0\n0 `true`",
+            "x.pkt:1: --mtu: expected a number from 68 to 65535, found \"0\"\n    --mtu=0\n          ^\n",
+        ),
+        ("--local_ip=300.1.1.1\n0 `true`", "expected an address of IPv4 or IPv6, found \"300.1.1.1\""),
+        ("--tolerance_percent=NaN\n0 `true`", "--tolerance_percent: expected a number from 0 to 10000, found \"NaN\""),
+        ("--tolerance_percent=inf\n0 `true`", "expected a number from 0 to 10000, found \"inf\""),
+        ("--ip_version=ipv6\n--local_ip=10.0.0.1\n0 `true`", "x.pkt:2: --local_ip: expected an address of IPv6"),
+        ("--remote_ip=192.168.0.1\n0 `true`", "x.pkt:1: --remote_ip: both ends have the address 192.168.0.1"),
+    ] {
+        let came = told(text);
+        assert!(came.contains(said) && came.ends_with("^\n"), "expected {said}\ncame {came}");
+        assert!(!came.contains("expected:") && !came.contains("engine:"), "{came}");
+    }
+}
+
+#[test]
+fn the_state_of_the_engine_is_told_without_a_file_too() {
+    let half_open = ACCEPTED.replace("+.01 < . 1:1(0) ack 1 win 65535\n", "+.1 > R 9:9(0)\n");
+    let closed = format!("{ACCEPTED}+0 accept(3, ..., ...) = 4\n+0 close(4) = 0\n");
+    for (text, said) in [
+        (half_open, "engine:   SYN-RECEIVED SND.UNA 0 SND.NXT 1 SND.WND 65535 RCV.NXT 1 "),
+        (format!("{closed}+0 > R 9:9(0)\n"), "engine:   FIN-WAIT-1 SND.UNA 1 SND.NXT 2 SND.WND 65535 RCV.NXT 1 "),
+        (
+            format!("{closed}+0 > F. 1:1(0) ack 1\n+.1 < F. 1:1(0) ack 2 win 65535\n+0 > R 9:9(0)\n"),
+            "engine:   TIME-WAIT SND.NXT 2 RCV.NXT 2\n",
+        ),
+        (format!("{ACCEPTED}+0 < R 1:1(0) win 0\n+.1 > R 9:9(0)\n"), "engine:   CLOSED"),
+    ] {
+        let came = told(&text);
+        assert!(came.contains(said), "{text}\nexpected {said}\ncame {came}");
+    }
+}
+
+#[test]
+fn a_packet_at_the_wrong_time_marks_the_time() {
+    let rows = |text: &str| told(text).split_whitespace().collect::<Vec<_>>().join(" ");
+    let came = rows(&ACCEPTED.replace("+0 > S.", "+.5 > S."));
+    // Half a second, and an eighth of it less or more.
+    assert!(came.contains(" * time 0.437500 to 0.562500 0.000000 "), "{came}");
+    let came = rows(&ACCEPTED.replace("ack 1 <mss 1460>", "ack 2 <mss 1460>"));
+    assert!(came.contains(" * ack 2 1 ") && came.contains(" time 0.000000 to 0.004000 0.000000 "), "{came}");
+    assert!(!came.contains("* time"), "{came}");
+}
+
+#[test]
+fn a_packet_that_left_before_the_last_event_is_left_over() {
+    let open = format!("{ACCEPTED}+0 accept(3, ..., ...) = 4\n");
+    let write = format!("{open}+0 write(4, ..., 100) = 100\n");
+    judge(&[
+        // Sent, acknowledged, and never expected.
+        (
+            format!("{write}+0 < . 1:1(0) ack 101 win 65535\n"),
+            "FAILa packet was left over: 0.010000 > P. 1:101(100) ack 1",
+        ),
+        (format!("{write}+.5 < . 1:1(0) ack 101 win 65535\n"), "FAILa packet was left over"),
+        (format!("{write}+0 close(4) = 0\n"), "FAILa packet was left over: 0.010000 > P. 1:101(100) ack 1"),
+        // What the last event itself does, packetdrill does not see either.
+        (write.clone(), "PASS"),
+        (format!("{write}+0 %{{ assert tcpi_unacked == 1 }}%\n"), "PASS"),
+        (format!("{write}+0 > P. 1:101(100) ack 1\n+0 close(4) = 0\n"), "PASS"),
+        // Nor the rest of a burst of which the last event took the beginning.
+        (format!("{open}+0 write(4, ..., 3000) = 3000\n+0 > . 1:1001(1000) ack 1\n"), "PASS"),
+    ]);
+    let strict = Settings { strict: true, ..Settings::default() };
+    let script = Script::parse("x.pkt", &write, &[]).unwrap_or_else(|e| panic!("{e}"));
+    assert!(matches!(play(&script, &strict).verdict, Verdict::Fail(_)));
+}
+
+#[test]
+fn a_sysctl_that_is_not_there_is_skipped_and_a_malformed_one_fails() {
+    let sysctl = |kv: &str| format!("`sysctl -q {kv}`\n{STREAM}");
+    judge(&[
+        (sysctl("net.core.somaxconn=1"), "SKIPnet.core.somaxconn=1: at least 4096 is what happens here"),
+        (sysctl("net.ipv4.tcp_moderate_rcvbuf=0"), "SKIPonly 1 is what happens here (the receive buffer grows)"),
+        (sysctl("net.ipv4.tcp_sack=banana"), "FAILnet.ipv4.tcp_sack=banana: expected 0 or 1"),
+        (sysctl("net.ipv4.tcp_sack=0"), "PASS"),
+        (format!("{STREAM}+0 `sysctl -q net.ipv4.tcp_rfc1337=0`"), "SKIPa setting of the whole host"),
+    ]);
+}
+
+#[test]
+fn rfc1337_off_lets_a_reset_end_time_wait() {
+    let run = |sysctl: &str, last: &str| {
+        format!(
+            "`sysctl -q net.ipv4.tcp_rfc1337={sysctl}`\n{ACCEPTED}+0 accept(3, ..., ...) = 4\n+0 close(4) = 0\n\
+             +0 > F. 1:1(0) ack 1\n+.1 < F. 1:1(0) ack 2 win 65535\n+0 > . 2:2(0) ack 2\n+.1 < R 2:2(0) win 0\n\
+             +.1 < P. 2:3(1) ack 2 win 65535\n{last}"
+        )
+    };
+    judge(&[(run("0", "+0 > R 2:2(0)\n"), "PASS"), (run("1", "+0 > . 2:2(0) ack 2\n"), "PASS")]);
+}
+
+#[test]
+fn text_where_a_buffer_stands_is_what_must_be_read() {
+    let read = |buffer: &str| {
+        format!(
+            "{ACCEPTED}+0 accept(3, ..., ...) = 4\n+0 < P. 1:6(5) ack 1 win 65535\n+0 > . 1:1(0) ack 6\n\
+             +0 read(4, {buffer}, 5) = 5\n"
+        )
+    };
+    judge(&[
+        (read("..."), "PASS"),
+        (read("\"\\0\\0\\0\\0\\0\""), "PASS"),
+        (read("\"hello\""), "FAILread: expected the octets \"hello\", came \"\\x00\\x00"),
+    ]);
+}
+
+#[test]
+fn control_characters_of_a_script_do_not_reach_the_terminal() {
+    let said = Script::parse("x.pkt", "0 bind(3, \u{1b}[31mRED, ...) = 0", &[]).unwrap_err().to_string();
+    assert!(!said.contains('\u{1b}') && said.contains("\u{241b}[31mRED"), "{said}");
+    let failed = told("0 close(3) = 7 // \u{1b}[31m\u{7}");
+    assert!(!failed.contains(['\u{1b}', '\u{7}']), "{failed}");
+}
+
+#[test]
+fn the_smallest_and_the_largest_link_carry_both_versions() {
+    for version in ["ipv4", "ipv6", "ipv4-mapped-ipv6"] {
+        for mtu in [68, 1_280, 65_535] {
+            let text = format!("--ip_version={version}\n--mtu={mtu}\n{}", ACCEPTED.replace("<mss 1460>", "<...>"));
+            assert!(!judged(&text).contains("panic"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn init_scripts_are_commands_before_the_script() {
+    let with = |v: &str| format!("--init_scripts={v}\n{STREAM}");
+    judge(&[(with("./defaults.sh"), "PASS"), (with("./other.sh"), "SKIPthe command \"other.sh\"")]);
 }

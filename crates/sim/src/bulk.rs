@@ -1,6 +1,6 @@
 //! Bulk transfer both ways over a bad link, by seed: all octets, in order, both ends closed, nothing left allocated.
 
-use crate::link::LinkModel;
+use crate::link::{Limit, Link, LinkModel};
 use crate::network::Network;
 use std::fmt;
 use std::time::Duration;
@@ -58,7 +58,7 @@ impl Params {
         let link = LinkModel {
             delay: Duration::from_micros(u64::from(1 + r.below(100_000))),
             rate: if r.below(2) == 0 { 0 } else { 1_000_000 + u64::from(r.below(50_000_000)) },
-            queue: 20_000 + u64::from(r.below(200_000)),
+            queue: Limit::Bytes(20_000 + u64::from(r.below(200_000))),
             loss: percent(&mut r, 20),
             reorder: percent(&mut r, 20),
             duplicate: percent(&mut r, 10),
@@ -125,7 +125,7 @@ fn octet(seed: u64, from: usize, offset: u32) -> u8 {
 /// Runs one seed. The network is returned as well, so that its records can be looked at.
 pub fn run(p: &Params, record: bool) -> (Result<Report, Failure>, Network) {
     let mut net = Network::new(p.seed, &p.tcp, p.mtu, p.offload);
-    net.links = [p.link.clone(), p.link.clone()];
+    net.links = vec![Link::new(p.link.clone()); 2];
     net.records = record.then(Vec::new);
     let result = drive(p, &mut net).map_err(|what| Failure { seed: p.seed, what });
     (result, net)
@@ -252,7 +252,7 @@ fn act(p: &Params, net: &mut Network, host: usize, prog: &mut Program) -> Result
 fn finish(net: &mut Network, listener: synfin_stack::ListenerId) -> Result<(), String> {
     for l in &mut net.links {
         // The faults stop; what is still open must come to its end.
-        (l.loss, l.corrupt) = (0, 0);
+        (l.model.loss, l.model.corrupt) = (0, 0);
     }
     net.run(&mut (), Duration::from_secs(1200));
     let now = net.now;

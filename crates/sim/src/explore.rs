@@ -203,8 +203,9 @@ fn octet(end: usize, n: u8) -> u8 {
 
 impl World {
     fn new(bounds: Bounds) -> World {
-        // Timestamps would make every moment another state.
-        let mut cfg = TcpConfig { timestamps: false, ..TcpConfig::default() };
+        // Timestamps would make every moment another state, and so would a window that grows with time.
+        let congestion = synfin_stack::engine::snd::congestion::Algorithm::Reno;
+        let mut cfg = TcpConfig { timestamps: false, congestion, ..TcpConfig::default() };
         if bounds.window > 0 {
             (cfg.rcv_buf_initial, cfg.rcv_buf_max) = (bounds.window.into(), bounds.window.into());
         }

@@ -14,8 +14,9 @@ use core::net::IpAddr;
 use synfin_tcp::{Event, Frame, Instant, Limits, Probe, Slices, State};
 use synfin_wire::checksum::Sum;
 use synfin_wire::ethernet::{self, Mac};
+use synfin_wire::gso::flags_of_piece;
 use synfin_wire::ip::Ecn;
-use synfin_wire::tcp::{Flags, Header};
+use synfin_wire::tcp::Header;
 use synfin_wire::{Protocol, ipv4};
 
 /// How the device is to cut a super-segment.
@@ -440,7 +441,7 @@ fn cut(out: &mut [u8], way: &Way, frame: &Frame<'_>, partial: bool, sink: &mut d
     while sent < total {
         let len = size.min(total - sent);
         let last = sent + len == total;
-        let flags = if last { frame.hdr.flags } else { frame.hdr.flags.without(Flags::PSH | Flags::FIN) };
+        let flags = flags_of_piece(frame.hdr.flags, sent == 0, last);
         if len != made_for {
             let hdr = Header { flags, ..frame.hdr };
             n = put_headers(out, way.macs, way.ends, hdr, frame.opts.as_slice(), len as usize, way.mark);

@@ -152,8 +152,9 @@ fn a_neighbor_whose_connections_get_no_answer_is_asked_for_again() {
             now = now.max(a.stack.next_deadline(now));
             a.stack.on_deadline(now, &mut ());
         }
-        let r1 = usize::from(TcpConfig::default().retries1);
-        assert_eq!(asked, Some(r1), "{to}: with the R1-th retransmission, before it leaves");
+        // The text, a loss probe, and the retransmissions before the R1-th.
+        let before = 1 + 1 + usize::from(TcpConfig::default().retries1) - 1;
+        assert_eq!(asked, Some(before), "{to}: with the R1-th retransmission, before it leaves");
     }
 }
 

@@ -185,7 +185,7 @@ impl Shard {
                 }
             };
             read += 1;
-            let Received { offset, len, checksum_trusted, gso_size } = r;
+            let Received { offset, len, checksum_trusted, partial: _, gso_size } = r;
             let bytes = buf.freeze(offset, len);
             let now = self.now();
             if let Some(log) = &mut self.log

@@ -7,6 +7,7 @@
 //! Two sizes: small ones for the text of small segments, so that one octet never pins 64 KiB, and large ones that
 //! hold a super-segment with its headers.
 
+use crate::snd::scoreboard::Board;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
@@ -289,6 +290,8 @@ pub struct Pool {
     large: Vec<Arc<Box<[u8]>>>,
     #[allow(clippy::vec_box)] // the boxes are what is used again
     boxes: Vec<Box<Chunks>>,
+    #[allow(clippy::vec_box)]
+    boards: Vec<Box<Board>>,
     keep: usize,
 }
 
@@ -302,7 +305,7 @@ impl Default for Pool {
 impl Pool {
     /// A pool that keeps at most `keep` free buffers of each size.
     pub fn new(keep: usize) -> Pool {
-        Pool { small: Vec::new(), large: Vec::new(), boxes: Vec::new(), keep }
+        Pool { small: Vec::new(), large: Vec::new(), boxes: Vec::new(), boards: Vec::new(), keep }
     }
 
     /// A buffer of at least `size` octets, up to [`LARGE`].
@@ -340,7 +343,21 @@ impl Pool {
             self.boxes.push(c);
         }
     }
+
+    pub(crate) fn take_board(&mut self) -> Box<Board> {
+        self.boards.pop().unwrap_or_default()
+    }
+
+    pub(crate) fn give_board(&mut self, mut b: Box<Board>) {
+        b.reset();
+        if self.boards.len() < self.keep.min(BOARDS) {
+            self.boards.push(b);
+        }
+    }
 }
+
+/// Scoreboards that are kept, however large they have grown.
+const BOARDS: usize = 64;
 
 #[cfg(test)]
 mod tests {

@@ -97,6 +97,42 @@ pub enum WindowProbe {
     Empty,
 }
 
+/// When text is paced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Pacing {
+    /// If the algorithm asks for it.
+    #[default]
+    Auto,
+    /// Always: at twice cwnd a round trip in slow start, at 1.2 times it later.
+    On,
+    /// Never.
+    Off,
+}
+
+/// Which slow starts watch the delay (HyStart++, RFC 9406).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum HyStartUse {
+    /// That of CUBIC.
+    #[default]
+    Cubic,
+    /// That of Reno, too.
+    On,
+    /// None.
+    Off,
+}
+
+/// What becomes of the congestion window in an idle time of more than one RTO.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum IdleRestart {
+    /// It is the initial window at most (RFC 5681 4.1).
+    #[default]
+    Restart,
+    /// It is kept for a while, and not trusted (RFC 7661).
+    Validate,
+    /// It is kept.
+    Keep,
+}
+
 macro_rules! choice {
     ($($t:ty: $($name:literal => $value:ident),+;)*) => {$(
         impl Value for $t {
@@ -122,9 +158,12 @@ choice! {
     Layout: "linux" => Linux, "freebsd" => FreeBsd;
     ReceiveWindow: "linux" => Linux, "freebsd" => FreeBsd;
     WindowProbe: "octet" => Octet, "empty" => Empty;
-    Algorithm: "reno" => Reno;
     Use: "off" => Off, "accept" => Accept, "rfc3168" => Rfc3168, "accecn" => AccEcn, "rfc3168-accept-accecn" => Rfc3168AcceptAccEcn, "accept-accecn" => AcceptAccEcn;
     OptionPolicy: "off" => Off, "changed" => Changed, "simple" => Simple, "full" => Full, "persist" => Persist;
+    Pacing: "auto" => Auto, "on" => On, "off" => Off;
+    Algorithm: "reno" => Reno, "cubic" => Cubic, "dctcp" => Dctcp, "bbr" => Bbr;
+    IdleRestart: "restart" => Restart, "validate" => Validate, "keep" => Keep;
+    HyStartUse: "cubic" => Cubic, "on" => On, "off" => Off;
 }
 
 /// One setting, as `synfin settings` lists it.
@@ -205,8 +244,24 @@ settings! {
     rto_min: Duration = Duration::from_millis(200), "rto-min", 1..=120_000, "tcp_rto_min_us", "1 s (RFC 6298 2.4)";
     /// The greatest retransmission timeout.
     rto_max: Duration = Duration::from_secs(120), "rto-max", 1_000..=240_000, "tcp_rto_max_ms", "at least 60 s (RFC 6298 2.5)";
-    /// The congestion control: `reno`.
-    congestion: Algorithm = Algorithm::Reno, "congestion", 0..=1, "TCP_CONGESTION", "Reno (RFC 5681)";
+    /// Losses are found by time (RFC 8985); off: by three segments SACKed above (RFC 6675).
+    rack: bool = true, "rack", 0..=1, "tcp_recovery", "RFC 8985, RFC 6675 5";
+    /// Probes for the loss of the last segments (RFC 8985 7).
+    tlp: bool = true, "tlp", 0..=1, "tcp_early_retrans", "RFC 8985 7";
+    /// Timeouts that were none are found by F-RTO (RFC 5682).
+    frto: bool = true, "frto", 0..=1, "tcp_frto", "RFC 5682";
+    /// How long the peer may delay an acknowledgment, as a loss probe takes it (TLP.max_ack_delay).
+    tlp_max_ack_delay: Duration = Duration::from_millis(200), "tlp-max-ack-delay", 0..=2_000, "TCP_RTO_MIN", "implementation specific (RFC 8985 7.2)";
+    /// Text leaves at a rate, not in bursts: `auto` for algorithms that ask for it, or `on`, `off`.
+    pacing: Pacing = Pacing::Auto, "pacing", 0..=1, "sk_pacing_status", "recommended (RFC 9937 6.4)";
+    /// The congestion control: `reno`, `cubic`, `dctcp`.
+    congestion: Algorithm = Algorithm::Cubic, "congestion", 0..=1, "tcp_congestion_control", "Reno (RFC 5681), CUBIC (RFC 9438)";
+    /// Slow start that watches the delay: with `cubic`, `on` (with Reno too) or `off`.
+    hystart: HyStartUse = HyStartUse::Cubic, "hystart", 0..=2, "hystart (tcp_cubic)", "with CUBIC (RFC 9438 4.10)";
+    /// What becomes of the congestion window when nothing is sent for longer than an RTO: `restart`, `validate` or `keep`.
+    idle_restart: IdleRestart = IdleRestart::Restart, "idle-restart", 0..=2, "tcp_slow_start_after_idle", "restart (RFC 5681 4.1), validate (RFC 7661)";
+    /// Connections begin with the round-trip time and ssthresh that earlier ones to the same host found.
+    share_path: bool = false, "share-path", 0..=1, "tcp_no_metrics_save", "may (RFC 9040)";
     /// The initial window, in segments.
     initial_window: u8 = 10, "initial-window", 1..=100, "initcwnd", "10 (RFC 6928)";
     /// Segments by which slow start may grow per acknowledgment (L of RFC 3465, as in RFC 9406 4.3).
@@ -280,6 +335,23 @@ settings! {
     challenge_interval: Duration = Duration::from_millis(500), "challenge-interval", 0..=60_000, "tcp_invalid_ratelimit", "10 in 5 s (RFC 5961 7)";
     /// The override timeout of sender-side silly-window avoidance.
     sws_override: Duration = Duration::from_millis(200), "sws-override", 100..=1_000, "-", "0.1 to 1.0 s (RFC 9293 3.8.6.2.1)";
+}
+
+impl Algorithm {
+    /// The algorithm of a name, as `TCP_CONGESTION` takes it.
+    pub fn named(name: &str) -> Option<Algorithm> {
+        Value::parse(name)
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Algorithm::Reno => "reno",
+            Algorithm::Cubic => "cubic",
+            Algorithm::Dctcp => "dctcp",
+            Algorithm::Bbr => "bbr",
+        }
+    }
 }
 
 impl TcpConfig {

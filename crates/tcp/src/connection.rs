@@ -8,6 +8,7 @@ use crate::probe::{Event, Probe};
 use crate::rcv::ReceiveQueue;
 use crate::rule::{Rule, SendReason, Verdict};
 use crate::segment::Segment;
+use crate::snd::congestion::{Algorithm, Congestion};
 use crate::state::State;
 use crate::tcb::Tcb;
 use crate::time::Instant;
@@ -166,6 +167,26 @@ impl Connection {
         if let Phase::Synchronized(t) = &mut self.phase {
             t.rcv.ack.quick = count;
         }
+    }
+
+    /// Another algorithm governs the congestion window from now on: it takes over cwnd and ssthresh and knows nothing else of
+    /// what was. False before the handshake is complete: then the setting `congestion` decides.
+    pub fn set_congestion(&mut self, congestion: Congestion) -> bool {
+        let Phase::Synchronized(t) = &mut self.phase else { return false };
+        t.snd.congestion = congestion;
+        true
+    }
+
+    /// Likewise, one of the algorithms that there are.
+    pub fn set_algorithm<P: Probe>(&mut self, cx: &Cx<'_, P>, algorithm: Algorithm) -> bool {
+        let Phase::Synchronized(t) = &mut self.phase else { return false };
+        t.snd.congestion = Congestion::of(algorithm, cx.cfg, &t.start(cx.now));
+        true
+    }
+
+    /// The name of the algorithm that governs the congestion window, in a synchronized state.
+    pub fn congestion(&self) -> Option<&'static str> {
+        self.tcb().map(|t| t.snd.congestion.view().name())
     }
 
     /// With `on`, CLOSE becomes ABORT (linger time zero).

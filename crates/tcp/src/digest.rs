@@ -57,11 +57,14 @@ impl Tcb {
     fn digest(&self, h: &mut impl Hasher) {
         let (s, r) = (&self.snd, &self.rcv);
         self.state.hash(h);
-        [s.una, s.nxt, s.cursor, s.up, s.wl1, s.wl2, s.small_end, s.recovery.recover, s.queue.end()]
-            .map(|n| n.0)
-            .hash(h);
+        [s.una, s.nxt, s.cursor, s.up, s.wl1, s.wl2, s.small_end, s.queue.end()].map(|n| n.0).hash(h);
         (s.wnd, s.max_wnd, s.fin, s.retries, s.keepalives, s.window.cwnd, s.window.ssthresh).hash(h);
-        (s.recovery.dupacks, s.recovery.active, s.recovery.again, s.recovery.after_timeout, s.rtt.backoff).hash(h);
+        s.rtt.backoff.hash(h);
+        // The records, and the order of their times.
+        let mut order: alloc::vec::Vec<_> = s.board.records().map(|r| (r.sent, r.start.0)).collect();
+        order.sort_unstable();
+        order.iter().for_each(|(_, start)| start.hash(h));
+        s.board.records().for_each(|r| (r.start.0, r.end.0, r.mark as u8, r.resent).hash(h));
         s.recovery.digest(h);
         (s.ecn.feedback(), s.ecn.ect, s.ecn.cep, s.ecn.cwr().0, r.ecn.ece, r.ecn.cep, r.ecn.handshake).hash(h);
         [r.nxt, r.edge, r.last_ack_sent, r.ack.acked].map(|n| n.0).hash(h);
@@ -77,8 +80,18 @@ impl Tcb {
         r.holes.as_ref().map_or((0, 0), |q| (q.pieces(), q.end())).hash(h);
         let t = &self.timers;
         // Which are set, and in which order they run out.
-        let all = [t.retransmission, t.persist, t.delayed_ack, t.keepalive, t.user, t.fin_wait_2];
-        let mut order = [0u8, 1, 2, 3, 4, 5];
+        let all = [
+            t.retransmission,
+            t.persist,
+            t.delayed_ack,
+            t.keepalive,
+            t.user,
+            t.fin_wait_2,
+            t.reorder,
+            t.probe,
+            t.pacing,
+        ];
+        let mut order = [0u8, 1, 2, 3, 4, 5, 6, 7, 8];
         order.sort_by_key(|i| all[usize::from(*i)]);
         order.hash(h);
         all.iter().for_each(|d| armed(h, *d));

@@ -5,6 +5,7 @@
 //! drop handshakes with these flags (RFC 9768 3.1.4.1; the next connection asks again), the ECN nonce (RFC 8311 3).
 
 use crate::segment::Segment;
+use alloc::boxed::Box;
 use synfin_wire::ip::Ecn;
 use synfin_wire::tcp::Flags;
 
@@ -142,6 +143,38 @@ impl Feedback {
                 _ => Feedback::Accurate,
             },
         }
+    }
+}
+
+/// What one half of a connection keeps of ECN: there where it was agreed on, else a pointer. It reads as what is off.
+#[derive(Debug, Clone)]
+pub struct Part<T>(Option<Box<T>>);
+
+/// What there is where ECN was not agreed on.
+pub trait Half: Sized + 'static {
+    /// It.
+    const OFF: &'static Self;
+    /// The mode.
+    fn mode(&self) -> Feedback;
+}
+
+impl<T: Half> Part<T> {
+    /// At the beginning of a connection.
+    pub fn new(half: T) -> Part<T> {
+        Part((half.mode() != Feedback::Off).then(|| Box::new(half)))
+    }
+
+    /// What there is to be changed.
+    pub fn on(&mut self) -> Option<&mut T> {
+        self.0.as_deref_mut()
+    }
+}
+
+impl<T: Half> core::ops::Deref for Part<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0.as_deref().unwrap_or(T::OFF)
     }
 }
 

@@ -26,6 +26,7 @@ pub mod event;
 pub mod isn;
 pub mod mib;
 pub mod negotiate;
+pub mod path;
 pub mod probe;
 pub mod rcv;
 pub mod rng;

@@ -42,6 +42,18 @@ counters! {
         timeouts = "TcpExtTCPTimeouts",
         /// Fast retransmits.
         fast_retrans = "TcpExtTCPFastRetrans",
+        /// Loss probes sent.
+        loss_probes = "TcpExtTCPLossProbes",
+        /// Losses of a last segment that a loss probe has repaired.
+        loss_probe_recovery = "TcpExtTCPLossProbeRecovery",
+        /// D-SACKs received.
+        dsack_recv = "TcpExtTCPDSACKRecv",
+        /// Recoveries undone because all that was sent again came twice.
+        dsack_undo = "TcpExtTCPDSACKUndo",
+        /// Recoveries undone, for whatever reason.
+        undo = "SynfinUndo",
+        /// Timeouts that F-RTO found spurious.
+        spurious_rtos = "TcpExtTCPSpuriousRTOs",
         /// Zero-window probes sent.
         win_probe = "TcpExtTCPWinProbe",
         /// Keepalive probes sent.

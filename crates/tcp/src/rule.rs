@@ -153,6 +153,8 @@ named! {
         FastRetransmit = "fast retransmit",
         /// RFC 6582 3.2: a partial acknowledgment in recovery.
         PartialAck = "retransmission after partial acknowledgment",
+        /// RFC 8985 7.3: a tail loss probe.
+        LossProbe = "loss probe",
         /// RFC 9293 3.8.6.1: zero-window probe.
         WindowProbe = "window probe",
         /// RFC 9293 3.8.6.2.1: the override timeout of silly-window avoidance.

@@ -3,7 +3,9 @@
 use crate::connection::{Connection, Phase};
 use crate::ecn::{FIRST_CEP, Feedback, Options};
 use crate::rcv::ecn::Receiver;
+use crate::snd::busy::Busy;
 use crate::snd::ecn::Sender;
+use crate::snd::recovery;
 use crate::state::State;
 use crate::tcb::Counters;
 use synfin_wire::SeqNum;
@@ -23,6 +25,10 @@ pub struct Status {
     pub minrtt_us: u32,
     /// How often the timeout is doubled now.
     pub backoff: u8,
+    /// Where recovery stands (`ca_state`).
+    pub recovery: recovery::Phase,
+    /// The congestion control's name.
+    pub congestion: &'static str,
     /// cwnd in octets.
     pub cwnd: u32,
     /// ssthresh in octets.
@@ -35,6 +41,30 @@ pub struct Status {
     pub wscale: (u8, u8),
     /// Octets sent and not acknowledged.
     pub unacked: u32,
+    /// Octets in the network, as far as is known (RFC 6675 2).
+    pub pipe: u32,
+    /// Octets that the peer has reported by SACK.
+    pub sacked: u32,
+    /// Octets found lost, and not delivered since.
+    pub lost: u32,
+    /// Octets sent again that are out.
+    pub retrans_out: u32,
+    /// The greatest distance of reordering that was seen, in segments; 3 before any.
+    pub reordering: u16,
+    /// Whether reordering was seen.
+    pub reord_seen: bool,
+    /// Octets delivered to the peer, by its acknowledgments and SACK blocks.
+    pub delivered: u64,
+    /// The last delivery-rate sample, octets per second.
+    pub delivery_rate: u64,
+    /// Whether the application limited that sample.
+    pub delivery_rate_app_limited: bool,
+    /// Octets per second at which text leaves; 0 if it is not paced.
+    pub pacing_rate: u64,
+    /// What its receive buffer may hold at present.
+    pub rcv_space: u32,
+    /// How long something was to be sent or was out, and what held it up, in microseconds.
+    pub busy: Busy,
     /// Octets written and not sent.
     pub notsent: u32,
     /// Octets received that the user has not taken.
@@ -104,14 +134,28 @@ impl Connection {
             rtt_us: s.rtt.srtt_us,
             rttvar_us: s.rtt.rttvar_us,
             rto_us: s.rtt.rto_us,
-            minrtt_us: s.rtt.min_us,
+            minrtt_us: s.rtt.min().as_micros() as u32,
             backoff: s.rtt.backoff,
+            recovery: s.recovery.phase,
+            congestion: s.congestion.view().name(),
             cwnd: s.window.cwnd,
             ssthresh: s.window.ssthresh,
             mss: s.mss,
             rcvmss: r.mss,
             wscale: (n.snd_shift, n.rcv_shift),
             unacked: s.flight(),
+            pipe: s.pipe(),
+            sacked: s.board.sacked().max(s.recovery.duplicates.octets),
+            lost: s.board.lost(),
+            retrans_out: s.board.again(),
+            reordering: s.recovery.rack.reordering(),
+            reord_seen: s.recovery.rack.reordering_seen(),
+            delivered: s.rate.delivered,
+            delivery_rate: s.rate.last,
+            delivery_rate_app_limited: s.rate.last_app_limited,
+            pacing_rate: s.pacer.rate,
+            rcv_space: r.buf,
+            busy: t.counters.busy.until_now(t.limited, t.last_heard.max(s.last_sent)),
             notsent: s.queue.end().diff(s.nxt).max(0) as u32,
             rcv_queued: r.queue.len(),
             urgent: t.urgent_left(),

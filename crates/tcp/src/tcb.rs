@@ -2,14 +2,16 @@
 
 use crate::config::TcpConfig;
 use crate::cx::Cx;
+use crate::ecn::Part;
 use crate::event::Events;
 use crate::negotiate::Negotiated;
 use crate::probe::Probe;
 use crate::rcv::{AckPolicy, Owed, Rcv, ReceiveQueue, SackList, TsRecent};
 use crate::rule::SendReason;
-use crate::snd::congestion::{Congestion, Window, initial_window};
-use crate::snd::recovery::NewReno;
-use crate::snd::{Rtt, SendQueue, Snd};
+use crate::snd::busy::{Busy, Limited};
+use crate::snd::congestion::{Congestion, Start, Window, initial_window};
+use crate::snd::recovery::Recovery;
+use crate::snd::{Pacer, Rate, Rtt, Scoreboard, SendQueue, Snd};
 use crate::state::{State, Trigger};
 use crate::time::Instant;
 use crate::timeout::Timers;
@@ -48,6 +50,8 @@ pub struct Tcb {
     pub last_heard: Instant,
     /// When the last keepalive probe was due.
     pub probed_at: Instant,
+    /// What holds the sender up.
+    pub limited: Limited,
     /// Counters, cold.
     pub counters: Box<Counters>,
 }
@@ -69,6 +73,8 @@ pub struct Counters {
     pub segs_in: u64,
     /// Segments sent again.
     pub retrans: u64,
+    /// What the sender spent its time on, up to the last change.
+    pub busy: Busy,
 }
 
 /// What a finished handshake hands over.
@@ -102,12 +108,22 @@ impl Tcb {
         let mut rtt = Rtt::new(cx.cfg);
         if let Some(sample) = h.rtt {
             rtt.sample(sample, cx.cfg);
+            rtt.least(sample, cx.now);
         } else if h.syn_lost {
             //= RFC 6298 5.7
             rtt.rto_us = rtt.rto_us.max(3_000_000);
         }
         //= RFC 5681 3.1: a lost SYN means an initial window of one segment
         let cwnd = if h.syn_lost { u32::from(mss) } else { initial_window(cx.cfg.initial_window, u32::from(mss)) };
+        let start = Start {
+            now: cx.now,
+            initial_cwnd: cwnd,
+            smss: u32::from(mss),
+            srtt: core::time::Duration::from_micros(u64::from(rtt.srtt_us)),
+            sack: n.sack,
+            // Not a draw: the seeds of runs stay valid whatever the algorithm is.
+            seed: u64::from(h.iss.0) << 32 | u64::from(h.irs.0),
+        };
         let first = h.iss + 1;
         let nxt = h.irs + 1;
         let mut t = Tcb {
@@ -130,9 +146,12 @@ impl Tcb {
                 keepalives: 0,
                 small_end: h.iss,
                 window: Window { cwnd, ssthresh: u32::MAX },
-                congestion: Congestion::new(cx.cfg),
-                ecn: crate::snd::ecn::Sender::new(&h.ecn, h.iss),
-                recovery: NewReno::new(h.iss),
+                congestion: Congestion::new(cx.cfg, &start),
+                ecn: Part::new(crate::snd::ecn::Sender::new(&h.ecn, h.iss)),
+                board: Scoreboard::default(),
+                recovery: Recovery::new(h.iss),
+                rate: Rate::default(),
+                pacer: Pacer::default(),
                 rtt,
                 last_sent: cx.now,
                 queue: SendQueue::new(first),
@@ -152,7 +171,7 @@ impl Tcb {
                 closed: false,
                 ts_recent: TsRecent::new(n.ts_recent, cx.now),
                 ack: AckPolicy::new(nxt, cx.cfg.quick_acks),
-                ecn: crate::rcv::ecn::Receiver::new(&h.ecn, cx.cfg.accecn_option, cx.cfg.ecn_each),
+                ecn: Part::new(crate::rcv::ecn::Receiver::new(&h.ecn, cx.cfg.accecn_option, cx.cfg.ecn_each)),
                 queue: ReceiveQueue::default(),
                 holes: None,
             },
@@ -166,10 +185,23 @@ impl Tcb {
             again: SendReason::Timeout,
             last_heard: cx.now,
             probed_at: cx.now,
+            limited: Limited::idle(cx.now),
             counters: Box::default(),
         };
         t.snd.answer_handshake(cx.now, &h.ecn);
         t
+    }
+
+    /// What an algorithm begins with that governs the congestion window from now on.
+    pub(crate) fn start(&self, now: Instant) -> Start {
+        Start {
+            now,
+            initial_cwnd: self.snd.window.cwnd,
+            smss: u32::from(self.snd.mss),
+            srtt: self.snd.rtt.smoothed(),
+            sack: self.negotiated.sack,
+            seed: u64::from(self.snd.iss.0) << 32 | u64::from(self.rcv.irs.0),
+        }
     }
 
     /// The timestamps of a segment sent now.
@@ -202,6 +234,7 @@ impl Tcb {
     /// Gives every buffer back.
     pub fn release<P: Probe>(&mut self, cx: &mut Cx<'_, P>) {
         self.snd.queue.clear(cx.pool);
+        self.snd.board.clear(cx.pool);
         self.rcv.queue.clear(cx.pool);
         if let Some(mut h) = self.rcv.holes.take() {
             h.clear(cx.pool);
@@ -217,6 +250,7 @@ impl Tcb {
         assert!(s.una.le(s.cursor) && s.cursor.le(s.nxt), "una <= cursor <= nxt: {s:?}");
         let limit = s.queue.end() + u32::from(s.fin);
         assert!(s.nxt.le(limit), "nothing was sent that is not in the queue: nxt {} limit {limit}", s.nxt);
+        s.board.check_invariants();
         assert!(s.mss > 0 && s.window.cwnd >= u32::from(s.mss).min(s.window.cwnd.max(1)));
         assert_eq!(self.state.we_closed(), s.fin, "{}", self.state);
         assert!(self.rcv.nxt.le(self.rcv.edge) || self.rcv.wnd() == 0);

@@ -33,6 +33,11 @@ impl Instant {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
+    /// The same in nanoseconds, where 128 bits would be too dear.
+    pub const fn nanos_since(self, earlier: Instant) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
     /// `None` for [`Instant::NEVER`].
     pub const fn finite(self) -> Option<Instant> {
         if self.0 == u64::MAX { None } else { Some(self) }

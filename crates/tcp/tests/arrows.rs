@@ -387,7 +387,7 @@ fn the_last_acknowledgment_is_lost_and_the_wait_starts_afresh() {
     p.run(Duration::from_secs(2));
     assert_eq!(p.b.state(), State::Listen, "the FIN came again and was answered again");
     assert!(p.a.time_wait.map(|t| t.1) > first);
-    assert!(p.b.log.sent.iter().any(|s| s.2 == SendReason::Timeout && s.0.flags.has(Flags::FIN)));
+    assert!(p.b.log.sent.iter().any(|s| s.2 == SendReason::LossProbe && s.0.flags.has(Flags::FIN)));
     assert!(p.a.log.verdicts.iter().any(|v| v.rule() == Rule::TimeWaitFin));
 }
 

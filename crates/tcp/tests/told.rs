@@ -131,7 +131,7 @@ fn sack_blocks_of_what_cannot_be_are_no_duplicates() {
     p.drain();
     let snd = |p: &Pair| {
         let s = &p.a.conn.as_ref().and_then(|c| c.tcb()).expect("a block").snd;
-        (s.una, s.nxt, s.recovery.dupacks, s.window.cwnd)
+        (s.una, s.nxt, s.recovery.duplicates.count, s.window.cwnd)
     };
     let (una, nxt, _, cwnd) = snd(&p);
     let before = p.a.log.sent.len();

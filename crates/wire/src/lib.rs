@@ -16,6 +16,7 @@ pub mod checksum;
 pub mod ethernet;
 mod field;
 pub mod frame;
+pub mod gso;
 pub mod icmp;
 pub mod ip;
 pub mod ipv4;
@@ -53,6 +54,8 @@ pub enum Error {
     BadExtension,
     /// A field holds a value that its standard forbids.
     BadValue,
+    /// What a link says of a checksum or of pieces contradicts the frame.
+    BadOffload,
     /// The value cannot be emitted into the room given.
     NoRoom,
 }
@@ -71,6 +74,7 @@ impl Error {
             Error::BadFragment => "bad fragment",
             Error::BadExtension => "bad extension header",
             Error::BadValue => "bad value",
+            Error::BadOffload => "bad offload",
             Error::NoRoom => "no room",
         }
     }

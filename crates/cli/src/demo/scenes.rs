@@ -14,7 +14,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use synfin::stack::ListenerStatus;
 use synfin::{Host, TcpConfig};
-use synfin_sim::{Direction, Network};
+use synfin_sim::Network;
 use synfin_tcp::CloseReason;
 use synfin_wire::tcp::Flags;
 
@@ -502,7 +502,7 @@ fn no_answer(rig: &mut Rig) -> io::Result<()> {
     let mut net = Network::new(1, &tcp, 1500, false);
     rec.set_ours(&net.hosts[0].addrs, false);
     net.records = Some(Vec::new());
-    net.links[0].cut = true;
+    net.links[0].model.cut = true;
     let start = net.now;
     let to = at(net.hosts[1].addrs[0], 80);
     let id = net.hosts[0]
@@ -516,7 +516,7 @@ fn no_answer(rig: &mut Rig) -> io::Result<()> {
         }
     }
     for r in net.records.iter().flatten() {
-        rec.feed(r.at.since(start), r.direction == Direction::Forth, &r.bytes, r.lost.is_some());
+        rec.feed(r.at.since(start), r.link == 0, &r.bytes, r.lost.is_some());
     }
     let reason = net.hosts[0].stack.tcp_reason(id);
     let now = net.now;

@@ -10,7 +10,7 @@ mod memory;
 
 use crate::host::Host;
 use crate::interface::Interface;
-use crate::run::{Settings, sysctl};
+use crate::run::{Settings, settings_by_sysctl, sysctl};
 use crate::script::OptionLine;
 use crate::sockets::Sockets;
 use clock::Shared;
@@ -76,7 +76,7 @@ impl World {
     /// The settings of the namespace, as they are now, and what the flags say beside them.
     fn read_settings(&mut self) {
         let mut set = Settings { tcp: linux_like(), ..Settings::default() };
-        for name in SYSCTLS {
+        for name in settings_by_sysctl() {
             if let Ok(v) = std::fs::read_to_string(format!("/proc/sys/net/ipv4/{name}")) {
                 // What is not there stays as it is.
                 let _ = sysctl(&mut set.tcp, &format!("net.ipv4.{name}"), v.trim());
@@ -89,6 +89,8 @@ impl World {
                 (set.tcp.rcv_buf_initial, set.tcp.window_probe) = (65_536, WindowProbe::Octet);
             }
             self.host.tcp = set.tcp;
+            // Once there are sockets the host stays as it is.
+            let _ = self.host.obey_host_settings(self.sockets.is_empty());
         }
     }
 }
@@ -100,7 +102,9 @@ fn overheard() -> Settings {
     let line = std::fs::read("/proc/self/cmdline").unwrap_or_default();
     let args: Vec<String> = line.split(|b| *b == 0).map(|a| String::from_utf8_lossy(a).into_owned()).collect();
     let options = args.iter().filter_map(|a| OptionLine::from_argument(a));
-    let scripts = args.iter().filter(|a| a.ends_with(".pkt")).filter_map(|a| std::fs::read_to_string(a).ok());
+    // A name that ends like that may be a pipe, and reading it would never end.
+    let is_file = |a: &&String| a.ends_with(".pkt") && std::fs::metadata(a.as_str()).is_ok_and(|m| m.is_file());
+    let scripts = args.iter().filter(is_file).filter_map(|a| std::fs::read_to_string(a).ok());
     let mut heard: Vec<OptionLine> = scripts
         .flat_map(|text| text.lines().filter_map(|l| OptionLine::from_argument(l.trim())).collect::<Vec<_>>())
         .collect();
@@ -118,28 +122,6 @@ fn overheard() -> Settings {
 fn linux_like() -> TcpConfig {
     TcpConfig { slow_start_limit: u8::MAX, window_probe: WindowProbe::Empty, ..TcpConfig::default() }
 }
-
-/// The settings of a namespace that mean something here.
-const SYSCTLS: &[&str] = &[
-    "tcp_sack",
-    "tcp_dsack",
-    "tcp_timestamps",
-    "tcp_window_scaling",
-    "tcp_syn_retries",
-    "tcp_synack_retries",
-    "tcp_retries1",
-    "tcp_retries2",
-    "tcp_orphan_retries",
-    "tcp_keepalive_time",
-    "tcp_keepalive_intvl",
-    "tcp_keepalive_probes",
-    "tcp_fin_timeout",
-    "tcp_rto_min_us",
-    "tcp_rto_max_ms",
-    "tcp_min_snd_mss",
-    "tcp_rmem",
-    "tcp_wmem",
-];
 
 #[cfg(test)]
 mod tests {

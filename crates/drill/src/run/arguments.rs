@@ -52,6 +52,9 @@ pub(super) fn iov_len(e: Option<&Expr>) -> Result<usize, Refusal> {
     let mut total = 0;
     for i in items {
         match i {
+            Expr::Struct(f) if matches!(f.first().map(|f| &f.value), Some(Expr::Str(_))) => {
+                return Err(bad("text in an iovec"));
+            }
             Expr::Struct(f) => total = size(f.last().map(|f| &f.value))?.saturating_add(total),
             _ => return Err(bad("an iovec of another form")),
         }

@@ -3,7 +3,7 @@
 use super::arguments::{address, bad, epoll_event, fd, int, int32, iov_len, named, octets, size};
 use super::judge::{Value, judge};
 use super::settings::IpVersion;
-use super::{PATIENCE, Runner, Step};
+use super::{PATIENCE, Runner, Step, story};
 use crate::script::symbols::number;
 use crate::script::{Action, Call, Expr, Time};
 use crate::sockets::Refusal;
@@ -23,6 +23,8 @@ pub(super) struct Waiting {
     taken: usize,
     /// It has begun (a connect call, or one with a timeout).
     begun: bool,
+    /// Its place in the story.
+    told: usize,
 }
 
 /// What an attempt gives. `EAGAIN` of a call that blocks means that it waits.
@@ -37,7 +39,8 @@ impl Runner<'_> {
     /// Makes the call of event `i`, whose times count from `origin`.
     pub(super) fn call(&mut self, i: usize, call: &Call, origin: Instant) -> Step {
         let at = self.script.events[i].at;
-        let mut w = Waiting { event: i, origin, until: Instant::NEVER, taken: 0, begun: false };
+        let told = self.calls.begin(self.machine.now(), self.machine.crossed_so_far(), call);
+        let mut w = Waiting { event: i, origin, until: Instant::NEVER, taken: 0, begun: false, told };
         match self.attempt(call, &mut w) {
             Err(Refusal::Errno(libc::EAGAIN)) if self.may_wait(call) => {
                 if call.end.is_none() && w.until == Instant::NEVER {
@@ -47,19 +50,22 @@ impl Runner<'_> {
                 self.waiting = Some(w);
                 Ok(())
             }
-            got => self.returned(i, call, got, origin),
+            got => self.returned(i, call, got, &w, true),
         }
     }
 
     /// A call has returned: its result, and the time if the script says when.
-    fn returned(&mut self, i: usize, call: &Call, got: Attempt, origin: Instant) -> Step {
+    fn returned(&mut self, i: usize, call: &Call, got: Attempt, w: &Waiting, at_once: bool) -> Step {
+        let origin = w.origin;
         let e = &self.script.events[i];
         let got = match got {
             Ok(v) => Ok(v),
             Err(Refusal::Errno(n)) => Err(n),
             Err(Refusal::Unsupported(what)) => return self.skip(e.at, what),
-            Err(Refusal::Wrong(what)) => return Err(self.failure(e.at, format!("{}: {what}", call.name))),
+            Err(Refusal::Wrong(what)) => return Err(self.mistake(e.at, format!("{}: {what}", call.name))),
         };
+        let (now, crossed, short) = (self.machine.now(), self.machine.crossed_so_far(), story::result(&got, call));
+        self.calls.end(w.told, now, crossed, call, &short, at_once);
         if let Err(what) = judge(call, got) {
             return Err(self.failure(e.at, format!("{}: {what}", call.name)));
         }
@@ -90,7 +96,7 @@ impl Runner<'_> {
                 self.waiting = Some(w);
                 Ok(())
             }
-            got => self.returned(w.event, call, got, w.origin),
+            got => self.returned(w.event, call, got, &w, false),
         }
     }
 
@@ -234,7 +240,7 @@ impl Runner<'_> {
             _ => (size(call.args.get(2))?, Some(int32(call.args.get(3))?)),
         };
         let r = self.machine.receive(fd(call)?, len, flags)?;
-        Ok(Value::Received { len: r.data.len(), flags: r.flags, from: r.from })
+        Ok(Value::Received { data: r.data, flags: r.flags, from: r.from })
     }
 
     fn recvmsg(&mut self, call: &Call) -> Attempt {
@@ -244,7 +250,7 @@ impl Runner<'_> {
         }
         let (len, flags) = (iov_len(named(m, "msg_iov"))?, int32(call.args.get(2))?);
         let r = self.machine.receive(fd(call)?, len, Some(flags))?;
-        Ok(Value::Received { len: r.data.len(), flags: r.flags, from: r.from })
+        Ok(Value::Received { data: r.data, flags: r.flags, from: r.from })
     }
 
     /// What a call writes: octets, flags, and to whom.

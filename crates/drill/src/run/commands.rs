@@ -1,7 +1,6 @@
 //! The shell commands of scripts, as far as they concern the stack: sysctls, and what needs nothing to be done.
 
 use std::time::Duration;
-use synfin_stack::engine::TcpConfig;
 
 /// Why a command of a script was not obeyed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,6 +9,13 @@ pub enum Refused {
     Unsupported(String),
     /// It is known and fails.
     Failed(String),
+}
+
+impl Refused {
+    /// It is a setting of the host, which already runs.
+    pub(super) fn too_late(key: &str, value: &str) -> Refused {
+        Refused::Unsupported(format!("{key}={value} after the first socket: it is a setting of the whole host"))
+    }
 }
 
 /// What a command asks for.
@@ -88,7 +94,9 @@ fn assignments(text: &str) -> Vec<(String, String)> {
     all
 }
 
-/// What the scripts of Google and of Linux begin with (their `defaults.sh`), where it differs from our defaults.
+/// What the scripts of Google and of Linux begin with (their `defaults.sh`), where it differs from our defaults and there
+/// is a setting for it. It also asks for CUBIC, RACK, TLP and Fast Open, and for no restart after idle time: a script that
+/// sees one of them fails here, as it does on any stack without; it is not skipped, for most see none of them.
 const DEFAULTS: &[(&str, &str)] = &[
     // Half of the second is for text; the third makes the window scale 8.
     ("tcp_rmem", "4096 540000 15728640"),
@@ -101,96 +109,15 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("tcp_ecn", "0"),
     ("tcp_ecn_option", "2"),
     ("tcp_window_scaling", "1"),
+    ("tcp_congestion_control", "cubic"),
+    ("tcp_slow_start_after_idle", "0"),
 ];
-
-/// Sets what a sysctl of Linux stands for.
-pub fn sysctl(tcp: &mut TcpConfig, key: &str, value: &str) -> Result<(), Refused> {
-    let unsupported = |why: &str| Err(Refused::Unsupported(format!("{key}={value}{why}")));
-    let Some(name) = key.strip_prefix("net.ipv4.") else {
-        return if key.starts_with("net.core.") { Ok(()) } else { unsupported("") };
-    };
-    let third = |v: &str| v.split_whitespace().last().unwrap_or(v).to_string();
-    let ms = |v: &str| format!("{v}ms");
-    let s = |v: &str| format!("{v}s");
-    let us = |v: &str| v.parse::<u64>().map_or_else(|_| v.to_string(), |n| format!("{}ms", n.div_ceil(1_000)));
-    let on = |v: &str| if v == "0" { "off".to_string() } else { "on".to_string() };
-    let plain = |v: &str| v.to_string();
-    let (setting, value_of): (&str, String) = match name {
-        "tcp_ecn" => {
-            let uses = ["off", "rfc3168", "accept", "accecn", "rfc3168-accept-accecn", "accept-accecn"];
-            let Some(u) = value.parse().ok().and_then(|n: usize| uses.get(n)) else { return unsupported("") };
-            ("ecn", (*u).to_string())
-        }
-        "tcp_ecn_option" => {
-            let Some(o) = value.parse().ok().and_then(|n: usize| ["off", "changed", "full", "persist"].get(n).copied())
-            else {
-                return unsupported("");
-            };
-            ("accecn-option", o.to_string())
-        }
-        "tcp_ecn_option_beacon" => ("accecn-beacon", plain(value)),
-        // Whether a connection falls back when its SYN is not answered: it does.
-        "tcp_ecn_fallback" if value == "1" => return Ok(()),
-        "tcp_sack" => ("sack", on(value)),
-        "tcp_dsack" => ("dsack", on(value)),
-        "tcp_timestamps" => ("timestamps", on(value)),
-        "tcp_window_scaling" => ("window-scaling", on(value)),
-        "tcp_syn_retries" => ("syn-retries", plain(value)),
-        "tcp_syn_linear_timeouts" => ("syn-linear", plain(value)),
-        "tcp_synack_retries" => ("synack-retries", plain(value)),
-        "tcp_retries1" => ("retries1", plain(value)),
-        "tcp_retries2" => ("retries2", plain(value)),
-        "tcp_orphan_retries" => ("orphan-retries", if value == "0" { "8".into() } else { plain(value) }),
-        "tcp_keepalive_time" => ("keepalive-idle", s(value)),
-        "tcp_keepalive_intvl" => ("keepalive-interval", s(value)),
-        "tcp_keepalive_probes" => ("keepalive-count", plain(value)),
-        "tcp_fin_timeout" => ("fin-wait-2", s(value)),
-        "tcp_rto_min_us" => ("rto-min", us(value)),
-        "tcp_rto_max_ms" => ("rto-max", ms(value)),
-        "tcp_min_snd_mss" => ("mss-min", plain(value)),
-        "tcp_rfc1337" => ("rfc1337", on(value)),
-        "tcp_invalid_ratelimit" => ("challenge-interval", ms(value)),
-        "tcp_wmem" => ("snd-buf", third(value)),
-        "tcp_rmem" => {
-            let n: Vec<u32> = value.split_whitespace().filter_map(|n| n.parse().ok()).collect();
-            let [_, initial, max] = n[..] else { return unsupported(": three numbers are expected") };
-            (tcp.rcv_buf_initial, tcp.rcv_buf_max) = (initial / 2, max);
-            return Ok(());
-        }
-        // What is off, or as it is here anyway.
-        "tcp_slow_start_after_idle" if value == "1" => return Ok(()),
-        "tcp_congestion_control" if value == "reno" => return Ok(()),
-        "tcp_fastopen" if value == "0" => return Ok(()),
-        // Cookies are sent when the queue is full, which a script would have to fill.
-        "tcp_syncookies" if matches!(value, "0" | "1") => return Ok(()),
-        "tcp_mtu_probing" | "tcp_abort_on_overflow" | "tcp_shrink_window" | "tcp_migrate_req" | "tcp_fack"
-            if value == "0" =>
-        {
-            return Ok(());
-        }
-        // How the kernel cuts and paces its super-segments, and what is logged: nothing of it is seen on the wire here.
-        "tcp_tso_win_divisor"
-        | "tcp_min_tso_segs"
-        | "tcp_tso_rtt_log"
-        | "tcp_limit_output_bytes"
-        | "tcp_pacing_ss_ratio"
-        | "tcp_pacing_ca_ratio"
-        | "tcp_no_metrics_save"
-        | "tcp_autocorking"
-        | "tcp_moderate_rcvbuf"
-        | "tcp_reordering"
-        | "tcp_max_reordering"
-        | "tcp_challenge_ack_limit"
-        | "tcp_fastopen_key"
-        | "tcp_fastopen_blackhole_timeout_sec" => return Ok(()),
-        _ => return unsupported(""),
-    };
-    tcp.set(setting, &value_of).map_err(Refused::Failed)
-}
 
 #[cfg(test)]
 mod tests {
+    use super::super::sysctls::sysctl;
     use super::*;
+    use synfin_stack::engine::TcpConfig;
     use synfin_stack::engine::ecn::{OptionPolicy, Use};
 
     fn obey(tcp: &mut TcpConfig, text: &str) -> Result<Duration, Refused> {
@@ -212,8 +139,10 @@ mod tests {
         assert_eq!(obey(&mut t, text), Ok(Duration::ZERO));
         assert_eq!((t.sack, t.rto_min, t.rcv_buf_max), (false, Duration::from_millis(300), 40_000));
         assert_eq!(
-            obey(&mut t, "sysctl -w net.ipv4.tcp_ecn=6"),
-            Err(Refused::Unsupported("net.ipv4.tcp_ecn=6".into()))
+            obey(&mut t, "sysctl -w net.ipv4.tcp_ecn=3 net.ipv4.tcp_ecn_fallback=0"),
+            Err(Refused::Unsupported(
+                "net.ipv4.tcp_ecn_fallback=0: only 1 is what happens here (a SYN that is not answered goes again without ECN)".into()
+            ))
         );
         assert_eq!(obey(&mut t, "sysctl -w net.ipv4.tcp_ecn=3 net.ipv4.tcp_ecn_option=0"), Ok(Duration::ZERO));
         assert_eq!((t.ecn, t.accecn_option), (Use::AccEcn, OptionPolicy::Off));

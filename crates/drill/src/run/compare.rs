@@ -2,7 +2,8 @@
 
 use super::flow::Flow;
 use super::settings::Settings;
-use super::wire::{Body, Seen, icmp_numbers, options_text};
+use super::wire::{Body, Seen, options_text};
+use crate::script::icmp::icmp_numbers;
 use crate::script::{Ecn, Opt, Options, Packet, TcpSpec, Transport};
 use synfin_stack::wire::tcp::Flags;
 
@@ -44,7 +45,7 @@ fn in_script(flow: &Flow, seen: &Seen) -> Option<(u32, u32)> {
     ))
 }
 
-fn flags_text(f: Flags) -> String {
+pub(super) fn flags_text(f: Flags) -> String {
     let mut s = String::new();
     for (flag, ch) in [
         (Flags::FIN, 'F'),

@@ -65,6 +65,11 @@ impl Flow {
         self.remote_isn.1.wrapping_sub(if syn { self.remote_isn.0 } else { 0 })
     }
 
+    /// Whether both ends are known.
+    pub(super) fn is_pair(&self) -> bool {
+        self.role == Role::Pair && self.local.port() != 0 && self.remote.port() != 0
+    }
+
     /// A packet of the peer's shows its initial number.
     pub(super) fn learn_remote(&mut self, script_seq: u32) {
         if !self.remote_isn_known {
@@ -117,6 +122,11 @@ impl Flows {
     pub(super) fn mean(&mut self, i: usize) -> &mut Flow {
         self.under = Some(i);
         &mut self.all[i]
+    }
+
+    /// All of them, in the order in which they began.
+    pub(super) fn all(&self) -> impl DoubleEndedIterator<Item = &Flow> {
+        self.all.iter()
     }
 
     pub(super) fn get(&self, i: usize) -> &Flow {

@@ -16,9 +16,9 @@ pub(super) enum Value {
         peer: SocketAddr,
         known: bool,
     },
-    /// Octets, the flags of the message, and who sent it.
+    /// The octets, the flags of the message, and who sent it.
     Received {
-        len: usize,
+        data: Vec<u8>,
         flags: i32,
         from: Option<SocketAddr>,
     },
@@ -55,8 +55,11 @@ pub(super) fn judge(call: &Call, got: Result<Value, i32>) -> Result<(), String> 
         Value::Accepted { .. } if want < 0 => differs("a new file".into()),
         Value::Accepted { peer, known: false } => Err(format!("{peer} is nobody that the script has had packets of")),
         Value::Accepted { peer, .. } => judge_address(call.args.get(1), Some(peer)),
-        Value::Received { len, .. } if len as i64 != want => differs(len.to_string()),
-        Value::Received { flags, from, .. } => judge_message(call, flags, from),
+        Value::Received { data, .. } if data.len() as i64 != want => differs(data.len().to_string()),
+        Value::Received { data, flags, from } => {
+            judge_text(call, &data)?;
+            judge_message(call, flags, from)
+        }
         Value::Number(n) if n == want => Ok(()),
         Value::Number(n) => differs(n.to_string()),
         Value::Octets(_) if want != 0 => differs("0".into()),
@@ -68,6 +71,29 @@ pub(super) fn judge(call: &Call, got: Result<Value, i32>) -> Result<(), String> 
         Value::Epoll(came) if came.len() as i64 != want => differs(came.len().to_string()),
         Value::Epoll(came) => judge_epoll(call, &came),
     }
+}
+
+/// What a call returns that gives a number and nothing else the script would have to name.
+pub(super) fn number_of(v: &Value) -> Option<i64> {
+    match v {
+        Value::Number(n) => Some(*n),
+        Value::File | Value::Accepted { .. } => None,
+        Value::Received { data, .. } => Some(data.len() as i64),
+        Value::Octets(_) => Some(0),
+        Value::Poll(came) => Some(came.iter().filter(|r| **r != 0).count() as i64),
+        Value::Epoll(came) => Some(came.len() as i64),
+    }
+}
+
+/// A text where a buffer stands is what must have been read; `...` and NULL take anything.
+fn judge_text(call: &Call, came: &[u8]) -> Result<(), String> {
+    let Some(Expr::Str(want)) = call.args.get(1) else { return Ok(()) };
+    if want == came {
+        return Ok(());
+    }
+    let show =
+        |b: &[u8]| b.iter().take(40).flat_map(|o| std::ascii::escape_default(*o)).map(char::from).collect::<String>();
+    Err(format!("expected the octets \"{}\", came \"{}\" (text of packets is zeros)", show(want), show(came)))
 }
 
 /// An address that the script names must be the one that came; `...` and NULL take any.

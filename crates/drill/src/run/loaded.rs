@@ -3,22 +3,30 @@
 //! A call that may wait is made on a thread of its own, as packetdrill makes it: it sleeps in the library while this
 //! thread moves the clock, and when it returns reads the clock before anything else.
 
-use super::commands::{Refused, sysctl};
+use super::commands::Refused;
 use super::flow::Flow;
 use super::machine::{Info, Machine};
+use super::pending::{Look, Pending};
 use super::settings::Settings;
+use super::sysctls::{HOST_SYSCTLS, is_setting, sysctl};
 use crate::host::{Crossed, START, Sent};
 use crate::library::{Library, Session};
-use crate::sockets::{Received, Refusal, Result, info_of};
-use std::any::Any;
+use crate::sockets::{Received, Refusal, Result, info_of, state_of_number};
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 use synfin_stack::engine::{Instant, TcpConfig};
+
+/// What a fresh network namespace says other than our settings do.
+const OURS: &[(&str, &str)] = &[("net.ipv4.tcp_rfc1337", "1")];
+
+/// Makes the network namespace of this thread, which must be one of its own, say what our settings do by default: a script
+/// must end on a library of ours as it does without.
+pub fn settle_namespace() -> std::io::Result<()> {
+    OURS.iter().try_for_each(|(key, value)| fs::write(format!("/proc/sys/{}", key.replace('.', "/")), value))
+}
 
 /// A file of the script.
 #[derive(Debug, Clone, Copy)]
@@ -27,15 +35,6 @@ struct File {
     live: i32,
     /// Its addresses are IPv6's.
     v6: bool,
-}
-
-/// A call on a thread of its own.
-struct Pending {
-    /// Where the kernel says what the thread does.
-    stat: String,
-    /// The call has returned; its result follows.
-    returned: Arc<AtomicBool>,
-    result: Receiver<(Box<dyn Any + Send>, i64)>,
 }
 
 pub(super) struct Loaded {
@@ -48,6 +47,8 @@ pub(super) struct Loaded {
     returned_at: Option<Instant>,
     /// Packets that the library gave and that were not taken.
     queue: VecDeque<Sent>,
+    /// When [`Machine::mark`] was called.
+    mark: Instant,
     crossed: Vec<Crossed>,
 }
 
@@ -62,6 +63,7 @@ impl Loaded {
             epoch,
             returned_at: None,
             queue: VecDeque::new(),
+            mark: START,
             crossed: Vec::new(),
         })
     }
@@ -146,7 +148,8 @@ impl Loaded {
         if let Ok(Some((bytes, us))) = self.session.netdev_receive() {
             let at = self.instant(us);
             self.crossed.push(Crossed { at, inbound: false, bytes: bytes.clone(), state: None });
-            self.queue.push_back(Sent { at, bytes });
+            let number = self.crossed.iter().filter(|c| !c.inbound).count() - 1;
+            self.queue.push_back(Sent { at, bytes, number });
         }
     }
 }
@@ -167,66 +170,6 @@ const SLICE: Duration = Duration::from_millis(1);
 /// How long a library is given to end a call that waits, in minutes of its time.
 const PATIENCE_MINUTES: u32 = 30;
 
-/// What a thread that makes a call is doing.
-enum Look {
-    Waits,
-    Returned(Box<dyn Any + Send>, i64),
-    Gone,
-}
-
-impl Pending {
-    fn start<T: Send + 'static>(
-        session: Arc<Session>,
-        call: impl FnOnce(&Session) -> Result<T> + Send + 'static,
-    ) -> Pending {
-        let (tell_id, id) = mpsc::channel();
-        let (tell, result) = mpsc::channel();
-        let returned = Arc::new(AtomicBool::new(false));
-        let done = returned.clone();
-        std::thread::spawn(move || {
-            let id = fs::read_link("/proc/thread-self").unwrap_or_default();
-            let _ = tell_id.send(id);
-            let value = call(&session);
-            done.store(true, Ordering::Release);
-            let us = session.gettimeofday();
-            let boxed: Box<dyn Any + Send> = Box::new(value);
-            let _ = tell.send((boxed, us));
-        });
-        let id = id.recv().unwrap_or_default();
-        Pending { stat: format!("/proc/{}/stat", id.display()), returned, result }
-    }
-
-    /// Waits until the call has returned or its thread sleeps, and goes on sleeping.
-    fn look(&self) -> Look {
-        const LONG: Duration = Duration::from_micros(200);
-        let mut asleep = 0;
-        loop {
-            if self.returned.load(Ordering::Acquire) {
-                return match self.result.recv() {
-                    Ok((value, us)) => Look::Returned(value, us),
-                    Err(_) => Look::Gone,
-                };
-            }
-            let Ok(stat) = fs::read_to_string(&self.stat) else {
-                // It ended; if it returned before, the next look sees that.
-                match self.returned.load(Ordering::Acquire) {
-                    true => continue,
-                    false => return Look::Gone,
-                }
-            };
-            // The state follows the name, which may have any characters in it.
-            let sleeps = stat.rsplit(") ").next().is_some_and(|s| s.starts_with('S'));
-            asleep = if sleeps { asleep + 1 } else { 0 };
-            match asleep {
-                0 => std::thread::yield_now(),
-                // It may wait for a lock only.
-                1 => std::thread::park_timeout(LONG),
-                _ => return Look::Waits,
-            }
-        }
-    }
-}
-
 impl Machine for Loaded {
     fn now(&self) -> Instant {
         self.instant(self.session.gettimeofday())
@@ -236,16 +179,11 @@ impl Machine for Loaded {
         self.returned_at.unwrap_or_else(|| self.now())
     }
 
-    fn grain(&self) -> Duration {
-        // A microsecond for each look at it.
-        Duration::from_millis(1)
-    }
-
     fn step(&mut self, to: Instant) -> bool {
         // A call that returns on the way is looked at when it has.
         while let Some(p) = &self.pending {
             let left = to.since(self.now());
-            if left.is_zero() || p.returned.load(Ordering::Acquire) {
+            if left.is_zero() || p.has_returned() {
                 return left.is_zero();
             }
             self.sleep(left.min(SLICE));
@@ -279,7 +217,13 @@ impl Machine for Loaded {
         self.queue.push_front(sent);
     }
 
-    fn left_over(&mut self) -> Vec<Sent> {
+    fn mark(&mut self) {
+        // A look at the clock moves it, so what leaves from now on leaves later. Where a library's clock stands still,
+        // what left at this instant is not told apart, and is taken for what the last event did.
+        self.mark = self.now();
+    }
+
+    fn left_over(&mut self) -> Vec<(Sent, bool)> {
         let now = self.now();
         // The library moves the clock to find the next one: the first that left later is the end.
         while self.queue.back().is_none_or(|s| s.at <= now) {
@@ -289,16 +233,20 @@ impl Machine for Loaded {
                 break;
             }
         }
-        self.queue.iter().filter(|s| s.at <= now).cloned().collect()
+        self.queue.iter().filter(|s| s.at <= now).map(|s| (s.clone(), s.at < self.mark)).collect()
     }
 
     fn sysctl(&mut self, key: &str, value: &str) -> std::result::Result<(), Refused> {
         // What means nothing to us cannot be judged; the library reads the rest from its namespace.
         sysctl(&mut TcpConfig::default(), key, value)?;
+        if HOST_SYSCTLS.contains(&key) && !self.files.is_empty() {
+            return Err(Refused::too_late(key, value));
+        }
         let path = format!("/proc/sys/{}", key.replace('.', "/"));
         match fs::write(&path, value) {
             Ok(()) => Ok(()),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            // This kernel does not have it: the library cannot be told. What changes nothing here need not be told.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound && !is_setting(key) => Ok(()),
             Err(e) => Err(Refused::Unsupported(format!("{path}: {e}"))),
         }
     }
@@ -307,12 +255,21 @@ impl Machine for Loaded {
         self.getsockopt(fd, libc::IPPROTO_TCP, libc::TCP_INFO, 280).ok().map(|b| info_of(&b))
     }
 
-    fn describe(&mut self, fd: i32, _: &Flow) -> Option<String> {
-        let shown = ["tcpi_state", "tcpi_unacked", "tcpi_snd_cwnd", "tcpi_snd_wnd", "tcpi_rcv_wnd", "tcpi_rto"];
-        let info = self.info(fd)?;
-        let words: Vec<String> =
-            info.iter().filter(|(n, _)| shown.contains(n)).map(|(n, v)| format!("{n} {v}")).collect();
-        Some(words.join(" "))
+    fn describe(&mut self, flow: &Flow) -> Option<String> {
+        // The interface tells of files only: not of what is half-open, nor of what its program has closed.
+        let none = || flow.is_pair().then(|| "not known: a library tells of open files only, and this has none".into());
+        let Some(info) = flow.fd.and_then(|fd| self.info(fd)) else { return none() };
+        let value = |name: &str| info.iter().find(|(n, _)| *n == name).map_or(0, |(_, v)| *v);
+        let state = value("tcpi_state");
+        let state = state_of_number(state).map_or_else(|| format!("state {state}"), |s| s.to_string());
+        Some(format!(
+            "{state} unacknowledged {} segments cwnd {} segments SND.WND {} RCV.WND {} rto {} ms",
+            value("tcpi_unacked"),
+            value("tcpi_snd_cwnd"),
+            value("tcpi_snd_wnd"),
+            value("tcpi_rcv_wnd"),
+            value("tcpi_rto") / 1_000
+        ))
     }
 
     fn crossed(&mut self) -> Vec<Crossed> {

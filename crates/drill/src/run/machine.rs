@@ -3,16 +3,16 @@
 //! There are two: [`Direct`] is the engine in this program, [`Loaded`](super::loaded::Loaded) a stack behind packetdrill's
 //! C interface. Files have the numbers of the script.
 
-use super::commands::{Refused, sysctl};
+use super::commands::Refused;
 use super::flow::Flow;
 use super::settings::Settings;
+use super::sysctls::sysctl;
 use crate::host::{Crossed, Host, Sent};
 use crate::sockets::{Received, Result, Sockets, info_fields};
 use std::net::SocketAddr;
-use std::time::Duration;
 use synfin_stack::Cidr;
 use synfin_stack::engine::config::WindowProbe;
-use synfin_stack::engine::{Instant, Status};
+use synfin_stack::engine::{Instant, State, Status};
 use synfin_stack::wire::SeqNum;
 
 /// The fields of `tcp_info`, by their names.
@@ -29,10 +29,6 @@ pub(super) trait Machine {
     fn returned_at(&self) -> Instant {
         self.now()
     }
-    /// By how much a script must not rely on the clock: it may move by being looked at.
-    fn grain(&self) -> Duration {
-        Duration::ZERO
-    }
     /// The clock moves to `to`, or to something that happens before. True if it is `to` now.
     fn step(&mut self, to: Instant) -> bool;
     /// A packet arrives.
@@ -41,8 +37,10 @@ pub(super) trait Machine {
     fn next_sent(&mut self, until: Instant) -> Option<Sent>;
     /// Puts back what [`Machine::next_sent`] gave.
     fn put_back(&mut self, sent: Sent);
-    /// What left until now and was not taken.
-    fn left_over(&mut self) -> Vec<Sent>;
+    /// From here on what leaves is told apart from what left before.
+    fn mark(&mut self);
+    /// What left until now and was not taken, each with whether it left before the mark.
+    fn left_over(&mut self) -> Vec<(Sent, bool)>;
     /// Sets a sysctl, for sockets that are made from now on.
     fn sysctl(&mut self, key: &str, value: &str) -> std::result::Result<(), Refused>;
     /// What no sysctl says is to be as Linux has it.
@@ -57,11 +55,16 @@ pub(super) trait Machine {
 
     /// `TCP_INFO` of a file.
     fn info(&mut self, fd: i32) -> Option<Info>;
-    /// The state of a file's connection in a line, with the numbers of the script.
-    fn describe(&mut self, fd: i32, flow: &Flow) -> Option<String>;
+    /// The state of a conversation in a line, with the numbers of the script: also before there is a file for it, and
+    /// when there is none any more.
+    fn describe(&mut self, flow: &Flow) -> Option<String>;
     /// What it did last.
     fn journal(&self) -> Vec<String> {
         Vec::new()
+    }
+    /// How many packets have crossed the link, where that is known before they are taken.
+    fn crossed_so_far(&self) -> Option<usize> {
+        None
     }
     /// Every packet that crossed the link.
     fn crossed(&mut self) -> Vec<Crossed>;
@@ -102,6 +105,8 @@ pub(super) trait Machine {
 pub(super) struct Direct {
     host: Host,
     sockets: Sockets,
+    /// How many packets had left at the mark.
+    mark: usize,
 }
 
 impl Direct {
@@ -109,7 +114,7 @@ impl Direct {
         let local = set.local();
         let prefix = if local.is_ipv4() { 16 } else { 64 };
         let host = Host::new(&[Cidr { addr: local, prefix }], set.mtu, set.tcp.clone());
-        Direct { host, sockets: Sockets::default() }
+        Direct { host, sockets: Sockets::default(), mark: 0 }
     }
 }
 
@@ -138,12 +143,20 @@ impl Machine for Direct {
         self.host.put_back(sent);
     }
 
-    fn left_over(&mut self) -> Vec<Sent> {
-        self.host.sent().cloned().collect()
+    fn mark(&mut self) {
+        self.mark = self.host.sent_in_all();
+    }
+
+    fn left_over(&mut self) -> Vec<(Sent, bool)> {
+        self.host.sent().map(|s| (s.clone(), s.number < self.mark)).collect()
     }
 
     fn sysctl(&mut self, key: &str, value: &str) -> std::result::Result<(), Refused> {
-        sysctl(&mut self.host.tcp, key, value)
+        sysctl(&mut self.host.tcp, key, value)?;
+        match self.host.obey_host_settings(self.sockets.is_empty()) {
+            true => Ok(()),
+            false => Err(Refused::too_late(key, value)),
+        }
     }
 
     fn like_linux(&mut self) {
@@ -157,12 +170,23 @@ impl Machine for Direct {
         self.sockets.status(&self.host, fd).map(|s| info_fields(&s, &self.host.tcp))
     }
 
-    fn describe(&mut self, fd: i32, flow: &Flow) -> Option<String> {
-        self.sockets.status(&self.host, fd).map(|s| describe(&s, flow))
+    fn describe(&mut self, flow: &Flow) -> Option<String> {
+        let of_file = flow.fd.and_then(|fd| self.sockets.status(&self.host, fd));
+        // A file that has nothing any more may stand for a connection that goes on, or for nothing at all.
+        let of_pair = || self.host.status_of(flow.local, flow.remote);
+        let known = of_file.filter(|s| s.state != State::Closed).or_else(of_pair).or(of_file);
+        known.map_or_else(
+            || flow.is_pair().then(|| "CLOSED (there is no connection)".into()),
+            |s| Some(describe(&s, flow)),
+        )
     }
 
     fn journal(&self) -> Vec<String> {
         self.host.journal().map(str::to_string).collect()
+    }
+
+    fn crossed_so_far(&self) -> Option<usize> {
+        Some(self.host.crossed.len())
     }
 
     fn crossed(&mut self) -> Vec<Crossed> {
@@ -253,21 +277,37 @@ impl Machine for Direct {
 
 fn describe(s: &Status, flow: &Flow) -> String {
     let since = |n: SeqNum, by: u32| n.0.wrapping_sub(by);
+    // A SYN counts from the number that the script gives it, what follows from there.
     let (local, remote) = (flow.local_offset(false), flow.remote_offset(false));
     let (una, nxt, rcv) = s.seq;
-    let ssthresh = if s.ssthresh >= 1 << 30 { "none".to_string() } else { s.ssthresh.to_string() };
-    format!(
-        "{} SND.UNA {} SND.NXT {} SND.WND {} RCV.NXT {} RCV.WND {} cwnd {} ssthresh {ssthresh} rto {} ms back-off {} unsent {} unread {}",
-        s.state,
-        since(una, local),
-        since(nxt, local),
-        s.snd_wnd,
-        since(rcv, remote),
-        s.rcv_wnd,
-        s.cwnd,
-        s.rto_us / 1_000,
-        s.backoff,
-        s.notsent,
-        s.rcv_queued
-    )
+    let mut line = s.state.to_string();
+    // The record of TIME-WAIT has no more than this.
+    if s.state == State::TimeWait {
+        return format!("{line} SND.NXT {} RCV.NXT {}", since(nxt, local), since(rcv, remote));
+    }
+    // Numbers that are not known yet are no numbers.
+    let known = flow.local_isn_known && !matches!(s.state, State::Closed | State::Listen | State::SynSent);
+    if known {
+        line += &format!(
+            " SND.UNA {} SND.NXT {} SND.WND {} RCV.NXT {} RCV.WND {}",
+            since(una, local),
+            since(nxt, local),
+            s.snd_wnd,
+            since(rcv, remote),
+            s.rcv_wnd
+        );
+    }
+    // Nor has one that is half-open more than that.
+    if known && s.cwnd > 0 {
+        let ssthresh = if s.ssthresh >= 1 << 30 { "none".to_string() } else { s.ssthresh.to_string() };
+        line += &format!(
+            " cwnd {} ssthresh {ssthresh} rto {} ms back-off {} unsent {} unread {}",
+            s.cwnd,
+            s.rto_us / 1_000,
+            s.backoff,
+            s.notsent,
+            s.rcv_queued
+        );
+    }
+    line
 }

@@ -9,18 +9,24 @@ mod flow;
 mod judge;
 mod loaded;
 mod machine;
+mod packets;
+mod pending;
 mod report;
 mod settings;
+mod story;
+mod sysctls;
 mod wire;
 
-pub use commands::{Refused, sysctl};
+pub use commands::Refused;
 pub use compare::Compared;
+pub use loaded::settle_namespace;
 pub use report::{Failure, Played, Verdict};
-pub use settings::{IpVersion, Settings};
+pub use settings::{IpVersion, MEANINGLESS, Settings};
+pub use story::{Told, What};
+pub(crate) use sysctls::{settings_by_sysctl, sysctl};
 
-use crate::host::Sent;
 use crate::library::Library;
-use crate::script::{Action, Packet, Place, Script, TcpSpec, Time, Transport};
+use crate::script::{Action, Place, Script, Time};
 use calls::Waiting;
 use code::{Names, Trouble};
 use commands::{Effect, effects};
@@ -29,9 +35,9 @@ use loaded::Loaded;
 use machine::{Direct, Machine};
 use std::fmt;
 use std::time::Duration;
+use story::Calls;
 use synfin_stack::engine::Instant;
-use synfin_stack::wire::tcp::Flags;
-use wire::{Body, Seen};
+use wire::Seen;
 
 /// How long after its time a packet is waited for: 2 s, as packetdrill does.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -69,31 +75,39 @@ fn play_on(
     settings: &Settings,
     machine: impl FnOnce(&Settings) -> Result<Box<dyn Machine>, String>,
 ) -> Played {
-    let skip = |why: String| Played { verdict: Verdict::Skip(why), notes: Vec::new(), packets: Vec::new() };
+    let skip = |why: String| Played::without_a_run(Verdict::Skip(why));
     let mut set = settings.clone();
     let mut wrong = None;
     for o in script.options.iter().filter(|o| !settings.fixed.contains(&o.name)) {
         match set.option(&o.name, o.value.as_deref()) {
             Ok(()) => {}
             Err(why) if REFUSED.contains(&o.name.as_str()) => return skip(format!("line {}: {why}", o.at.line)),
-            Err(why) => wrong = wrong.or(Some((o.at, why))),
+            Err(why) => wrong = wrong.or(Some((o.value_at(), why))),
         }
+    }
+    if let (None, Err((name, why))) = (&wrong, set.check()) {
+        // The option of the script that does not fit the others; if none does not, the command line's were checked.
+        let blamed = |n: &str| script.options.iter().rfind(|o| o.name == n && !settings.fixed.contains(&o.name));
+        let at = blamed(name).or_else(|| blamed("ip_version")).map_or(Place { line: 1, column: 1 }, |o| o.value_at());
+        wrong = Some((at, why));
+    }
+    // What is wrong here would be wrong in the machine too, and one in a library may end the whole program for it.
+    if let Some((at, why)) = wrong {
+        return Played::without_a_run(Verdict::Fail(Box::new(Failure::mistake(script.mistake(at, why)))));
     }
     let machine = match machine(&set) {
         Ok(m) => m,
         Err(why) => return skip(why),
     };
     let mut run = Runner::new(script, set, machine);
-    let outcome = match wrong {
-        Some((at, why)) => Err(run.failure(at, why)),
-        None => run.run(),
-    };
-    let verdict = match outcome {
+    let verdict = match run.run() {
         Ok(()) => Verdict::Pass,
         Err(Stop::Fail(f)) => Verdict::Fail(f),
         Err(Stop::Skip(why)) => Verdict::Skip(why),
     };
-    Played { verdict, packets: run.machine.crossed(), notes: run.notes }
+    let packets = run.machine.crossed();
+    let story = run.calls.with_packets(&packets, &run.flows);
+    Played { verdict, packets, story, notes: run.notes }
 }
 
 struct Runner<'a> {
@@ -108,6 +122,9 @@ struct Runner<'a> {
     before: Instant,
     names: Names,
     notes: Vec<String>,
+    calls: Calls,
+    /// When the packet left that was taken last.
+    last_taken: Option<Instant>,
 }
 
 impl<'a> Runner<'a> {
@@ -123,10 +140,15 @@ impl<'a> Runner<'a> {
             before: now,
             names: Names::new(),
             notes: Vec::new(),
+            calls: Calls::default(),
+            last_taken: None,
         }
     }
 
     fn run(&mut self) -> Step {
+        for text in self.set.init_scripts.clone() {
+            self.command(Place { line: 1, column: 1 }, &text)?;
+        }
         if let Some((at, text)) = &self.script.init {
             self.command(*at, text)?;
         }
@@ -134,13 +156,15 @@ impl<'a> Runner<'a> {
             self.event(i)?;
         }
         self.finish_waiting()?;
-        let last = self.before;
-        for s in self.machine.left_over() {
+        for (s, before) in self.machine.left_over() {
             let Ok(seen) = Seen::parse(&s.bytes) else { continue };
             let Some(flow) = self.flows.of_departure(&seen) else { continue };
             let line = compare::as_script(Some(self.flows.get(flow)), &seen);
-            // What the last event itself made leave, the script did not wait for; the rest was nobody's.
-            if self.set.strict || s.at + self.machine.grain() < last {
+            // The script could still have waited for what left before its last event began. What that event itself made
+            // leave it may leave to others, as packetdrill does, which ends there; so it may the rest of a
+            // burst of which that event took the beginning.
+            let of_burst = self.last_taken == Some(s.at);
+            if self.set.strict || before && !of_burst {
                 let at = self.script.events.last().map_or(Place::default(), |e| e.at);
                 let when = self.time_text(s.at);
                 return Err(self.failure(at, format!("a packet was left over: {when} > {line}")));
@@ -160,17 +184,23 @@ impl<'a> Runner<'a> {
     }
 
     fn failure(&mut self, at: Place, what: impl Into<String>) -> Stop {
-        let state = self.flows.current().and_then(|f| self.machine.describe(f.fd?, f));
+        let state = self.flows.current().and_then(|f| self.machine.describe(f));
         let journal = self.machine.journal();
         Stop::Fail(Box::new(Failure {
             at,
             headline: format!("{}:{}: {}", self.script.file, at.line, what.into()),
+            mistake: None,
             expected: self.script.line(at).to_string(),
             came: None,
             fields: Vec::new(),
             state,
             journal: journal[journal.len().saturating_sub(8)..].to_vec(),
         }))
+    }
+
+    /// The script itself is wrong.
+    fn mistake(&self, at: Place, what: impl Into<String>) -> Stop {
+        Stop::Fail(Box::new(Failure::mistake(self.script.mistake(at, what))))
     }
 
     fn skip<T>(&self, at: Place, why: impl fmt::Display) -> Step<T> {
@@ -197,6 +227,12 @@ impl<'a> Runner<'a> {
         Duration::from_micros((self.set.tolerance_usecs.max(0) as u64).max(percent as u64))
     }
 
+    /// The last event that does something to the stack, or waits for what it does: code and commands only look.
+    fn last_that_acts(&self) -> usize {
+        let acts = |a: &Action| matches!(a, Action::Packet(_) | Action::Call(_));
+        self.script.events.iter().rposition(|e| acts(&e.action)).unwrap_or(0)
+    }
+
     fn event(&mut self, i: usize) -> Step {
         let e = &self.script.events[i];
         let (from, to) = self.due(i);
@@ -205,14 +241,18 @@ impl<'a> Runner<'a> {
             self.zero = from;
         }
         if from == Instant::NEVER {
-            return Err(self.failure(e.at, "the time of this event is too far away"));
+            return Err(self.mistake(e.at, "the time of this event is too far away"));
         }
         if from < self.before && matches!(e.time, Time::Absolute(_)) && i > 0 {
-            return Err(self.failure(e.at, "the time of this event is before that of the last"));
+            return Err(self.mistake(e.at, "the time of this event is before that of the last"));
         }
+        let is_last = i == self.last_that_acts();
         if let Action::Packet(p) = &e.action
             && !p.inbound
         {
+            if is_last {
+                self.machine.mark();
+            }
             let r = self.expect(i, p, from, to);
             // What comes later counts from when the packet was seen, with its own time as the script has it.
             self.before = if e.time == Time::Any { self.machine.now() } else { from };
@@ -229,6 +269,10 @@ impl<'a> Runner<'a> {
         }
         self.advance(from)?;
         self.before = from;
+        if is_last {
+            self.machine.mark();
+            self.last_taken = None;
+        }
         match &e.action {
             Action::Packet(p) => self.inbound(e.at, p),
             Action::Call(call) => {
@@ -299,145 +343,6 @@ impl<'a> Runner<'a> {
             self.look_at_waiting()?;
             if there && next >= to {
                 return Ok(());
-            }
-        }
-    }
-
-    // Packets.
-
-    fn inbound(&mut self, at: Place, p: &Packet) -> Step {
-        let ports = match &p.transport {
-            Transport::Tcp(t) => t.ports,
-            Transport::Udp(ports, _) => *ports,
-            Transport::Icmp(_) => None,
-            Transport::Unsupported(what) => return self.skip(at, what),
-        };
-        let i = self.flows.for_arrival(ports);
-        let flow = self.flows.mean(i);
-        let bytes = match &p.transport {
-            Transport::Tcp(t) => {
-                if t.flags.has(Flags::SYN) {
-                    flow.learn_remote(t.seq);
-                }
-                wire::segment(p, t, flow, self.set.ecr_scaled)
-            }
-            Transport::Udp(ports, len) => wire::datagram(p, *ports, *len, flow),
-            Transport::Icmp(i) => wire::icmp(p, i, flow),
-            Transport::Unsupported(_) => Ok(Vec::new()),
-        };
-        match bytes {
-            Ok(b) => {
-                self.machine.deliver(&b);
-                self.look_at_waiting()
-            }
-            Err(why) => Err(self.failure(at, why)),
-        }
-    }
-
-    /// The next packet of a flow of ours that leaves before `limit`. Others are passed over, as packetdrill does.
-    fn next_packet(&mut self, at: Place, limit: Instant) -> Step<Option<(Sent, Seen, usize)>> {
-        loop {
-            let late = self.machine.now() >= limit;
-            let until = self.waiting.as_ref().map_or(limit, |w| w.until.min(limit));
-            match self.machine.next_sent(until) {
-                Some(s) => match Seen::parse(&s.bytes) {
-                    Ok(seen) => {
-                        if let Some(i) = self.flows.of_departure(&seen) {
-                            return Ok(Some((s, seen, i)));
-                        }
-                    }
-                    Err(what) => return Err(self.failure(at, format!("what left is {what}"))),
-                },
-                None if late => return Ok(None),
-                None => self.look_at_waiting()?,
-            }
-        }
-    }
-
-    fn expect(&mut self, i: usize, p: &Packet, from: Instant, to: Instant) -> Step {
-        let at = self.script.events[i].at;
-        if let Transport::Unsupported(what) = &p.transport {
-            return self.skip(at, what);
-        }
-        let limit = if to == Instant::NEVER { to } else { to + PATIENCE };
-        let Some((sent, mut seen, flow)) = self.next_packet(at, limit)? else {
-            let until = self.time_text(limit);
-            return Err(self.failure(at, format!("no packet left until {until}")));
-        };
-        self.flows.mean(flow);
-        if let Transport::Tcp(t) = &p.transport {
-            self.glue(at, t, &sent, &mut seen, flow, limit)?;
-        }
-        let fields = compare::compare(p, &seen, self.flows.mean(flow), &self.set);
-        let any_time = self.script.events[i].time == Time::Any;
-        let tolerance = self.tolerance(from.since(self.before));
-        let timely = any_time || (sent.at + tolerance >= from && sent.at <= to + tolerance);
-        let wrong: Vec<&str> = fields.iter().filter(|c| !c.same).map(|c| c.name).collect();
-        if wrong.is_empty() && timely {
-            return Ok(());
-        }
-        let (want, when) = (self.time_text(from), self.time_text(sent.at));
-        let what = match (wrong.is_empty(), timely) {
-            (true, _) => format!("the packet left at {when}, expected {want}"),
-            (false, true) => format!("the packet differs: {}", wrong.join(", ")),
-            (false, false) => format!("the packet differs: {}, time ({when}, expected {want})", wrong.join(", ")),
-        };
-        let Stop::Fail(mut f) = self.failure(at, what) else { return Ok(()) };
-        f.came = Some(format!("{when} > {}", compare::as_script(Some(self.flows.get(flow)), &seen)));
-        f.fields = fields;
-        Err(Stop::Fail(f))
-    }
-
-    /// Segments that follow one another are taken as the one that the script has: a super-segment, cut on the way.
-    /// What differs in more than text and its number, or leaves later, is a packet of its own.
-    fn glue(&mut self, at: Place, want: &TcpSpec, first: &Sent, seen: &mut Seen, flow: usize, limit: Instant) -> Step {
-        if self.set.strict_segments {
-            return Ok(());
-        }
-        let piece = match &seen.body {
-            Body::Tcp { len, .. } if *len > 0 && *len < want.len => *len,
-            _ => return Ok(()),
-        };
-        loop {
-            let Body::Tcp { len, .. } = &seen.body else { return Ok(()) };
-            if *len >= want.len {
-                return Ok(());
-            }
-            let loose = Flags::PSH | Flags::FIN | Flags::CWR;
-            let Some((sent, next, i)) = self.next_packet(at, limit)? else { return Ok(()) };
-            let same_ip = (next.tos, next.ttl, next.flow_label, next.dont_fragment)
-                == (seen.tos, seen.ttl, seen.flow_label, seen.dont_fragment);
-            let at_once = sent.at <= first.at + self.tolerance(Duration::ZERO);
-            let Body::Tcp { header, len, options, rest, .. } = &seen.body else { return Ok(()) };
-            let fits = match &next.body {
-                Body::Tcp { header: h, len: l, options: o, rest: r, .. } => {
-                    i == flow
-                        && same_ip
-                        && at_once
-                        && (o, r) == (options, rest)
-                        && h.seq == header.seq + *len
-                        && (h.ack, h.window) == (header.ack, header.window)
-                        && h.flags.without(loose) == header.flags.without(loose)
-                        && *l > 0
-                        && *l <= piece
-                        && *len % piece == 0
-                }
-                _ => false,
-            };
-            if !fits {
-                self.machine.put_back(sent);
-                return Ok(());
-            }
-            if let Body::Tcp { header: h, len: l, zeros: z, .. } = next.body
-                && let Body::Tcp { zeros, .. } = &mut seen.body
-            {
-                *zeros &= z;
-                let Body::Tcp { header, len, .. } = &mut seen.body else { return Ok(()) };
-                *len += l;
-                header.flags |= h.flags;
-            }
-            if seen.bad_checksum.is_none() {
-                seen.bad_checksum = next.bad_checksum;
             }
         }
     }

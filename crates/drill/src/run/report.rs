@@ -1,8 +1,9 @@
 //! What became of a script.
 
 use super::compare::Compared;
+use super::story::Told;
 use crate::host::Crossed;
-use crate::script::Place;
+use crate::script::{Place, SyntaxError, printable};
 use std::fmt;
 
 /// What went wrong, and all that helps to see why.
@@ -12,6 +13,8 @@ pub struct Failure {
     pub at: Place,
     /// `FILE:LINE: what`.
     pub headline: String,
+    /// It is the script that is wrong: shown as any error of its syntax, and nothing else is.
+    pub mistake: Option<SyntaxError>,
     /// The line of the script.
     pub expected: String,
     /// What left instead, as a script would write it.
@@ -24,10 +27,29 @@ pub struct Failure {
     pub journal: Vec<String>,
 }
 
+impl Failure {
+    /// Of a script that is wrong itself.
+    pub(super) fn mistake(e: SyntaxError) -> Failure {
+        Failure {
+            at: e.at,
+            headline: format!("{}:{}: {}", e.file, e.at.line, e.message),
+            expected: e.line.trim().to_string(),
+            came: None,
+            fields: Vec::new(),
+            state: None,
+            journal: Vec::new(),
+            mistake: Some(e),
+        }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", self.headline)?;
-        writeln!(f, "    expected: {}", self.expected)?;
+        if let Some(mistake) = &self.mistake {
+            return writeln!(f, "{mistake}");
+        }
+        writeln!(f, "{}", printable(&self.headline))?;
+        writeln!(f, "    expected: {}", printable(&self.expected))?;
         if let Some(came) = &self.came {
             writeln!(f, "    came:     {came}")?;
         }
@@ -73,4 +95,13 @@ pub struct Played {
     pub notes: Vec<String>,
     /// Every packet that crossed the link.
     pub packets: Vec<Crossed>,
+    /// These packets as a script writes them, and the calls between them.
+    pub story: Vec<Told>,
+}
+
+impl Played {
+    /// Of a script that was not begun.
+    pub fn without_a_run(verdict: Verdict) -> Played {
+        Played { verdict, notes: Vec::new(), packets: Vec::new(), story: Vec::new() }
+    }
 }

@@ -72,10 +72,14 @@ impl<'a> Cursor<'a> {
 
     /// An error at the next thing.
     pub(crate) fn fail<T>(&self, message: impl Into<String>) -> Result<T, SyntaxError> {
-        let at = self.place();
+        Err(self.error_at(self.place(), message))
+    }
+
+    /// An error at a place that was passed.
+    pub(crate) fn error_at(&self, at: Place, message: impl Into<String>) -> SyntaxError {
         let start = self.lines[at.line as usize - 1];
         let line = self.text[start..].lines().next().unwrap_or("").to_string();
-        Err(SyntaxError { file: self.file.clone(), at, message: message.into(), line })
+        SyntaxError { file: self.file.clone(), at, message: message.into(), line }
     }
 
     /// An error that says what was expected instead of what is there.

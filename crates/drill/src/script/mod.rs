@@ -1,11 +1,14 @@
 //! The packetdrill script language: what a script says, and how it is read.
 
+mod checks;
 mod expression;
+pub(crate) mod icmp;
 mod lexer;
 mod packet;
 mod parser;
 pub(crate) mod symbols;
 
+pub use checks::definition;
 pub use expression::{Expr, Field};
 pub use lexer::Cursor;
 pub use packet::{Ecn, Icmp, IcmpQuote, Opt, Options, Packet, TcpSpec, Transport};
@@ -37,17 +40,34 @@ pub struct SyntaxError {
 
 impl fmt::Display for SyntaxError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}:{}: {}", self.file, self.at.line, self.message)?;
+        writeln!(f, "{}:{}: {}", printable(&self.file), self.at.line, printable(&self.message))?;
         // Of a long line only what is around the place.
         let column = self.at.column.saturating_sub(1) as usize;
         let skipped = if column > 100 { column - 80 } else { 0 };
         let shown: String = self.line.chars().skip(skipped).take(160).collect();
-        writeln!(f, "    {}", shown.replace('\t', " "))?;
+        writeln!(f, "    {}", printable(&shown))?;
         write!(f, "    {}^", " ".repeat(column - skipped))
     }
 }
 
 impl std::error::Error for SyntaxError {}
+
+/// Text of a script as a terminal may have it: each control character is one that shows, so that columns stay.
+pub fn printable(text: &str) -> String {
+    text.chars().map(|c| if c == '\t' { ' ' } else { visible(c) }).collect()
+}
+
+fn visible(c: char) -> char {
+    match c as u32 {
+        // The signs for control characters lie in the same order (Unicode, block Control Pictures).
+        n @ 0..=0x1f => char::from_u32(0x2400 + n).unwrap_or('?'),
+        0x7f => '\u{2421}',
+        0x80..=0x9f => '\u{fffd}',
+        // Marks that turn the direction of what follows.
+        0x200e | 0x200f | 0x202a..=0x202e | 0x2066..=0x2069 => '\u{fffd}',
+        _ => c,
+    }
+}
 
 /// When an event is due. Microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +135,12 @@ pub struct OptionLine {
 }
 
 impl OptionLine {
+    /// Where its value stands, or would.
+    pub fn value_at(&self) -> Place {
+        let name = 2 + self.name.len() as u32;
+        Place { column: self.at.column + name + u32::from(self.value.is_some()), ..self.at }
+    }
+
     /// From one argument of a command line, if it looks like an option.
     pub fn from_argument(arg: &str) -> Option<OptionLine> {
         let body = arg.strip_prefix("--")?;
@@ -148,6 +174,12 @@ impl Script {
 
     /// The text of a line.
     pub fn line(&self, at: Place) -> &str {
-        self.lines.get(at.line as usize - 1).map_or("", |l| l.trim())
+        (at.line as usize).checked_sub(1).and_then(|i| self.lines.get(i)).map_or("", |l| l.trim())
+    }
+
+    /// A mistake of the script that only shows when it is played.
+    pub fn mistake(&self, at: Place, message: impl Into<String>) -> SyntaxError {
+        let line = (at.line as usize).checked_sub(1).and_then(|i| self.lines.get(i)).cloned().unwrap_or_default();
+        SyntaxError { file: self.file.clone(), at, message: message.into(), line }
     }
 }

@@ -385,11 +385,15 @@ fn hex(c: &mut Cursor<'_>) -> Result<Vec<u8>, SyntaxError> {
 
 fn icmp(c: &mut Cursor<'_>) -> Result<Icmp, SyntaxError> {
     c.need("icmp")?;
+    let kind_at = c.clone();
     let kind = c.word()?.to_string();
     let mut i = Icmp { kind, code: None, mtu: None, id: None, quote: None };
+    super::icmp::known(&i).or_else(|e| kind_at.fail(e))?;
     // A time stamp never begins with a letter, so a word that follows is a code.
     if c.peek().is_some_and(|ch| ch.is_ascii_alphabetic()) && !["mtu", "id"].contains(&c.peek_word()) {
+        let code_at = c.clone();
         i.code = Some(c.word()?.to_string());
+        super::icmp::known(&i).or_else(|e| code_at.fail(e))?;
     }
     if c.take("mtu")? {
         i.mtu = Some(c.u32()?);

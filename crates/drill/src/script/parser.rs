@@ -1,5 +1,6 @@
 //! A script as a whole: options, events, commands.
 
+use super::checks::{Times, arguments, definition};
 use super::symbols::{self, number};
 use super::{Action, Call, Cursor, Event, Expr, OptionLine, Packet, Script, SyntaxError, Time};
 use std::sync::Arc;
@@ -54,10 +55,9 @@ pub(super) fn parse(file: &str, text: &str, defines: &[(String, String)]) -> Res
         c.space()?;
         while c.rest().starts_with("--") {
             let o = option(&mut c)?;
-            if let ("define", Some(v)) = (o.name.as_str(), &o.value)
-                && let Some((n, v)) = v.split_once('=')
-            {
-                own.push((n.to_string(), v.to_string()));
+            if o.name == "define" {
+                let text = o.value.as_deref().unwrap_or_default();
+                own.push(definition(text).map_err(|message| c.error_at(o.value_at(), format!("--define: {message}")))?);
             }
             options.push(o);
         }
@@ -70,6 +70,7 @@ pub(super) fn parse(file: &str, text: &str, defines: &[(String, String)]) -> Res
         option(&mut c)?;
     }
     let lines = text.lines().map(str::to_string).collect();
+    let mut times = Times::default();
     let mut script = Script { file, lines, options, init: None, events: Vec::new(), cleanup: None };
     while !c.at_end() {
         let at = c.place();
@@ -87,7 +88,7 @@ pub(super) fn parse(file: &str, text: &str, defines: &[(String, String)]) -> Res
         if script.cleanup.is_some() {
             return c.expected("the end of the script");
         }
-        script.events.push(event(&mut c, at)?);
+        script.events.push(event(&mut c, at, &mut times)?);
     }
     if script.events.is_empty() {
         return c.expected("an event");
@@ -122,8 +123,10 @@ fn command(c: &mut Cursor<'_>) -> Result<String, SyntaxError> {
     }
 }
 
-fn event(c: &mut Cursor<'_>, at: super::Place) -> Result<Event, SyntaxError> {
+fn event(c: &mut Cursor<'_>, at: super::Place, times: &mut Times) -> Result<Event, SyntaxError> {
+    let time_at = c.clone();
     let time = time(c)?;
+    times.next(time, &time_at)?;
     let is_range = matches!(time, Time::Any | Time::AbsoluteRange(..) | Time::RelativeRange(..));
     let start = c.clone();
     let action = match c.peek() {
@@ -136,6 +139,11 @@ fn event(c: &mut Cursor<'_>, at: super::Place) -> Result<Event, SyntaxError> {
         Some(ch) if ch == '.' || ch.is_ascii_alphabetic() || ch == '_' => Action::Call(call(c)?),
         _ => return c.expected("a packet (< or >), a system call, a command in backquotes or code in %{ }%"),
     };
+    if let (Action::Call(Call { end: Some(end), .. }), Time::Absolute(t) | Time::Relative(t)) = (&action, time)
+        && *end < t
+    {
+        return start.fail("this call returns before it is made");
+    }
     let outbound = matches!(&action, Action::Packet(p) if !p.inbound);
     if is_range && !outbound {
         return start.fail("only a packet that leaves may have a range of times, or any time");
@@ -168,6 +176,7 @@ fn time(c: &mut Cursor<'_>) -> Result<Time, SyntaxError> {
 
 fn call(c: &mut Cursor<'_>) -> Result<Call, SyntaxError> {
     let end = if c.take("...")? { Some(c.seconds()?) } else { None };
+    let name_at = c.clone();
     let name = c.word()?.to_string();
     c.need("(")?;
     let args = Expr::list(c, ")")?;
@@ -189,7 +198,9 @@ fn call(c: &mut Cursor<'_>) -> Result<Call, SyntaxError> {
     while c.rest().starts_with('(') {
         c.until(")", "remark")?;
     }
-    Ok(Call { name, args, result, errno, end })
+    let call = Call { name, args, result, errno, end };
+    arguments(&call, &name_at)?;
+    Ok(call)
 }
 
 #[cfg(test)]
@@ -212,7 +223,8 @@ mod tests {
             ("1.0~1.2 > . 1:1(0) ack 1", Time::AbsoluteRange(1_000_000, 1_200_000)),
             ("+.2 ~ +.3 > . 1:1(0) ack 1", Time::RelativeRange(200_000, 300_000)),
         ] {
-            assert_eq!(one(text).time, want, "{text}");
+            let mut s = Script::parse("x.pkt", &format!("0 `y`\n{text}"), &[]).unwrap_or_else(|e| panic!("{e}"));
+            assert_eq!(s.events.remove(1).time, want, "{text}");
         }
     }
 
@@ -263,6 +275,16 @@ mod tests {
             ("", (1, 1), "expected an event, found the end"),
             ("0 setsockopt(3, SOL_SOCKET, \"x) = 0", (1, 29), "this string has no end"),
             ("99999999999999 `x`", (1, 1), "this time is too far away"),
+            ("5 `x`", (1, 1), "expected the first event at time 0, found \"5\""),
+            ("0 `x`\n1 `x`\n 0.5 `x`", (3, 2), "this time goes backward: 0.5 after 1"),
+            ("0 `x`\n+1...0.5 accept(3, ..., ...) = 4", (2, 3), "this call returns before it is made"),
+            ("0 listen(3, 1, 2) = 0", (1, 3), "listen: expected 2 arguments, found 3"),
+            ("0 socket(..., SOCK_STREAM) = 3", (1, 3), "socket: expected 3 arguments, found 2"),
+            ("0 < icmp nonsense", (1, 10), "is no ICMP type: expected one of"),
+            ("0 < icmp unreachable blah [1:1(0)]", (1, 22), "\"blah\" is no code of it: expected one of net_unreach"),
+            ("--define=NAME\n0 `x`", (1, 10), "--define: expected NAME=VALUE, found \"NAME\""),
+            ("--define\n0 `x`", (1, 9), "--define: expected NAME=VALUE, found \"\""),
+            ("--define==3\n0 `x`", (1, 10), "--define: expected NAME=VALUE, found \"=3\""),
             ("0 > . 1:1(0) \u{20ac}\u{20ac}", (1, 14), "expected a time"),
             ("0 f(\u{20ac}) = 0", (1, 5), "expected an argument"),
         ] {

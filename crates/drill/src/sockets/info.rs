@@ -1,6 +1,7 @@
 //! `TCP_INFO`: what a connection tells of itself, as Linux lays it out (include/uapi/linux/tcp.h is the interface).
 
 use synfin_stack::engine::ecn::Options;
+use synfin_stack::engine::snd::recovery::Phase;
 use synfin_stack::engine::{State, Status, TcpConfig};
 
 /// Linux's number of a state.
@@ -20,6 +21,24 @@ fn state_number(s: State) -> u8 {
     }
 }
 
+/// Linux's number of where recovery stands: open, disorder, recovery, loss.
+fn ca_state(s: &Status) -> u64 {
+    match s.recovery {
+        Phase::Open if s.sacked == 0 => 0,
+        Phase::Open => 1,
+        Phase::Recovery => 3,
+        Phase::Loss => 4,
+    }
+}
+
+/// The state that Linux's number stands for.
+pub fn state_of_number(n: u64) -> Option<State> {
+    use State::*;
+    let all =
+        [Established, SynSent, SynReceived, FinWait1, FinWait2, TimeWait, Closed, CloseWait, LastAck, Listen, Closing];
+    all.into_iter().find(|s| u64::from(state_number(*s)) == n)
+}
+
 fn segments(octets: u32, mss: u16) -> u32 {
     octets.div_ceil(u32::from(mss).max(1))
 }
@@ -37,7 +56,7 @@ pub fn info_fields(s: &Status, cfg: &TcpConfig) -> Vec<(&'static str, u64)> {
     let ssthresh = if s.ssthresh >= 1 << 30 { 0x7fff_ffff } else { s.ssthresh / u32::from(s.mss).max(1) };
     vec![
         ("tcpi_state", u64::from(state_number(s.state))),
-        ("tcpi_ca_state", 0),
+        ("tcpi_ca_state", ca_state(s)),
         ("tcpi_retransmits", u64::from(s.retries)),
         ("tcpi_probes", 0),
         ("tcpi_backoff", u64::from(s.backoff)),
@@ -49,9 +68,9 @@ pub fn info_fields(s: &Status, cfg: &TcpConfig) -> Vec<(&'static str, u64)> {
         ("tcpi_snd_mss", u64::from(s.mss)),
         ("tcpi_rcv_mss", u64::from(s.rcvmss.min(536))),
         ("tcpi_unacked", u64::from(segments(s.unacked, s.mss))),
-        ("tcpi_sacked", 0),
-        ("tcpi_lost", 0),
-        ("tcpi_retrans", 0),
+        ("tcpi_sacked", u64::from(segments(s.sacked, s.mss))),
+        ("tcpi_lost", u64::from(segments(s.lost, s.mss))),
+        ("tcpi_retrans", u64::from(segments(s.retrans_out, s.mss))),
         ("tcpi_fackets", 0),
         ("tcpi_pmtu", 0),
         ("tcpi_rcv_ssthresh", u64::from(s.rcv_wnd)),
@@ -60,10 +79,11 @@ pub fn info_fields(s: &Status, cfg: &TcpConfig) -> Vec<(&'static str, u64)> {
         ("tcpi_snd_ssthresh", u64::from(ssthresh)),
         ("tcpi_snd_cwnd", u64::from(cwnd)),
         ("tcpi_advmss", u64::from(s.rcvmss)),
-        ("tcpi_reordering", 3),
+        ("tcpi_reordering", u64::from(s.reordering.max(3))),
         ("tcpi_rcv_rtt", 0),
-        ("tcpi_rcv_space", u64::from(cfg.rcv_buf_initial)),
+        ("tcpi_rcv_space", u64::from(if s.rcv_space == 0 { cfg.rcv_buf_initial } else { s.rcv_space })),
         ("tcpi_total_retrans", s.counters.retrans),
+        ("tcpi_pacing_rate", s.pacing_rate),
         ("tcpi_bytes_acked", s.counters.bytes_acked),
         ("tcpi_bytes_received", s.counters.bytes_received),
         ("tcpi_segs_out", s.counters.segs_out),
@@ -71,6 +91,13 @@ pub fn info_fields(s: &Status, cfg: &TcpConfig) -> Vec<(&'static str, u64)> {
         ("tcpi_notsent_bytes", u64::from(s.notsent)),
         ("tcpi_min_rtt", u64::from(s.minrtt_us)),
         ("tcpi_delivered_ce", u64::from(e.delivered_ce)),
+        ("tcpi_delivery_rate", s.delivery_rate),
+        ("tcpi_delivery_rate_app_limited", u64::from(s.delivery_rate_app_limited)),
+        ("tcpi_busy_time", s.busy.busy_us),
+        ("tcpi_rwnd_limited", s.busy.rwnd_limited_us),
+        ("tcpi_sndbuf_limited", s.busy.sndbuf_limited_us),
+        ("tcpi_delivered", u64::from(segments(s.delivered.min(u64::from(u32::MAX)) as u32, s.mss))),
+        ("tcpi_reord_seen", u64::from(s.reord_seen)),
         ("tcpi_bytes_sent", s.counters.bytes_sent),
         ("tcpi_bytes_retrans", s.counters.bytes_retrans),
         ("tcpi_snd_wnd", u64::from(s.snd_wnd)),
@@ -87,7 +114,8 @@ pub fn info_fields(s: &Status, cfg: &TcpConfig) -> Vec<(&'static str, u64)> {
     ]
 }
 
-/// Where each field lies: offset, and octets. `tcpi_snd_wscale` and `tcpi_rcv_wscale` share the octet at 6.
+/// Where each field lies: offset, and octets. `tcpi_snd_wscale` and `tcpi_rcv_wscale` share the octet at 6, and
+/// `tcpi_delivery_rate_app_limited` is the first bit of the one at 7.
 const LAYOUT: &[(&str, usize, usize)] = &[
     ("tcpi_state", 0, 1),
     ("tcpi_ca_state", 1, 1),
@@ -115,6 +143,7 @@ const LAYOUT: &[(&str, usize, usize)] = &[
     ("tcpi_rcv_rtt", 92, 4),
     ("tcpi_rcv_space", 96, 4),
     ("tcpi_total_retrans", 100, 4),
+    ("tcpi_pacing_rate", 104, 8),
     ("tcpi_bytes_acked", 120, 8),
     ("tcpi_bytes_received", 128, 8),
     ("tcpi_segs_out", 136, 4),
@@ -122,8 +151,14 @@ const LAYOUT: &[(&str, usize, usize)] = &[
     ("tcpi_notsent_bytes", 144, 4),
     ("tcpi_min_rtt", 148, 4),
     ("tcpi_delivered_ce", 196, 4),
+    ("tcpi_delivery_rate", 160, 8),
+    ("tcpi_busy_time", 168, 8),
+    ("tcpi_rwnd_limited", 176, 8),
+    ("tcpi_sndbuf_limited", 184, 8),
+    ("tcpi_delivered", 192, 4),
     ("tcpi_bytes_sent", 200, 8),
     ("tcpi_bytes_retrans", 208, 8),
+    ("tcpi_reord_seen", 220, 4),
     ("tcpi_snd_wnd", 228, 4),
     ("tcpi_rcv_wnd", 232, 4),
     ("tcpi_received_ce", 248, 4),
@@ -149,6 +184,7 @@ pub fn info_bytes(s: &Status, cfg: &TcpConfig) -> Vec<u8> {
     b[6] = s.wscale.0 | s.wscale.1 << 4;
     let field = |name| fields.iter().find(|(n, _)| *n == name).map_or(0, |(_, v)| *v as u8);
     b[BITS] = field("tcpi_ecn_mode") | field("tcpi_accecn_opt_seen") << 2;
+    b[7] = u8::from(s.delivery_rate_app_limited);
     b
 }
 
@@ -162,8 +198,10 @@ pub fn info_of(bytes: &[u8]) -> Vec<(&'static str, u64)> {
     };
     let (scale, bits) = (field(6, 1), field(BITS, 1));
     let mut all: Vec<_> = LAYOUT.iter().map(|(name, at, len)| (*name, field(*at, *len))).collect();
+    let app_limited = field(7, 1) & 1;
     all.extend([("tcpi_snd_wscale", scale & 15), ("tcpi_rcv_wscale", scale >> 4)]);
     all.extend([("tcpi_ecn_mode", bits & 3), ("tcpi_accecn_opt_seen", bits >> 2 & 3)]);
+    all.push(("tcpi_delivery_rate_app_limited", app_limited));
     all
 }
 

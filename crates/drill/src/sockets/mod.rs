@@ -6,7 +6,7 @@ mod io;
 mod options;
 mod poll;
 
-pub use info::{info_bytes, info_fields, info_of};
+pub use info::{info_bytes, info_fields, info_of, state_of_number};
 pub use io::Received;
 
 use crate::host::Host;
@@ -154,6 +154,11 @@ impl Sockets {
             Some(File::Udp(u)) => u.ipv6,
             _ => false,
         }
+    }
+
+    /// Whether there are no files.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
     }
 
     /// Whether there is such a file.

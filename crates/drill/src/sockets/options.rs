@@ -3,6 +3,7 @@
 use super::{File, Phase, Result, Sockets, TcpSocket, info_bytes, unsupported};
 use crate::host::Host;
 use std::time::Duration;
+use synfin_stack::engine::snd::congestion::Algorithm;
 
 /// Options that are kept and change nothing: what they ask for is so anyway, or concerns the machine and not the wire.
 const REMEMBERED: &[(i32, i32)] = &[
@@ -51,11 +52,22 @@ impl Sockets {
             return Ok(());
         }
         if (level, name) == (libc::IPPROTO_TCP, libc::TCP_CONGESTION) {
-            return match value.split(|b| *b == 0).next() {
-                Some(b"reno") => Ok(()),
-                Some(other) => unsupported(format!("congestion control {}", String::from_utf8_lossy(other))),
-                None => Err(libc::ENOENT.into()),
+            let name = String::from_utf8_lossy(value.split(|b| *b == 0).next().unwrap_or_default()).into_owned();
+            let Some(algorithm) = Algorithm::named(&name) else {
+                return unsupported(format!("congestion control {name}"));
             };
+            t.cfg.congestion = algorithm;
+            match t.phase {
+                Phase::Open(id) => h.with(|s, now, w| {
+                    s.tcp_configure(now, w, id, |c| c.congestion = algorithm);
+                    s.tcp_set_algorithm(now, w, id, algorithm);
+                }),
+                Phase::Listening(id) => {
+                    h.stack.tcp_configure_listener(id, |c| c.congestion = algorithm);
+                }
+                _ => {}
+            }
+            return Ok(());
         }
         let n = int(value)?;
         let open = match t.phase {
@@ -116,7 +128,16 @@ impl Sockets {
             (libc::IPPROTO_TCP, libc::TCP_KEEPCNT) => i32::from(t.cfg.keepalive_count),
             (libc::IPPROTO_TCP, libc::TCP_SYNCNT) => i32::from(t.cfg.syn_retries),
             (libc::IPPROTO_TCP, libc::TCP_QUICKACK) => i32::from(t.cfg.quick_acks > 0),
-            (libc::IPPROTO_TCP, libc::TCP_CONGESTION) => return Ok(b"reno\0"[..len.min(5)].to_vec()),
+            // As Linux does: a field of sixteen octets, filled with zeros.
+            (libc::IPPROTO_TCP, libc::TCP_CONGESTION) => {
+                let name = match t.phase {
+                    Phase::Open(id) => h.stack.tcp_congestion(id),
+                    _ => None,
+                };
+                let mut b = name.unwrap_or(t.cfg.congestion.name()).as_bytes().to_vec();
+                b.resize(len.min(16), 0);
+                return Ok(b);
+            }
             (libc::IPPROTO_TCP, libc::TCP_INFO) => {
                 let mut b = info_bytes(&status.unwrap_or_default(), &t.cfg);
                 // More than a newer kernel would tell is not asked for.

@@ -7,6 +7,7 @@ use alloc::collections::VecDeque;
 use core::net::SocketAddr;
 use synfin_tcp::arrives::closed::Reset;
 use synfin_tcp::call::{ReceiveError, SendError};
+use synfin_tcp::snd::congestion::{Algorithm, Congestion};
 use synfin_tcp::{Chunk, CloseReason, Connection, Cx, Events, Instant, Probe, SendReason, State, Status, TcpConfig};
 use synfin_wire::tcp::Flags;
 
@@ -302,11 +303,16 @@ impl Stack {
 
     /// Closes the sending direction.
     pub fn tcp_shutdown_write<P: Probe>(&mut self, now: Instant, probe: &mut P, id: ConnId) {
-        self.with(now, probe, id, |c, cx| c.shutdown_write(cx));
+        if self.with(now, probe, id, |c, cx| c.shutdown_write(cx)).is_some() {
+            self.remember_path(now, id.0);
+        }
     }
 
     /// Closes both directions; the number is not valid any more. What was written is still delivered.
     pub fn tcp_close<P: Probe>(&mut self, now: Instant, probe: &mut P, id: ConnId) {
+        if self.tcp.conns.get((id.0, id.1)).is_some_and(|e| e.owned) {
+            self.remember_path(now, id.0);
+        }
         let crowded = self.tcp.orphans >= self.cfg.max_orphans;
         self.mib.abort_on_memory += u64::from(crowded);
         let close = |c: &mut Connection, cx: &mut Cx<'_, P>| {
@@ -389,6 +395,35 @@ impl Stack {
         self.with(now, probe, id, |c, _| c.set_quick_ack(count));
     }
 
+    /// Another congestion control governs the connection from now on; it may be one of the user's own. False before its
+    /// handshake is complete: until then the setting `congestion` decides.
+    pub fn tcp_set_congestion<P: Probe>(
+        &mut self,
+        now: Instant,
+        probe: &mut P,
+        id: ConnId,
+        congestion: Congestion,
+    ) -> bool {
+        self.with(now, probe, id, |c, _| c.set_congestion(congestion)).unwrap_or(false)
+    }
+
+    /// Likewise, one of the algorithms that there are.
+    pub fn tcp_set_algorithm<P: Probe>(
+        &mut self,
+        now: Instant,
+        probe: &mut P,
+        id: ConnId,
+        algorithm: Algorithm,
+    ) -> bool {
+        self.with(now, probe, id, |c, cx| c.set_algorithm(cx, algorithm)).unwrap_or(false)
+    }
+
+    /// The name of the congestion control that governs the connection, or will when its handshake is complete.
+    pub fn tcp_congestion(&self, id: ConnId) -> Option<&'static str> {
+        let e = self.tcp.conns.get((id.0, id.1))?;
+        Some(e.conn.congestion().unwrap_or(self.configs[e.cfg].congestion.name()))
+    }
+
     /// Free room in the send buffer, in octets.
     pub fn tcp_send_room(&self, id: ConnId) -> usize {
         let Some(e) = self.tcp.conns.get((id.0, id.1)) else { return 0 };
@@ -425,6 +460,43 @@ impl Stack {
             Some(Slot::Half(_)) => State::SynReceived,
             Some(Slot::Wait(_)) => State::TimeWait,
             None => State::Closed,
+        }
+    }
+
+    /// What is known of whatever there is for a four-tuple: of a half-open connection and of one in TIME-WAIT that is
+    /// little more than its numbers, and their counters are zero. None if there is nothing.
+    pub fn tcp_status_of(&self, tuple: Tuple) -> Option<Status> {
+        match self.tcp.find(&Key::new(tuple.local, tuple.remote))? {
+            Slot::Conn(i) => {
+                let conn = &self.tcp.conns.at(i)?.conn;
+                Some(Status { state: conn.state(), ..conn.status() })
+            }
+            Slot::Half(i) => {
+                let h = &self.tcp.half.at(i)?.syn;
+                let n = &h.negotiated;
+                Some(Status {
+                    state: State::SynReceived,
+                    seq: (h.iss, h.iss + 1, h.irs + 1),
+                    snd_wnd: u32::from(h.wnd),
+                    rcv_wnd: u32::from(h.window),
+                    mss: n.snd_mss,
+                    rcvmss: n.rcv_mss,
+                    wscale: (n.snd_shift, n.rcv_shift),
+                    retries: h.retries,
+                    options: (n.timestamps, n.sack),
+                    ..Status::default()
+                })
+            }
+            Slot::Wait(i) => {
+                let w = &self.tcp.waits.at(i)?.tw;
+                Some(Status {
+                    state: State::TimeWait,
+                    seq: (w.snd_nxt, w.snd_nxt, w.rcv_nxt),
+                    rcv_wnd: u32::from(w.window),
+                    options: (w.timestamps, false),
+                    ..Status::default()
+                })
+            }
         }
     }
 

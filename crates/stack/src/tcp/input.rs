@@ -72,8 +72,12 @@ impl Stack {
     fn segment_for_connection<P: Probe>(&mut self, now: Instant, probe: &mut P, i: u32, seg: &mut Segment) {
         let Some(e) = self.tcp.conns.at_mut(i) else { return };
         probe.focus(u64::from(Slot::Conn(i).token()));
+        let opening = e.conn.tcb().is_none();
         let mut cx = tcp_cx!(self, e.cfg, now, probe);
         e.conn.on_segment(&mut cx, seg);
+        if opening {
+            self.begin_with_path(now, i);
+        }
         self.after_input(now, i);
     }
 
@@ -146,6 +150,7 @@ impl Stack {
                 }
                 let generation = self.tcp.listeners.generation(listener);
                 self.events.push_back(SocketEvent::Listener(ListenerId(listener, generation)));
+                self.begin_with_path(now, c);
                 self.after_input(now, c);
             }
         }

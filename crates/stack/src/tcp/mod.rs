@@ -4,6 +4,7 @@ mod calls;
 mod configs;
 mod demux;
 mod input;
+mod known_paths;
 mod listener;
 mod ports;
 mod reset;
@@ -108,6 +109,8 @@ pub(crate) struct Tables {
     /// Listeners by port.
     pub ports: BTreeMap<u16, alloc::vec::Vec<u32>>,
     pub index: Index,
+    /// What is known of the ways to other hosts.
+    pub known_paths: known_paths::KnownPaths,
     /// What was found last: segments come in trains.
     last: core::cell::Cell<Option<(Key, Slot)>>,
     /// Connections that may have something to send, in turn.

@@ -18,22 +18,21 @@ pub(super) fn feedback<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment,
     }
     let before = t.snd.ecn.cep;
     if t.snd.ecn_feedback(seg, newer) {
-        let busy = t.snd.recovery.active || t.snd.recovery.after_timeout;
+        let busy = t.snd.recovery.is_on();
         t.snd.answer_marks(cx.now, seg.hdr.ack, busy);
     }
     cx.mib.delivered_ce += u64::from(t.snd.ecn.cep.wrapping_sub(before));
-    t.rcv.ecn.acknowledged(seg.hdr.ack);
+    if let Some(e) = t.rcv.ecn.on() {
+        e.acknowledged(seg.hdr.ack);
+    }
 }
 
 /// The segment is acceptable: its mark counts, and may ask for an acknowledgment at once.
 pub(super) fn arrived<P: Probe>(t: &mut Tcb, cx: &Cx<'_, P>, seg: &Segment, text: u32) -> Wants {
-    let e = &mut t.rcv.ecn;
-    if e.feedback == Feedback::Off {
-        return Wants::Nothing;
-    }
+    let unacknowledged = !seg.payload.is_empty() || t.rcv.nxt != t.rcv.ack.acked;
+    let Some(e) = t.rcv.ecn.on() else { return Wants::Nothing };
     e.peer_sends |= seg.opts.acc_ecn.is_some();
     let pieces = if seg.gro > 0 { text.div_ceil(u32::from(seg.gro)).max(1) } else { 1 };
-    let unacknowledged = !seg.payload.is_empty() || t.rcv.nxt != t.rcv.ack.acked;
     let packet = Packet { ecn: seg.ecn, flags: seg.hdr.flags, text, pieces, unacknowledged };
     let srtt = Duration::from_micros(u64::from(t.snd.rtt.srtt_us));
     let beacon = srtt.checked_div(u32::from(cx.cfg.accecn_beacon)).unwrap_or(Duration::MAX);
@@ -51,8 +50,12 @@ pub(super) fn acknowledge(t: &mut Tcb, wants: Wants) {
 
 /// The segment was refused, and is answered: if it is the peer's SYN+ACK, the answer tells of its mark.
 pub(super) fn refused(t: &mut Tcb, seg: &Segment, rule: Rule) {
-    if rule == Rule::SynInSynchronized && seg.has(Flags::SYN | Flags::ACK) && seg.seq() == t.rcv.irs {
-        t.rcv.ecn.syn_ack_again(seg.ecn);
+    if rule == Rule::SynInSynchronized
+        && seg.has(Flags::SYN | Flags::ACK)
+        && seg.seq() == t.rcv.irs
+        && let Some(e) = t.rcv.ecn.on()
+    {
+        e.syn_ack_again(seg.ecn);
     }
 }
 

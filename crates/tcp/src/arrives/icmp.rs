@@ -83,12 +83,11 @@ impl Connection {
                 }
                 t.snd.mss = mss;
                 // What was too big is lost, and is sent again in smaller pieces at once; the path is not congested.
-                t.snd.cursor = t.snd.una;
                 t.snd.rtt.retransmitted();
-                if t.snd.recovery.active {
+                if t.snd.recovery.is_on() {
                     t.snd.window.cwnd = t.snd.window.cwnd.min(t.snd.window.ssthresh);
                 }
-                t.snd.recovery.on_timeout(t.snd.nxt);
+                t.snd.roll_back(cx.pool);
                 t.snd.window.cwnd = t.snd.window.cwnd.max(u32::from(mss));
             }
             Phase::Closed => return false,

@@ -5,8 +5,7 @@ use crate::event::Events;
 use crate::probe::Probe;
 use crate::rule::{Rule, SendReason, Verdict};
 use crate::segment::Segment;
-use crate::snd::congestion::{Ack, Loss, LossCause};
-use crate::snd::recovery::Step;
+use crate::snd::{Heard, Told};
 use crate::state::{State, Trigger};
 use crate::tcb::Tcb;
 use crate::time::Duration;
@@ -37,15 +36,18 @@ pub(super) fn process<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment) 
         advance(t, cx, seg);
         update_window(t, cx, seg);
         Rule::PureAck
-    } else if is_duplicate(t, seg)
-        && let arrived @ 1.. = arrived(t, seg)
-    {
-        (0..arrived).for_each(|_| duplicate(t, cx));
-        Rule::DuplicateAck
+    } else if ack == t.snd.una {
+        let duplicate = is_duplicate(t, seg);
+        let news = t.snd.flight() > 0 && hear(t, cx, seg, duplicate).news;
+        let changed = update_window(t, cx, seg);
+        match (news, changed) {
+            (true, _) => Rule::DuplicateAck,
+            (false, true) => Rule::WindowUpdate,
+            (false, false) => Rule::PureAck,
+        }
     } else {
         //= RFC 9293 3.10.7.4: fifth, only if SND.UNA =< SEG.ACK
-        let changed = ack.ge(t.snd.una) && update_window(t, cx, seg);
-        if changed { Rule::WindowUpdate } else { Rule::PureAck }
+        Rule::PureAck
     };
     // With a FIN in the same segment both arrows are one (figure 5, note 2): step 8 takes it.
     if !seg.has(Flags::FIN) {
@@ -67,109 +69,56 @@ fn is_duplicate(t: &Tcb, seg: &Segment) -> bool {
         && t.snd.wnd > 0
 }
 
-/// How many segments a duplicate acknowledgment says have arrived.
-fn arrived(t: &mut Tcb, seg: &Segment) -> u32 {
-    let s = &mut t.snd;
-    if t.negotiated.sack { s.recovery.news(s.una, s.nxt, seg.opts.sack.as_slice(), u32::from(s.mss)) } else { 1 }
-}
-
-fn duplicate<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>) {
-    let s = &mut t.snd;
-    let (smss, flight) = (u32::from(s.mss), s.flight());
-    if s.recovery.on_duplicate(s.una, flight, &mut s.window, smss) == Step::Enter {
-        //= RFC 5681 3.2: without what limited transmit has sent
-        let loss = Loss { now: cx.now, flight: flight.min(s.recovery.flight_before), smss, cause: LossCause::Lost };
-        if !s.ecn.is_reduced_for(s.una) {
-            s.congestion.get().on_loss(&mut s.window, &loss);
-        }
-        s.ecn.on_reduced(s.nxt);
-        s.recovery.enter(s.nxt, flight, &mut s.window, smss);
-        t.again = SendReason::FastRetransmit;
-        cx.mib.fast_retrans += 1;
-    }
+/// The sending half takes what the segment says.
+fn hear<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment, duplicate: bool) -> Heard {
+    let echo = seg.opts.timestamps.filter(|ts| t.negotiated.timestamps && ts.ecr != 0);
+    let told = Told {
+        ack: seg.hdr.ack,
+        blocks: if t.negotiated.sack { seg.opts.sack.as_slice() } else { &[] },
+        sack: t.negotiated.sack,
+        echo: echo.map(|ts| ts.ecr.wrapping_sub(t.negotiated.ts_offset)),
+        duplicate,
+    };
+    t.snd.feedback(cx, &told, &mut t.again)
 }
 
 /// SND.UNA moves to SEG.ACK.
 pub(super) fn advance<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment) {
     let ack = seg.hdr.ack;
-    let rtt = measure(t, cx, seg);
+    measure(t, cx, seg);
+    let heard = hear(t, cx, seg, false);
     let s = &mut t.snd;
-    let (acked, flight) = (ack.since(s.una), s.flight());
-    let smss = u32::from(s.mss);
-    s.una = ack;
-    s.cursor = s.cursor.max(ack);
-    s.queue.acknowledge(ack, cx.pool);
     if s.up.lt(ack) {
         s.up = ack;
     }
     if s.small_end.lt(ack) {
         s.small_end = ack; // dragged along, so that it never falls half the circle behind
     }
+    s.recovery.tlp.since = cx.now;
     // An orphan has to take what is worth a segment, or all that is left: one that drips would keep it for ever.
-    if !t.orphan || acked >= smss || (s.flight() == 0 && !s.has_pending()) {
+    if !t.orphan || heard.acked >= u32::from(s.mss) || (s.flight() == 0 && !s.has_pending()) {
         s.retries = 0;
     }
-    t.counters.bytes_acked += u64::from(acked);
-    let left = s.flight();
-    match s.recovery.on_ack(ack, acked, left, &mut s.window, smss) {
-        Step::Open => {
-            //= RFC 3465 2.3: after a timeout L = 1, for one ACK may then cover much that was sent long ago
-            let limit = if s.recovery.after_timeout { 1 } else { u32::from(cx.cfg.slow_start_limit) };
-            let ack = Ack {
-                now: cx.now,
-                acked,
-                delivered: acked,
-                lost: 0,
-                marked: s.ecn.take_marked(acked),
-                smss,
-                flight,
-                pipe: left,
-                limit,
-                cwnd_limited: u64::from(flight) + u64::from(acked.max(smss)) >= u64::from(s.window.cwnd),
-                in_recovery: s.recovery.after_timeout,
-                una: ack,
-                nxt: s.nxt,
-                rtt,
-                srtt: Duration::from_micros(u64::from(s.rtt.srtt_us)),
-                min_rtt: s.rtt.min(),
-                rate: None,
-            };
-            s.congestion.get().on_ack(&mut s.window, &ack);
-        }
-        Step::Partial(restart) => {
-            t.again = SendReason::PartialAck;
-            if !restart {
-                // RFC 6582 3.2 step 3: only the first partial ACK restarts the timer (the impatient variant).
-                t.after_ack(cx, false);
-                return;
-            }
-        }
-        Step::Left | Step::Stay | Step::Enter => {}
-    }
-    t.after_ack(cx, true);
+    t.counters.bytes_acked += u64::from(heard.acked);
+    t.after_ack(cx, heard.restart);
 }
 
 /// Takes a round-trip time: of the one segment that is being timed, else by timestamp.
 //= RFC 6298 3
 //= RFC 7323 4.1
-fn measure<P: Probe>(t: &mut Tcb, cx: &Cx<'_, P>, seg: &Segment) -> Option<Duration> {
+fn measure<P: Probe>(t: &mut Tcb, cx: &Cx<'_, P>, seg: &Segment) {
     if let Some(rtt) = t.snd.rtt.acknowledged(seg.hdr.ack, cx.now) {
         t.snd.rtt.sample(rtt, cx.cfg);
-        return Some(rtt);
-    }
-    if t.snd.rtt.backoff > 0
+    } else if t.snd.rtt.backoff > 0
         && t.negotiated.timestamps
         && let Some(ts) = seg.opts.timestamps
     {
         // Only where it is needed: a millisecond is coarse beside what is measured above.
         let ms = (cx.now.as_millis() as u32).wrapping_add(t.negotiated.ts_offset).wrapping_sub(ts.ecr);
         if ts.ecr != 0 && ms < 1 << 30 {
-            let rtt = Duration::from_millis(u64::from(ms));
-            t.snd.rtt.sample(rtt, cx.cfg);
-            return Some(rtt);
+            t.snd.rtt.sample(Duration::from_millis(u64::from(ms)), cx.cfg);
         }
     }
-    None
 }
 
 /// SND.WND follows the latest segment. True if it changed.

@@ -1,7 +1,7 @@
 //! SEND (RFC 9293 3.10.2).
 
 use crate::buf::Chunk;
-use crate::config::TcpConfig;
+use crate::config::{IdleRestart, TcpConfig};
 use crate::connection::{Connection, Phase};
 use crate::cx::Cx;
 use crate::event::CloseReason;
@@ -87,10 +87,14 @@ impl Connection {
 
 impl Tcb {
     /// Before something is sent again: after an idle time of more than one RTO the congestion window tells nothing of
-    /// the path any more.
+    /// the path any more. Not if it is validated in another way (RFC 7661) or trusted for ever, by setting, nor if the
+    /// algorithm has a model of the path and not only a window.
     //= RFC 5681 4.1
     pub(crate) fn restart_after_idle<P: Probe>(&mut self, cx: &Cx<'_, P>) {
         let s = &mut self.snd;
+        if cx.cfg.idle_restart != IdleRestart::Restart || s.congestion.view().governs_recovery() {
+            return;
+        }
         if s.flight() == 0 && (!s.has_pending() || s.wnd == 0) && cx.now.since(s.last_sent) > s.rtt.rto(cx.cfg) {
             s.window.cwnd = s.window.cwnd.min(initial_window(cx.cfg.initial_window, u32::from(s.mss)));
         }

@@ -6,7 +6,7 @@
 //! A super-segment that the link put together counts as its pieces, and makes one acknowledgment: RFC 9768 3.2.2.5.1
 //! leaves that to us.
 
-use crate::ecn::{FIRST_CEP, Feedback, Found, OptionPolicy, flags_of, handshake_ace};
+use crate::ecn::{FIRST_CEP, Feedback, Found, Half, OptionPolicy, flags_of, handshake_ace};
 use crate::time::{Duration, Instant};
 use synfin_wire::SeqNum;
 use synfin_wire::ip::Ecn;
@@ -74,6 +74,38 @@ enum Path {
     Fine,
     /// It was lost: no more options.
     Lossy,
+}
+
+impl Half for Receiver {
+    const OFF: &'static Receiver = &Receiver {
+        feedback: Feedback::Off,
+        cep: FIRST_CEP,
+        ceb: 0,
+        e0b: 1,
+        e1b: 1,
+        seen: false,
+        ece: false,
+        each: false,
+        last: Ecn::NotEct,
+        syn: Ecn::NotEct,
+        client: false,
+        handshake: None,
+        syn_ack_ce: false,
+        untold: 0,
+        policy: OptionPolicy::Off,
+        peer_sends: false,
+        path: Path::Untested,
+        moved: 0,
+        counted: 0,
+        fresh: false,
+        demand: 0,
+        since: 0,
+        sent_at: Instant::ZERO,
+    };
+
+    fn mode(&self) -> Feedback {
+        self.feedback
+    }
 }
 
 /// Octets after which each counter is told, whatever else (RFC 9768 3.2.3.3).

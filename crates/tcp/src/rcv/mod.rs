@@ -49,7 +49,7 @@ pub struct Rcv {
     /// What acknowledgments are owed.
     pub ack: AckPolicy,
     /// Which marks have come, and how they are fed back.
-    pub ecn: ecn::Receiver,
+    pub ecn: crate::ecn::Part<ecn::Receiver>,
     /// Text in order.
     pub queue: ReceiveQueue,
     /// Text out of order.

@@ -1,10 +1,15 @@
 //! Which SACK blocks an acknowledgment carries (RFC 2018 4, RFC 2883 4).
 
+use alloc::boxed::Box;
 use synfin_wire::SeqNum;
+
+/// What is to be reported, if anything: a connection without holes carries nothing for it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SackList(Option<Box<Reports>>);
 
 /// The runs that changed last, the latest first, and a duplicate to report once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct SackList {
+struct Reports {
     blocks: [(SeqNum, SeqNum); 4],
     len: u8,
     dsack: Option<(SeqNum, SeqNum)>,
@@ -16,52 +21,55 @@ impl SackList {
     //= RFC 2018 4
     //= RFC 2883 3
     pub fn arrived(&mut self, left: SeqNum, right: SeqNum) {
+        let r = self.0.get_or_insert_default();
         let mut kept = [(left, right); 4];
         let mut n = 1;
-        for &(l, r) in &self.blocks[..usize::from(self.len)] {
+        for &(l, e) in &r.blocks[..usize::from(r.len)] {
             // Blocks that the new run has swallowed or grown out of are replaced by it.
-            if (r.lt(left) || l.gt(right)) && n < kept.len() {
-                kept[n] = (l, r);
+            if (e.lt(left) || l.gt(right)) && n < kept.len() {
+                kept[n] = (l, e);
                 n += 1;
             }
         }
-        self.blocks = kept;
-        self.len = n as u8;
+        (r.blocks, r.len) = (kept, n as u8);
     }
 
     /// Text came twice: it is reported in the next acknowledgment, once, as its first block. Of several runs before
     /// that the first is.
     //= RFC 2883 4
     pub fn duplicate(&mut self, left: SeqNum, right: SeqNum) {
-        self.dsack.get_or_insert((left, right));
+        self.0.get_or_insert_default().dsack.get_or_insert((left, right));
     }
 
     /// Whether a duplicate is to be reported.
     pub fn has_duplicate(&self) -> bool {
-        self.dsack.is_some()
+        self.0.as_ref().is_some_and(|r| r.dsack.is_some())
     }
 
     /// RCV.NXT moved: what it covers is no longer reported.
     pub fn advance(&mut self, nxt: SeqNum) {
-        let mut n = 0;
-        for i in 0..usize::from(self.len) {
-            if self.blocks[i].1.gt(nxt) {
-                self.blocks[n] = self.blocks[i];
-                n += 1;
+        if let Some(r) = &mut self.0 {
+            let mut n = 0;
+            for i in 0..usize::from(r.len) {
+                if r.blocks[i].1.gt(nxt) {
+                    r.blocks[n] = r.blocks[i];
+                    n += 1;
+                }
             }
+            r.len = n as u8;
         }
-        self.len = n as u8;
     }
 
     /// The blocks for the next acknowledgment, and how many there are.
     pub fn blocks(&self) -> ([(SeqNum, SeqNum); 4], usize) {
         let mut out = [(SeqNum(0), SeqNum(0)); 4];
+        let Some(r) = &self.0 else { return (out, 0) };
         let mut n = 0;
-        if let Some(d) = self.dsack {
+        if let Some(d) = r.dsack {
             out[0] = d;
             n = 1;
         }
-        for b in &self.blocks[..usize::from(self.len)] {
+        for b in &r.blocks[..usize::from(r.len)] {
             if n < out.len() {
                 out[n] = *b;
                 n += 1;
@@ -72,7 +80,12 @@ impl SackList {
 
     /// The acknowledgment was sent: the duplicate has been reported.
     pub fn sent(&mut self) {
-        self.dsack = None;
+        if let Some(r) = &mut self.0 {
+            r.dsack = None;
+            if r.len == 0 {
+                self.0 = None;
+            }
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 //!
 //! Not done: to find out by continuous feedback that the path marks everything (RFC 9768 3.2.2.3 leaves how to us).
 
-use crate::ecn::{FIRST_CEP, Feedback, Found, Options, ace, handshake_ace};
+use crate::ecn::{FIRST_CEP, Feedback, Found, Half, Options, ace, handshake_ace};
 use crate::segment::Segment;
 use crate::snd::Snd;
 use crate::snd::congestion::{Loss, LossCause};
@@ -58,6 +58,30 @@ enum Encoded {
     One,
     /// All: a server that has sent its SYN+ACK more than once may get more than one.
     Any,
+}
+
+impl Half for Sender {
+    const OFF: &'static Sender = &Sender {
+        feedback: Feedback::Off,
+        ect: false,
+        respond: false,
+        cwr: false,
+        cep: FIRST_CEP,
+        ceb: 0,
+        e0b: 1,
+        e1b: 1,
+        options: Options::Absent,
+        marked: 0,
+        reduced: None,
+        sacked: SeqNum(0),
+        covers: 0,
+        encoded: Encoded::None,
+        packets: 0,
+    };
+
+    fn mode(&self) -> Feedback {
+        self.feedback
+    }
 }
 
 /// Above so many segments for each acknowledgment on average it is they that are rare, and not that some were lost.
@@ -220,7 +244,7 @@ impl Snd {
     /// before; SND.UNA =< SEG.ACK =< SND.NXT. True if it asks for less: then [`Snd::answer_marks`] is due.
     //= RFC 9768 3.2.2.2: an acknowledgment that was overtaken tells nothing (as appendix A.1 has it)
     pub fn ecn_feedback(&mut self, seg: &Segment, newer: bool) -> bool {
-        let e = &mut self.ecn;
+        let Some(e) = self.ecn.on() else { return false };
         e.reduced = e.reduced.filter(|end| seg.hdr.ack.le(*end)); // forgotten before numbers come round
         let acked = seg.hdr.ack.diff(self.una).max(0) as u32;
         match e.feedback {
@@ -276,7 +300,14 @@ impl Snd {
         if !c.governs_recovery() {
             self.window.cwnd = self.window.cwnd.min(self.window.ssthresh);
         }
-        self.ecn.on_reduced(self.nxt);
+        self.reduced_now();
+    }
+
+    /// The window was reduced for what is out.
+    pub(crate) fn reduced_now(&mut self) {
+        if let Some(e) = self.ecn.on() {
+            e.on_reduced(self.nxt);
+        }
     }
 
     /// The codepoint for a segment with `new` text (RFC 3168 6.1.4 to 6.1.6: nothing else is marked), or for any with

@@ -1,21 +1,31 @@
 //! The sending half: SND.* and what decides how much may be sent, and what again.
 //!
-//! `una <= cursor <= nxt`: everything before `una` is acknowledged, everything before `nxt` was sent once, and
-//! `cursor` is what goes next. After a retransmission timeout the cursor goes back to `una`, and what it passes
-//! until it meets `nxt` again is sent again.
+//! `una <= cursor <= nxt`: everything before `una` is acknowledged, everything before `nxt` was sent once, and new text goes
+//! out at `cursor`. What lies between `una` and it is on the [`Scoreboard`], which says what of it is lost and goes again.
+//! The cursor is behind `nxt` only where what was sent does not count as sent: a probe of a shut window, text over which the
+//! window was shut, segments that were too big for the path.
 
+pub mod busy;
 pub mod congestion;
 pub mod ecn;
+mod feedback;
+mod pacing;
 mod queue;
+pub mod rate;
 pub mod recovery;
 mod rtt;
+pub mod scoreboard;
 
+pub use feedback::{Heard, Told};
+pub use pacing::Pacer;
 pub use queue::SendQueue;
+pub use rate::Rate;
 pub use rtt::Rtt;
+pub use scoreboard::Scoreboard;
 
 use crate::time::Instant;
 use congestion::{Congestion, Window};
-use recovery::NewReno;
+use recovery::Recovery;
 use synfin_wire::SeqNum;
 
 /// Send-sequence variables and their surroundings.
@@ -57,9 +67,15 @@ pub struct Snd {
     /// The algorithm that moves them.
     pub congestion: Congestion,
     /// What marks tell, and which packets can be marked.
-    pub ecn: ecn::Sender,
-    /// What was lost.
-    pub recovery: NewReno,
+    pub ecn: crate::ecn::Part<ecn::Sender>,
+    /// What is out, and what of it is lost.
+    pub board: Scoreboard,
+    /// How losses are found and mended.
+    pub recovery: Recovery,
+    /// How fast the path delivers.
+    pub rate: Rate,
+    /// When the next segment may leave.
+    pub pacer: Pacer,
     /// Round-trip time and retransmission timeout.
     pub rtt: Rtt,
     /// When text was last sent (RFC 5681 4.1).
@@ -77,6 +93,18 @@ impl Snd {
     /// Octets out since the cursor was last at `una`.
     pub fn out(&self) -> u32 {
         self.cursor.since(self.una)
+    }
+
+    /// Octets in the network, as far as is known (RFC 6675 2, RFC 9937 6.2).
+    pub fn pipe(&self) -> u32 {
+        self.board.pipe().saturating_sub(self.recovery.duplicates.octets)
+    }
+
+    /// What is out will be sent as if it never had been.
+    pub fn roll_back(&mut self, pool: &mut crate::buf::Pool) {
+        self.cursor = self.una;
+        self.board.clear(pool);
+        self.recovery.rolled_back(self.nxt);
     }
 
     /// The sequence number of our FIN, if it is queued: right behind the text.

@@ -13,19 +13,32 @@ pub struct Rtt {
     pub rttvar_us: u32,
     /// RTO without back-off.
     pub rto_us: u32,
-    /// The least measurement so far.
-    pub min_us: u32,
+    /// The least round trip of the last minutes, in two halves: since [`Rtt::least`] began the second one, and before.
+    min_us: [u32; 2],
+    /// When the second half began.
+    min_since: Instant,
     /// How often the timeout was doubled since the last measurement.
     pub backoff: u8,
-    /// The segment being timed: it ends at `end`, and was sent, once, at `sent`.
-    timing: Option<(SeqNum, Instant)>,
+    /// The segment being timed was sent, once, at this time; [`Instant::NEVER`] if none is.
+    timed_at: Instant,
+    /// It ends here.
+    timed: SeqNum,
 }
 
 impl Rtt {
     /// Before any measurement.
     //= RFC 6298 2.1
     pub fn new(cfg: &TcpConfig) -> Rtt {
-        Rtt { srtt_us: 0, rttvar_us: 0, rto_us: micros(cfg.rto_initial), min_us: u32::MAX, backoff: 0, timing: None }
+        Rtt {
+            srtt_us: 0,
+            rttvar_us: 0,
+            rto_us: micros(cfg.rto_initial),
+            min_us: [u32::MAX; 2],
+            min_since: Instant::ZERO,
+            backoff: 0,
+            timed_at: Instant::NEVER,
+            timed: SeqNum(0),
+        }
     }
 
     /// Takes a measurement.
@@ -35,7 +48,6 @@ impl Rtt {
     //= RFC 9293 3.8.1 MUST-18
     pub fn sample(&mut self, rtt: Duration, cfg: &TcpConfig) {
         let r = micros(rtt).max(1);
-        self.min_us = self.min_us.min(r);
         if self.srtt_us == 0 {
             self.srtt_us = r;
             self.rttvar_us = r / 2;
@@ -51,9 +63,37 @@ impl Rtt {
         self.rto_us = (u64::from(self.srtt_us) + variation).min(u64::from(micros(cfg.rto_max))) as u32;
     }
 
-    /// The least measurement so far; zero before the first.
+    /// A segment that was sent once took `rtt`.
+    //= RFC 8985 6.2: step 1, a windowed minimum
+    pub fn least(&mut self, rtt: Duration, now: Instant) {
+        if now.since(self.min_since) > MIN_WINDOW / 2 {
+            (self.min_us, self.min_since) = ([self.min_us[1], u32::MAX], now);
+        }
+        self.min_us[1] = self.min_us[1].min(micros(rtt).max(1));
+    }
+
+    /// Begins with what an earlier connection measured. A measurement of the handshake is newer; it can only have been lucky:
+    /// the variation is the greater of both.
+    pub fn begin_with(&mut self, srtt_us: u32, rttvar_us: u32, cfg: &TcpConfig) {
+        if self.srtt_us == 0 {
+            self.srtt_us = srtt_us;
+        }
+        self.rttvar_us = self.rttvar_us.max(rttvar_us);
+        let variation = (4 * u64::from(self.rttvar_us)).max(u64::from(micros(cfg.rto_min)));
+        self.rto_us = (u64::from(self.srtt_us) + variation).min(u64::from(micros(cfg.rto_max))) as u32;
+    }
+
+    /// The least round trip of the last minutes; zero before the first.
     pub fn min(&self) -> Duration {
-        if self.min_us == u32::MAX { Duration::ZERO } else { Duration::from_micros(u64::from(self.min_us)) }
+        match self.min_us[0].min(self.min_us[1]) {
+            u32::MAX => Duration::ZERO,
+            us => Duration::from_micros(u64::from(us)),
+        }
+    }
+
+    /// SRTT; zero before the first measurement.
+    pub fn smoothed(&self) -> Duration {
+        Duration::from_micros(u64::from(self.srtt_us))
     }
 
     /// The timeout with its back-off.
@@ -71,8 +111,8 @@ impl Rtt {
 
     /// New text was sent: if nothing is being timed, this is.
     pub fn sent(&mut self, end: SeqNum, now: Instant) {
-        if self.timing.is_none() {
-            self.timing = Some((end, now));
+        if self.timed_at == Instant::NEVER {
+            (self.timed, self.timed_at) = (end, now);
         }
     }
 
@@ -80,19 +120,19 @@ impl Rtt {
     //= RFC 6298 3
     //= RFC 9293 3.8.1 MUST-18
     pub fn retransmitted(&mut self) {
-        self.timing = None;
+        self.timed_at = Instant::NEVER;
     }
 
     /// `una` was acknowledged: the measurement, if the timed segment is among it.
     pub fn acknowledged(&mut self, una: SeqNum, now: Instant) -> Option<Duration> {
-        let (end, sent) = self.timing?;
-        if una.lt(end) {
-            return None;
-        }
-        self.timing = None;
+        let sent = self.timed_at.finite().filter(|_| una.ge(self.timed))?;
+        self.timed_at = Instant::NEVER;
         Some(now.since(sent))
     }
 }
+
+/// How long a least round trip is remembered: the path may have changed.
+const MIN_WINDOW: Duration = Duration::from_secs(300);
 
 fn micros(d: Duration) -> u32 {
     u32::try_from(d.as_micros()).unwrap_or(u32::MAX)

@@ -3,6 +3,7 @@
 mod delayed_ack;
 mod fin_wait_2;
 mod keepalive;
+mod loss;
 mod persist;
 mod retransmission;
 mod user;
@@ -23,6 +24,12 @@ use synfin_wire::tcp::Flags;
 pub struct Timers {
     /// RFC 6298.
     pub retransmission: Instant,
+    /// The reordering timer of RACK (RFC 8985 6.3).
+    pub reorder: Instant,
+    /// The time to the loss probe (RFC 8985 7.2).
+    pub probe: Instant,
+    /// When pacing lets the next segment go.
+    pub pacing: Instant,
     /// RFC 9293 3.8.6.1, and the override timeout of silly-window avoidance (3.8.6.2.1).
     pub persist: Instant,
     /// RFC 9293 3.8.6.3.
@@ -38,7 +45,17 @@ pub struct Timers {
 impl Default for Timers {
     fn default() -> Self {
         let n = Instant::NEVER;
-        Timers { retransmission: n, persist: n, delayed_ack: n, keepalive: n, user: n, fin_wait_2: n }
+        Timers {
+            retransmission: n,
+            reorder: n,
+            probe: n,
+            pacing: n,
+            persist: n,
+            delayed_ack: n,
+            keepalive: n,
+            user: n,
+            fin_wait_2: n,
+        }
     }
 }
 
@@ -46,6 +63,9 @@ impl Timers {
     /// The earliest.
     pub fn next(&self) -> Instant {
         self.retransmission
+            .min(self.reorder)
+            .min(self.probe)
+            .min(self.pacing)
             .min(self.persist)
             .min(self.delayed_ack)
             .min(self.keepalive)
@@ -127,6 +147,12 @@ fn synchronized<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>) -> Option<Ended> {
     if due(t.timers.user, cx.now) {
         return Some(user::expired());
     }
+    if due(t.timers.reorder, cx.now) {
+        loss::reordered(t, cx);
+    }
+    if due(t.timers.probe, cx.now) {
+        loss::probe(t, cx);
+    }
     if due(t.timers.retransmission, cx.now)
         && let Some(e) = retransmission::expired(t, cx)
     {
@@ -153,10 +179,12 @@ impl Tcb {
             return;
         }
         retransmission::arm(self, cx);
+        loss::arm(self, cx);
         persist::arm(self, cx);
         delayed_ack::arm(self, cx);
         keepalive::arm(self, cx);
         user::arm(self, cx);
         fin_wait_2::arm(self, cx);
+        self.limited.update(&self.snd, self.write_blocked, cx.now, &mut self.counters.busy);
     }
 }

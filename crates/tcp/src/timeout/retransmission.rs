@@ -5,7 +5,9 @@ use crate::cx::Cx;
 use crate::event::{CloseReason, Events};
 use crate::probe::Probe;
 use crate::rule::SendReason;
+use crate::snd::Snd;
 use crate::snd::congestion::{Loss, LossCause};
+use crate::snd::recovery::{Duplicates, Frto, Phase, Tlp, Undo};
 use crate::tcb::Tcb;
 use crate::time::Instant;
 
@@ -47,23 +49,46 @@ pub(super) fn expired<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>) -> Option<Ended
     }
     if t.snd.wnd == 0 {
         // The peer closed its window over what was sent: that is no sign of congestion, only to be asked again.
-        t.snd.cursor = t.snd.una;
+        t.snd.roll_back(cx.pool);
         //= RFC 9293 3.8.6 MUST-35
         t.probe_due = Some(SendReason::WindowProbe);
         return None;
     }
     cx.mib.timeouts += 1;
-    let s = &mut t.snd;
-    let smss = u32::from(s.mss);
-    let loss = Loss { now: cx.now, flight: s.flight(), smss, cause: LossCause::Lost };
-    s.congestion.get().on_timeout(&mut s.window, &loss, s.retries == 1);
-    s.ecn.on_reduced(s.nxt);
-    s.recovery.on_timeout(s.nxt);
-    s.rtt.retransmitted();
-    s.cursor = s.una;
-    t.sws_override = s.wnd < smss;
+    t.snd.timed_out(cx);
+    t.sws_override = t.snd.wnd < u32::from(t.snd.mss);
     t.again = SendReason::Timeout;
     None
+}
+
+impl Snd {
+    /// What is old is lost; the first of it goes out at once, the rest as the loss window opens.
+    fn timed_out<P: Probe>(&mut self, cx: &mut Cx<'_, P>) {
+        let first = self.retries == 1;
+        let window = self.window;
+        let loss = Loss { now: cx.now, flight: self.flight(), smss: u32::from(self.mss), cause: LossCause::Lost };
+        self.congestion.get().on_timeout(&mut self.window, &loss, first);
+        self.reduced_now();
+        self.rtt.retransmitted();
+        if self.una.lt(self.queue.base()) {
+            self.roll_back(cx.pool); // our SYN goes first
+            return;
+        }
+        let reo_wnd = self.recovery.reo_wnd(self.board.sacked_pieces(), self.rtt.min(), self.rtt.smoothed());
+        let patience = self.recovery.rack.patience(reo_wnd);
+        self.lose(cx, |board, each| board.timeout(cx.now, patience, each));
+        let r = &mut self.recovery;
+        //= RFC 5682 3.1 (step 1): not for what is being recovered already
+        r.frto = if cx.cfg.frto && first && r.phase == Phase::Open { Frto::Waiting } else { Frto::Off };
+        if r.phase == Phase::Open {
+            r.episode().undo = first.then(|| Undo::new(self.una, window));
+        }
+        //= RFC 6582 3.2 (step 4)
+        (r.phase, r.recover, r.force) = (Phase::Loss, self.nxt, true);
+        (r.duplicates, r.tlp, r.reorder) = (Duplicates::default(), Tlp::default(), Instant::NEVER);
+        // What was rolled back goes out from the cursor on, as new text does.
+        r.force &= self.board.unsent() > 0;
+    }
 }
 
 /// R2: how often before the connection is given up. A user who has closed waits less long for the kernel of the

@@ -49,10 +49,14 @@ pub(super) fn leaving(t: &Tcb, p: &Plan) -> (bool, bool, bool) {
 /// It has left, with `fields` counters in an AccECN option if it had one.
 pub(super) fn sent(t: &mut Tcb, now: Instant, p: &Plan, (new, pure, again): (bool, bool, bool), fields: Option<u8>) {
     let pieces = if p.gso > 0 { p.len.div_ceil(u32::from(p.gso)) } else { 1 };
-    t.snd.ecn.sent(p.flags, new, u64::from(pieces));
-    t.rcv.ecn.sent(now, (p.len > 0).then(|| p.seq + p.len), again, fields);
-    if pure {
-        t.rcv.ecn.told_handshake();
+    if let Some(e) = t.snd.ecn.on() {
+        e.sent(p.flags, new, u64::from(pieces));
+    }
+    if let Some(e) = t.rcv.ecn.on() {
+        e.sent(now, (p.len > 0).then(|| p.seq + p.len), again, fields);
+        if pure {
+            e.told_handshake();
+        }
     }
 }
 

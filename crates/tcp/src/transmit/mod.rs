@@ -49,10 +49,10 @@ pub(crate) enum Kind {
     Farewell,
     Syn,
     SynAck,
-    /// At the cursor: new text, or what a timeout sends again.
+    /// At the cursor: new text.
     AtCursor,
-    /// The first unacknowledged segment again, the cursor stays.
-    AtUna,
+    /// What was found lost, or the last segment as a loss probe; the cursor stays.
+    Resend,
     /// A window probe: one octet at the cursor, which stays.
     WindowProbe,
     /// A probe without text, of a silent peer or of a shut window.
@@ -90,12 +90,18 @@ pub(crate) fn plan<P: Probe>(c: &Connection, cx: &Cx<'_, P>, limits: &Limits) ->
             let (h, _, why) = s.frame(cx)?;
             Some(Plan { kind: Kind::SynAck, seq: h.seq, len: 0, flags: h.flags, why, gso: 0 })
         }
-        Phase::Synchronized(t) => ecn::first(t)
-            .or_else(|| segmentize::again(t))
-            .or_else(|| segmentize::at_cursor(t, cx, limits))
-            .or_else(|| control::probe(t, cx.cfg))
-            .or_else(|| control::ack(t))
-            .map(|p| ecn::stamp(t, p)),
+        Phase::Synchronized(t) => {
+            let text = || {
+                let next = || segmentize::resend(t, cx, limits).or_else(|| segmentize::at_cursor(t, cx, limits));
+                if segmentize::paced(t, cx) { None } else { next() }
+            };
+            ecn::first(t)
+                .or_else(text)
+                .or_else(|| segmentize::loss_probe(t))
+                .or_else(|| control::probe(t, cx.cfg))
+                .or_else(|| control::ack(t))
+                .map(|p| ecn::stamp(t, p))
+        }
         Phase::Closed => None,
     }
 }

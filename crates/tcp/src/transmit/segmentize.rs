@@ -4,24 +4,88 @@ use super::{Kind, Limits, Plan, ecn, options};
 use crate::cx::Cx;
 use crate::probe::Probe;
 use crate::rule::SendReason;
+use crate::snd::congestion::Sending;
+use crate::snd::recovery::Frto;
+use crate::snd::scoreboard::Record;
 use crate::tcb::Tcb;
 use synfin_wire::SeqNum;
 use synfin_wire::tcp::Flags;
 
-/// The first unacknowledged segment, if recovery wants it again.
-pub(super) fn again(t: &Tcb) -> Option<Plan> {
+/// What was found lost, as far as cwnd lets it go again.
+//= RFC 6675 4: NextSeg(), rule 1
+//= RFC 5681 3.2
+pub(super) fn resend<P: Probe>(t: &Tcb, cx: &Cx<'_, P>, limits: &Limits) -> Option<Plan> {
     let s = &t.snd;
-    if !s.recovery.again || s.una.ge(s.nxt) || s.una.lt(s.queue.base()) {
+    if s.wnd == 0 || s.una.lt(s.queue.base()) {
         return None;
     }
-    let text_sent = s.nxt.min(s.queue.end()).diff(s.una).max(0) as u32;
-    let len = text_sent.min(u32::from(s.mss).saturating_sub(options::sack_room(t)));
-    let mut flags = Flags::ACK;
-    if s.una + len == s.queue.end() {
-        flags |= if len > 0 { Flags::PSH } else { Flags::NONE };
-        flags |= if s.fin_sent() { Flags::FIN } else { Flags::NONE };
+    //= RFC 5682 3.1 (step 2b)
+    let new_first = s.recovery.frto == Frto::Probing && s.has_pending() && s.usable() > 0;
+    let (seq, run) = s.board.next_lost().filter(|_| !new_first)?;
+    let mss = u32::from(s.mss).saturating_sub(options::sack_room(t)).max(1);
+    // The first one of a recovery goes whatever cwnd says.
+    let force = s.recovery.force;
+    let room = s.window.cwnd.saturating_sub(s.pipe()).max(if force { mss } else { 0 });
+    //= RFC 9293 3.8.6 SHLD-15 SHLD-16: of a window that has shrunk, what fits
+    let usable = (s.una + s.wnd).diff(seq).max(0) as u32;
+    let text = run.min(s.queue.end().diff(seq).max(0) as u32);
+    let urg = urgent(t, seq);
+    let cap = if urg == Flags::NONE && !ecn::single(t, limits) { super_segment(t, cx, limits, mss) } else { mss };
+    let mut len = text.min(room).min(usable).min(cap);
+    if len < text && len >= mss {
+        len -= len % mss;
+    } else if len < text && !force {
+        return None;
     }
-    Some(Plan { kind: Kind::AtUna, seq: s.una, len, flags: flags | urgent(t, s.una), why: t.again, gso: 0 })
+    let mut flags = Flags::ACK | urg;
+    if seq + len == s.queue.end() {
+        flags |= if len > 0 { Flags::PSH } else { Flags::NONE };
+        let fin = run > text || s.fin_sent();
+        flags |= if fin && (force || room > len) && usable > len { Flags::FIN } else { Flags::NONE };
+    } else if len > mss {
+        flags |= Flags::PSH;
+    }
+    let gso = if len > mss { mss as u16 } else { 0 };
+    let something = len > 0 || flags.has(Flags::FIN);
+    something.then_some(Plan { kind: Kind::Resend, seq, len, flags, why: t.again, gso })
+}
+
+/// A loss probe: one new segment if there is one, else the last one again. cwnd does not count.
+//= RFC 8985 7.3: TLP_send_probe
+pub(super) fn loss_probe(t: &Tcb) -> Option<Plan> {
+    let s = &t.snd;
+    if !s.recovery.tlp.due {
+        return None;
+    }
+    let mss = u32::from(s.mss).saturating_sub(options::sack_room(t)).max(1);
+    let new = s.queue.end().diff(s.cursor).max(0) as u32;
+    let (kind, seq, len) = if new > 0 && s.usable() > 0 {
+        (Kind::AtCursor, s.cursor, new.min(s.usable()).min(mss))
+    } else {
+        let (seq, octets) = s.board.last_segment()?;
+        let text = s.queue.end().diff(seq).max(0) as u32;
+        (Kind::Resend, seq, octets.min(text))
+    };
+    let mut flags = Flags::ACK | urgent(t, seq);
+    if seq + len == s.queue.end() {
+        flags |= if len > 0 { Flags::PSH } else { Flags::NONE };
+        let fin = if kind == Kind::Resend { s.fin_sent() } else { s.fin && s.usable() > len };
+        flags |= if fin { Flags::FIN } else { Flags::NONE };
+    }
+    Some(Plan { kind, seq, len, flags, why: SendReason::LossProbe, gso: 0 })
+}
+
+/// How much leaves at once: at most half the congestion window, for one can be acknowledged while another is under way, and
+/// no more than pacing lets go.
+fn super_segment<P: Probe>(t: &Tcb, cx: &Cx<'_, P>, limits: &Limits, mss: u32) -> u32 {
+    let quantum = t.snd.pacing(cx.cfg).map_or(u32::MAX, |p| p.quantum);
+    let most = limits.max_text.min(t.snd.window.cwnd / 2).min(quantum);
+    (most / mss).max(1) * mss
+}
+
+/// Whether pacing lets text go now.
+pub(super) fn paced<P: Probe>(t: &Tcb, cx: &Cx<'_, P>) -> bool {
+    t.snd.pacer.next > cx.now && t.snd.pacing(cx.cfg).is_some()
 }
 
 /// What the windows, Nagle's algorithm and silly-window avoidance let go next.
@@ -44,16 +108,14 @@ pub(super) fn at_cursor<P: Probe>(t: &Tcb, cx: &Cx<'_, P>, limits: &Limits) -> O
     //= RFC 9293 3.7.1 MUST-16
     let mss = u32::from(s.mss).saturating_sub(options::sack_room(t)).max(1);
     let available = s.queue.end().diff(s.cursor).max(0) as u32;
-    // Limited transmit is for new text.
-    let limited = if resent { 0 } else { s.recovery.limited_transmit(u32::from(s.mss)) };
-    let congestion = s.window.cwnd.saturating_add(limited).saturating_sub(s.out());
+    // What has left the network makes room for new text, also before recovery begins.
+    //= RFC 3042 2
+    let congestion = s.window.cwnd.saturating_sub(s.pipe());
     //= RFC 9293 3.8.6 SHLD-15 SHLD-16
     //= RFC 7323 2.4
     let usable = s.usable().min(congestion);
     let urg = urgent(t, s.cursor);
-    // Super-segments of at most half the congestion window: one can be acknowledged while another is under way.
-    let most = limits.max_text.min(s.window.cwnd / 2);
-    let cap = if urg == Flags::NONE && !ecn::single(t, limits) { (most / mss).max(1) * mss } else { mss };
+    let cap = if urg == Flags::NONE && !ecn::single(t, limits) { super_segment(t, cx, limits, mss) } else { mss };
     let mut len = available.min(usable).min(cap);
     if available > 0 {
         // Minshall's variant of Nagle's algorithm: at most one small segment is unacknowledged.
@@ -106,8 +168,7 @@ pub(super) fn sent<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, plan: &Plan, edge:
     let s = &mut t.snd;
     let resent = plan.kind != Kind::Ack && plan.kind != Kind::Empty && plan.seq.lt(s.nxt);
     match plan.kind {
-        Kind::AtCursor => s.cursor = s.cursor.max(end),
-        Kind::AtUna => s.recovery.again = false,
+        Kind::AtCursor | Kind::Resend => left(t, cx, plan, end),
         Kind::WindowProbe => {
             t.again = SendReason::Data;
             t.probe_due = None;
@@ -119,6 +180,7 @@ pub(super) fn sent<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, plan: &Plan, edge:
         }
         _ => {}
     }
+    let s = &mut t.snd;
     if plan.len > 0 || end.gt(plan.seq) {
         t.sws_override = false;
         s.last_sent = cx.now;
@@ -140,9 +202,46 @@ pub(super) fn sent<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, plan: &Plan, edge:
             s.small_end = plan.seq + plan.len;
         }
     }
+    if plan.why == SendReason::LossProbe {
+        cx.mib.loss_probes += 1;
+        s.recovery.tlp.sent(s.nxt, plan.kind == Kind::Resend);
+        t.timers.retransmission = cx.now + s.rtt.rto(cx.cfg);
+    }
     t.rcv.edge = t.rcv.edge.max(edge);
     t.rcv.last_ack_sent = t.rcv.nxt;
     let nxt = t.rcv.nxt;
     t.rcv.ack.sent(nxt, plan.kind == Kind::Ack);
     t.sack.sent();
+}
+
+/// Text, or a FIN, has left: the scoreboard, the rate of delivery, congestion control and pacing are told.
+fn left<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, plan: &Plan, end: SeqNum) {
+    let s = &mut t.snd;
+    let (pipe, octets) = (s.pipe(), end.since(plan.seq));
+    let sending =
+        Sending { now: cx.now, pipe, is_app_limited: s.rate.is_app_limited(), total_delivered: s.rate.delivered };
+    s.congestion.get().on_send(&mut s.window, &sending);
+    if let Some(p) = s.pacing(cx.cfg) {
+        s.pacer.sent(cx.now, octets, p.rate);
+    }
+    let stamp = s.rate.stamp(cx.now, pipe, octets);
+    let piece = if plan.gso > 0 { plan.gso } else { s.mss.max(octets.min(u32::from(u16::MAX)) as u16) };
+    if plan.kind == Kind::Resend {
+        s.board.resent(plan.seq, end, piece, cx.now, stamp);
+        s.recovery.force = false;
+        if let Some(u) = s.recovery.undo() {
+            u.resent(cx.now, octets.div_ceil(u32::from(piece)));
+        }
+    } else {
+        let again = plan.seq.lt(s.nxt);
+        s.board.sent(Record::new(plan.seq, end, piece, again, cx.now, stamp), cx.pool);
+        s.cursor = s.cursor.max(end);
+        s.recovery.tlp.since = cx.now;
+    }
+    if let Some(e) = &mut s.recovery.episode {
+        e.prr.sent(octets);
+    }
+    if s.cursor == s.queue.end() + u32::from(s.fin) && s.board.unsent() == 0 && s.pipe() < s.window.cwnd {
+        s.rate.app_limited(s.pipe());
+    }
 }

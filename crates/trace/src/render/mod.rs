@@ -1,4 +1,5 @@
-//! Text.
+//! Text, and lines over time.
 
 pub mod line;
+pub mod plot;
 pub mod text;

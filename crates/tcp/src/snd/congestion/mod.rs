@@ -5,11 +5,23 @@
 //! the [`Window`]; nothing else does, but for recovery: while it lasts, proportional rate reduction (RFC 9937) sets cwnd,
 //! unless the algorithm [`CongestionControl::governs_recovery`].
 
+mod bbr;
+mod cubic;
+mod dctcp;
+mod hystart;
 mod reno;
+#[cfg(test)]
+pub(crate) mod testing;
+mod validation;
 
+pub use bbr::Bbr;
+pub use cubic::Cubic;
+pub use dctcp::Dctcp;
+pub use hystart::HyStart;
 pub use reno::Reno;
+pub use validation::Validated;
 
-use crate::config::TcpConfig;
+use crate::config::{HyStartUse, IdleRestart, TcpConfig};
 use crate::time::{Duration, Instant};
 use alloc::boxed::Box;
 use core::fmt;
@@ -22,6 +34,23 @@ pub struct Window {
     pub cwnd: u32,
     /// ssthresh.
     pub ssthresh: u32,
+}
+
+/// What an algorithm may know when a connection has become ESTABLISHED.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Start {
+    /// When.
+    pub now: Instant,
+    /// The initial window, in octets.
+    pub initial_cwnd: u32,
+    /// SMSS.
+    pub smss: u32,
+    /// The round-trip time of the handshake; zero if it cannot be told.
+    pub srtt: Duration,
+    /// Whether the peer acknowledges selectively: else it shows one loss per round trip.
+    pub sack: bool,
+    /// What an algorithm that needs chance draws it from: another number for each connection, the same in each run.
+    pub seed: u64,
 }
 
 /// What an algorithm may know when an acknowledgment delivers something: moves SND.UNA, or reports text by SACK.
@@ -111,6 +140,8 @@ pub enum LossCause {
 /// A piece that was found lost, as it was when it was sent.
 #[derive(Debug, Clone, Copy)]
 pub struct LostPiece {
+    /// Where it begins: what lies side by side is one loss, not several.
+    pub seq: SeqNum,
     /// Octets.
     pub len: u32,
     /// Octets in the network when it had been sent, itself included.
@@ -119,6 +150,8 @@ pub struct LostPiece {
     pub lost_before: u64,
     /// Octets of the connection lost in all now, this piece included.
     pub total_lost: u64,
+    /// C.delivered: octets delivered on this connection in all, those of the acknowledgment that shows the loss included.
+    pub total_delivered: u64,
     /// Whether the application limited the sender when it was sent.
     pub is_app_limited: bool,
 }
@@ -146,6 +179,40 @@ pub struct Pacing {
 }
 
 /// An algorithm. It is told of acknowledgments and losses and moves the window.
+///
+/// Only four things must be said. This one holds the window at a fixed size; `crates/stack/examples/custom_congestion.rs` runs it
+/// over a path in memory:
+///
+/// ```
+/// use synfin_tcp::snd::congestion::{Ack, Congestion, CongestionControl, Loss, LossCause, Window};
+///
+/// #[derive(Debug)]
+/// struct Fixed {
+///     segments: u32,
+/// }
+///
+/// impl CongestionControl for Fixed {
+///     fn name(&self) -> &'static str {
+///         "fixed"
+///     }
+///     fn on_ack(&mut self, window: &mut Window, ack: &Ack) {
+///         window.cwnd = self.segments * ack.smss;
+///     }
+///     fn on_loss(&mut self, window: &mut Window, loss: &Loss) {
+///         window.ssthresh = self.segments * loss.smss;
+///     }
+///     fn on_timeout(&mut self, window: &mut Window, loss: &Loss, _first: bool) {
+///         window.cwnd = loss.smss;
+///     }
+/// }
+///
+/// // A connection takes it by `Connection::set_congestion`.
+/// let mut mine = Congestion::Custom(Box::new(Fixed { segments: 8 }));
+/// let mut window = Window { cwnd: 14_480, ssthresh: u32::MAX };
+/// let loss = Loss { now: synfin_tcp::Instant::ZERO, flight: 14_480, smss: 1_448, cause: LossCause::Lost };
+/// mine.get().on_loss(&mut window, &loss);
+/// assert_eq!((mine.view().name(), window.ssthresh), ("fixed", 8 * 1_448));
+/// ```
 pub trait CongestionControl: Send + fmt::Debug {
     /// Its name, as `ss` would print it.
     fn name(&self) -> &'static str;
@@ -177,6 +244,18 @@ pub trait CongestionControl: Send + fmt::Debug {
         false
     }
 
+    /// Whether a mark is to it what a loss is: then a loss in a window of data that was marked is no new event (RFC 3168 6.1.2).
+    fn answers_marks_as_losses(&self) -> bool {
+        true
+    }
+
+    /// Whether the algorithm itself holds the sender back, so that what is delivered says nothing of what the path can carry:
+    /// the engine then takes the connection for limited by its application (draft-ietf-ccwg-bbr 5.3.4.3:
+    /// MarkConnectionAppLimited). Asked after [`CongestionControl::on_ack`].
+    fn holds_back(&self) -> bool {
+        false
+    }
+
     /// How fast text may leave; `None` leaves it to the engine, which then paces only if it is asked to.
     fn pacing(&self) -> Option<Pacing> {
         None
@@ -187,31 +266,68 @@ pub trait CongestionControl: Send + fmt::Debug {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Algorithm {
     /// RFC 5681.
-    #[default]
     Reno,
+    /// RFC 9438.
+    #[default]
+    Cubic,
+    /// RFC 8257.
+    Dctcp,
+    /// BBRv3, draft-ietf-ccwg-bbr.
+    Bbr,
 }
 
 /// The algorithms there are, and room for one of the user's.
+//= RFC 9293 3.8.2 MAY-18
 #[derive(Debug)]
 pub enum Congestion {
     /// RFC 5681.
     Reno(Reno),
+    /// RFC 9438.
+    Cubic(Cubic),
+    /// RFC 8257.
+    Dctcp(Dctcp),
+    /// One of them, its window validated (RFC 7661).
+    Validated(Box<Validated>),
+    /// BBRv3, draft-ietf-ccwg-bbr.
+    Bbr(Box<Bbr>),
     /// The user's own.
     Custom(Box<dyn CongestionControl>),
 }
 
 impl Congestion {
     /// The algorithm that the settings name, at its beginning.
-    pub fn new(cfg: &TcpConfig) -> Congestion {
-        match cfg.congestion {
-            Algorithm::Reno => Congestion::Reno(Reno::default()),
+    pub fn new(cfg: &TcpConfig, start: &Start) -> Congestion {
+        Congestion::of(cfg.congestion, cfg, start)
+    }
+
+    /// An algorithm at its beginning, with the settings that it heeds.
+    pub fn of(algorithm: Algorithm, cfg: &TcpConfig, start: &Start) -> Congestion {
+        let bare = match algorithm {
+            Algorithm::Reno => Congestion::Reno(Reno::new(cfg.hystart == HyStartUse::On)),
+            Algorithm::Cubic => Congestion::Cubic(Cubic::new(cfg.hystart != HyStartUse::Off)),
+            Algorithm::Dctcp => Congestion::Dctcp(Dctcp::default()),
+            Algorithm::Bbr => Congestion::Bbr(Box::new(Bbr::new(start))),
+        };
+        // One that governs recovery has a model of the path, and does not need the window to know it.
+        if cfg.idle_restart == IdleRestart::Validate && !bare.view().governs_recovery() {
+            return Congestion::Validated(Box::new(Validated::new(bare, cfg.initial_window)));
         }
+        bare
+    }
+
+    /// The algorithm of a name, at its beginning; `None` if there is none of that name.
+    pub fn named(name: &str, cfg: &TcpConfig, start: &Start) -> Option<Congestion> {
+        Some(Congestion::of(Algorithm::named(name)?, cfg, start))
     }
 
     /// The algorithm behind the enum.
     pub fn get(&mut self) -> &mut dyn CongestionControl {
         match self {
             Congestion::Reno(r) => r,
+            Congestion::Cubic(c) => c,
+            Congestion::Dctcp(d) => d,
+            Congestion::Validated(v) => &mut **v,
+            Congestion::Bbr(b) => &mut **b,
             Congestion::Custom(c) => &mut **c,
         }
     }
@@ -220,6 +336,10 @@ impl Congestion {
     pub fn view(&self) -> &dyn CongestionControl {
         match self {
             Congestion::Reno(r) => r,
+            Congestion::Cubic(c) => c,
+            Congestion::Dctcp(d) => d,
+            Congestion::Validated(v) => &**v,
+            Congestion::Bbr(b) => &**b,
             Congestion::Custom(c) => &**c,
         }
     }

@@ -1,12 +1,27 @@
 //! Slow start and congestion avoidance (RFC 5681 3.1), with appropriate byte counting (RFC 3465).
 
-use super::{Ack, CongestionControl, Loss, Window};
+use super::{Ack, CongestionControl, HyStart, Loss, LossCause, Window};
 
 /// NewReno's window; its recovery is in [`crate::snd::recovery`].
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct Reno {
     /// Octets acknowledged in congestion avoidance that have not yet grown the window.
     counted: u32,
+    /// Slow start.
+    hystart: HyStart,
+}
+
+impl Reno {
+    /// At the beginning of a connection, with or without HyStart++.
+    pub fn new(hystart: bool) -> Reno {
+        Reno { counted: 0, hystart: HyStart::new(hystart) }
+    }
+}
+
+impl Default for Reno {
+    fn default() -> Self {
+        Reno::new(false)
+    }
 }
 
 impl CongestionControl for Reno {
@@ -15,18 +30,17 @@ impl CongestionControl for Reno {
     }
 
     fn on_ack(&mut self, w: &mut Window, ack: &Ack) {
-        // A window that is not used says nothing about the path (RFC 7661): a flow limited by its
-        // application or its receiver does not grow.
-        // Nor does one grow that marks are told of.
+        // A window does not grow that marks are told of.
         //= RFC 3168 6.1.2
-        if !ack.cwnd_limited || ack.marked > 0 {
+        if ack.marked > 0 {
             return;
         }
         if w.cwnd < w.ssthresh {
-            //= RFC 5681 3.1: equation 2, with L x SMSS (RFC 9406 4.3)
             //= RFC 9293 3.8.2 MUST-19
-            w.cwnd = w.cwnd.saturating_add(ack.acked.min(ack.limit * ack.smss));
-        } else {
+            self.hystart.on_ack(w, ack);
+        } else if ack.cwnd_limited {
+            // A window that is not used says nothing about the path (RFC 7661): a flow limited by its
+            // application or its receiver does not grow.
             //= RFC 5681 3.1: equation 3, one SMSS per window of acknowledged data
             //= RFC 9293 3.8.2 MUST-19
             self.counted = self.counted.saturating_add(ack.acked);
@@ -41,7 +55,13 @@ impl CongestionControl for Reno {
         //= RFC 5681 3.1 (equation 4)
         //= RFC 5681 4.3
         w.ssthresh = (loss.flight / 2).max(2 * loss.smss);
+        if loss.cause == LossCause::Marked {
+            // Nothing was lost: there is no recovery that would reduce cwnd.
+            //= RFC 3168 6.1.2
+            w.cwnd = w.cwnd.min((loss.flight / 2).max(loss.smss));
+        }
         self.counted = 0;
+        self.hystart.reset();
     }
 
     fn on_timeout(&mut self, w: &mut Window, loss: &Loss, first: bool) {
@@ -55,7 +75,6 @@ impl CongestionControl for Reno {
 
 #[cfg(test)]
 mod tests {
-    use super::super::LossCause;
     use super::*;
     use crate::time::Instant;
 
@@ -115,5 +134,15 @@ mod tests {
         assert_eq!((w.ssthresh, w.cwnd), (2 * SMSS, SMSS));
         r.on_timeout(&mut w, &loss(100 * SMSS), false);
         assert_eq!(w.ssthresh, 2 * SMSS, "the same loss is not counted twice");
+    }
+
+    #[test]
+    //= RFC 3168 6.1.2
+    fn marks_halve_the_window_at_once_and_down_to_one_segment() {
+        for (flight, cwnd) in [(20 * SMSS, 10 * SMSS), (3 * SMSS, 1_500), (SMSS, SMSS)] {
+            let mut w = Window { cwnd: flight, ssthresh: u32::MAX };
+            Reno::default().on_loss(&mut w, &Loss { cause: LossCause::Marked, ..loss(flight) });
+            assert_eq!(w, Window { cwnd, ssthresh: cwnd.max(2 * SMSS) });
+        }
     }
 }

@@ -1,33 +1,20 @@
-//! `synfin sim bulk`: bulk transfer both ways over a bad link, by seed.
+//! `synfin sim bulk`: bulk transfer both ways over a bad link, by seed. `synfin sim explore`: every state of two peers.
 
+use super::{create, named};
 use crate::output::Output;
 use clap::error::ErrorKind;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use synfin_capture::{LinkType, PcapNg};
+use synfin_capture::PcapNg;
+use synfin_sim::Network;
 use synfin_sim::bulk::{Params, run as run_seed};
 use synfin_sim::explore::{Bounds, explore};
-use synfin_sim::{Direction, Network};
 
-/// What to simulate.
+/// What to explore.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    #[command(subcommand)]
-    scenario: Scenario,
-}
-
-#[derive(Debug, clap::Subcommand)]
-enum Scenario {
-    /// Bulk transfer both ways: loss up to 20 %, reordering, duplication, corruption; everything must arrive and close
-    Bulk(Bulk),
-    /// Visit every state of two peers, over every interleaving of calls, deliveries, losses and timeouts within bounds
-    Explore(Explore),
-}
-
-#[derive(Debug, clap::Args)]
-struct Explore {
+pub(super) struct Explore {
     /// Octets that the first end writes, one by one
     #[arg(long, default_value_t = 1)]
     octets: u8,
@@ -60,8 +47,9 @@ struct Explore {
     states: usize,
 }
 
+/// Which seeds.
 #[derive(Debug, clap::Args)]
-struct Bulk {
+pub(super) struct Bulk {
     /// How many seeds
     #[arg(long, default_value_t = 1000, conflicts_with = "seed")]
     seeds: u64,
@@ -76,12 +64,8 @@ struct Bulk {
     pcap: Option<PathBuf>,
 }
 
-/// Runs it.
-pub(crate) fn run(args: &Args, out: &mut Output) -> io::Result<()> {
-    let b = match &args.scenario {
-        Scenario::Bulk(b) => b,
-        Scenario::Explore(e) => return visit(e, out),
-    };
+/// Runs the seeds.
+pub(super) fn run(b: &Bulk, out: &mut Output) -> io::Result<()> {
     if let Some(seed) = b.seed {
         return one(seed, b.pcap.as_deref(), out);
     }
@@ -92,7 +76,8 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> io::Result<()> {
     many(b.from, b.seeds, out)
 }
 
-fn visit(e: &Explore, out: &mut Output) -> io::Result<()> {
+/// Visits the states.
+pub(super) fn visit(e: &Explore, out: &mut Output) -> io::Result<()> {
     let bounds = Bounds {
         octets: [e.octets, e.answer],
         losses: e.losses,
@@ -126,17 +111,9 @@ fn one(seed: u64, pcap: Option<&Path>, out: &mut Output) -> io::Result<()> {
     writeln!(out, "{r:#?}")
 }
 
-fn create(path: &Path) -> io::Result<PcapNg<BufWriter<File>>> {
-    PcapNg::new(BufWriter::new(File::create(path)?), LinkType::Ip, "sim0")
-}
-
-fn named(path: &Path, e: &io::Error) -> io::Error {
-    io::Error::new(e.kind(), format!("{}: {e}", path.display()))
-}
-
 fn write_pcap(net: &Network, mut file: PcapNg<BufWriter<File>>) -> io::Result<()> {
     for r in net.records.iter().flatten() {
-        let way = if r.direction == Direction::Forth { "host 0 -> host 1" } else { "host 1 -> host 0" };
+        let way = if r.link == 0 { "host 0 -> host 1" } else { "host 1 -> host 0" };
         let comment = match r.lost {
             Some(why) => format!("{way}, lost: {why}"),
             None => way.to_string(),

@@ -1,0 +1,188 @@
+//! How much gets through a bad path: synfin and Linux as senders to the same receiver, and as receivers from the same sender,
+//! over `synfin path` between two network namespaces.
+//!
+//! Runs are one after another and in turn, theirs and ours with the same seed, for the machine is shared. An algorithm that
+//! one of the two does not have is said to be missing and left out.
+
+mod flow;
+mod rig;
+
+pub use rig::{far, path};
+
+use flow::Job;
+use rig::{Conditions, Outcome, Rig, Stack};
+use std::io;
+use std::time::Duration;
+
+/// 100 Mbit/s, 40 ms, a queue of one bandwidth-delay product.
+const EACH_WAY: &[&str] = &["rate=100M", "delay=20ms", "queue=500k"];
+/// What is wrong with the direction in which the text goes.
+const PATHS: &[(&str, &[&str])] =
+    &[("0", &[]), ("0.1", &["loss=0.1%"]), ("1", &["loss=1%"]), ("3", &["loss=3%"]), ("reorder", &["reorder=1%"])];
+const ALGORITHMS: [&str; 3] = ["reno", "cubic", "bbr"];
+const SIZES: [(&str, u64); 3] = [("10k", 10_000), ("100k", 100_000), ("1M", 1_000_000)];
+
+/// What is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Send,
+    Short(u64),
+    Receive,
+}
+
+/// One row of the table.
+#[derive(Debug)]
+struct Cell {
+    name: String,
+    kind: Kind,
+    algorithm: &'static str,
+    /// Of the direction in which the text goes.
+    path: &'static [&'static str],
+}
+
+struct Options {
+    seconds: u64,
+    seeds: u64,
+    cells: Vec<String>,
+}
+
+pub fn run(args: &[String]) -> io::Result<()> {
+    let o = Options::read(args)?;
+    let cells: Vec<Cell> = all_cells().into_iter().filter(|c| o.wants(&c.name)).collect();
+    if cells.is_empty() {
+        let names: Vec<_> = all_cells().into_iter().map(|c| c.name).collect();
+        return Err(invalid(format!("no such cell; there are {}", names.join(", "))));
+    }
+    let mut rig = Rig::new()?;
+    println!(
+        "100 Mbit/s, 40 ms, queue 500 kB; {} s from the start of each flow, medians of {} seeds\n",
+        o.seconds, o.seeds
+    );
+    println!("| cell | what | Linux | synfin | ratio | wanted | |\n|---|---|---|---|---|---|---|");
+    let mut all = Vec::new();
+    for c in &cells {
+        let lacks = [
+            (rig.kernel_has(c.algorithm), "Linux"),
+            (c.kind == Kind::Receive || rig.config(c.algorithm).is_some(), "synfin"),
+        ];
+        if let Some((_, who)) = lacks.iter().find(|l| !l.0) {
+            println!("| {} | | | | | | {who} has no {}: not there yet |", c.name, c.algorithm);
+            continue;
+        }
+        let (mut theirs, mut ours) = (Vec::new(), Vec::new());
+        for seed in 1..=o.seeds {
+            for (who, results) in [(Stack::Linux, &mut theirs), (Stack::Synfin, &mut ours)] {
+                let r = one(&mut rig, who, c, &o, seed);
+                let r = r.map_err(|e| io::Error::new(e.kind(), format!("{} seed {seed}, {who:?}: {e}", c.name)))?;
+                eprintln!(
+                    "{} seed {seed} {who:?}: {} octets in {:.3} s, late {:.0} us",
+                    c.name,
+                    r.octets,
+                    r.took.as_secs_f64(),
+                    r.late.as_secs_f64() * 1e6
+                );
+                results.push(c.value(&r));
+                all.push(r);
+            }
+        }
+        print_row(c, theirs, ours);
+    }
+    let late = all.iter().map(|r| r.late).max().unwrap_or_default();
+    let faults: u64 = all.iter().map(|r| r.faults).sum();
+    let priority = if all.iter().all(|r| r.real_time) { "with" } else { "without" };
+    println!(
+        "\n{} transfers over a path {priority} real-time priority; 99 of 100 packets left it at most {:.0} us late in the",
+        all.len(),
+        late.as_secs_f64() * 1e6
+    );
+    println!("worst of them; packets it lost against its settings: {faults}");
+    Ok(())
+}
+
+fn one(rig: &mut Rig, who: Stack, c: &Cell, o: &Options, seed: u64) -> io::Result<Outcome> {
+    let plain: Vec<String> = EACH_WAY.iter().map(|s| s.to_string()).collect();
+    let bad: Vec<String> = EACH_WAY.iter().chain(c.path).map(|s| s.to_string()).collect();
+    let bulk = Job::Bulk(Duration::from_secs(o.seconds));
+    let r = match c.kind {
+        Kind::Send => rig.outward(who, c.algorithm, bulk, &Conditions { forth: bad, back: plain, seed }),
+        Kind::Short(n) => rig.outward(who, c.algorithm, Job::Short(n), &Conditions { forth: bad, back: plain, seed }),
+        Kind::Receive => rig.inward(who, c.algorithm, bulk, &Conditions { forth: plain, back: bad, seed }),
+    }?;
+    if r.octets < 1_000 { Err(io::Error::other("nothing arrived")) } else { Ok(r) }
+}
+
+fn print_row(c: &Cell, theirs: Vec<f64>, ours: Vec<f64>) {
+    let (theirs, ours) = (crate::spread(theirs).0, crate::spread(ours).0);
+    let ratio = ours / theirs;
+    let (what, wanted, good) = match c.kind {
+        Kind::Send => ("sends, Mbit/s", ">= 0.95", ratio >= 0.95),
+        Kind::Receive => ("receives, Mbit/s", ">= 0.97", ratio >= 0.97),
+        Kind::Short(_) => ("takes, ms", "<= 1.05", ratio <= 1.05),
+    };
+    let flag = if good { "" } else { "**missed**" };
+    println!("| {} | {what} | {theirs:.1} | {ours:.1} | {ratio:.2} | {wanted} | {flag} |", c.name);
+}
+
+impl Cell {
+    /// What is compared of a transfer: Mbit/s, or milliseconds.
+    fn value(&self, r: &Outcome) -> f64 {
+        match self.kind {
+            Kind::Short(_) => r.took.as_secs_f64() * 1e3,
+            Kind::Send | Kind::Receive => r.octets as f64 * 8.0 / r.took.as_secs_f64() / 1e6,
+        }
+    }
+}
+
+fn all_cells() -> Vec<Cell> {
+    let mut all = Vec::new();
+    for algorithm in ALGORITHMS {
+        for (name, path) in PATHS {
+            all.push(Cell { name: format!("{algorithm}/{name}"), kind: Kind::Send, algorithm, path });
+        }
+    }
+    for algorithm in ["reno", "cubic"] {
+        for (size, octets) in SIZES {
+            for (name, path) in &PATHS[..3] {
+                let name = format!("short/{algorithm}/{size}/{name}");
+                all.push(Cell { name, kind: Kind::Short(octets), algorithm, path });
+            }
+        }
+    }
+    for algorithm in ALGORITHMS {
+        for (name, path) in PATHS {
+            all.push(Cell { name: format!("receive/{algorithm}/{name}"), kind: Kind::Receive, algorithm, path });
+        }
+    }
+    all
+}
+
+impl Options {
+    fn read(args: &[String]) -> io::Result<Options> {
+        let mut o = Options { seconds: 10, seeds: 5, cells: Vec::new() };
+        let mut args = args.iter();
+        while let Some(key) = args.next() {
+            let value = args.next().ok_or_else(|| invalid(format!("{key} needs a value")))?;
+            let number = || value.parse().ok().filter(|n| (1..=3_600).contains(n));
+            let number =
+                || number().ok_or_else(|| invalid(format!("{key} {value}: a number from 1 to 3600 is expected")));
+            match key.as_str() {
+                "--seconds" => o.seconds = number()?,
+                "--seeds" => o.seeds = number()?,
+                "--cells" => o.cells = value.split(',').map(str::to_string).collect(),
+                _ => return Err(invalid(format!("{key}: --seconds, --seeds or --cells is expected"))),
+            }
+        }
+        Ok(o)
+    }
+
+    /// A cell is asked for by its name, or by the beginning of it: `reno`, `short/cubic`.
+    fn wants(&self, name: &str) -> bool {
+        let begins =
+            |c: &String| name.strip_prefix(c.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        self.cells.is_empty() || self.cells.iter().any(begins)
+    }
+}
+
+fn invalid(words: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, words)
+}

@@ -1,0 +1,447 @@
+//! What an acknowledgment tells the sending half: what has arrived, what is lost, what that means for recovery and for the
+//! congestion window, in this order.
+
+use super::Snd;
+use super::congestion::{Ack, Loss, LossCause, LostPiece};
+use super::rate::Sampling;
+use super::recovery::{Answer, DUP_THRESH, Duplicates, Episode, Frto, Phase, Prr, Step, Undo};
+use super::scoreboard::Record;
+use crate::cx::Cx;
+use crate::probe::Probe;
+use crate::rule::SendReason;
+use crate::time::{Duration, Instant};
+use synfin_wire::SeqNum;
+
+/// What an acknowledgment says, as far as it was found acceptable.
+#[derive(Debug, Clone, Copy)]
+pub struct Told<'a> {
+    /// SEG.ACK, not before SND.UNA and not after SND.NXT.
+    pub ack: SeqNum,
+    /// SACK blocks, as they came; none if SACK was not agreed on.
+    pub blocks: &'a [(SeqNum, SeqNum)],
+    /// Whether SACK was agreed on.
+    pub sack: bool,
+    /// The time of sending, in milliseconds, that the timestamp echoes.
+    pub echo: Option<u32>,
+    /// Whether it is a duplicate by the five conditions of RFC 5681 2.
+    pub duplicate: bool,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heard {
+    /// Octets by which SND.UNA moved.
+    pub acked: u32,
+    /// Whether it reported text that was not known to have arrived.
+    pub news: bool,
+    /// Whether the retransmission timer begins anew.
+    pub restart: bool,
+}
+
+/// How things stood before.
+#[derive(Clone, Copy)]
+struct Before {
+    phase: Phase,
+    una: SeqNum,
+    flight: u32,
+    sacked: u32,
+    lost: u64,
+}
+
+/// What was delivered.
+#[derive(Clone, Copy, Default)]
+struct Delivery {
+    /// Octets, each once.
+    octets: u32,
+    /// The round trip of what was sent last, once.
+    rtt: Option<Duration>,
+    /// Something of it was sent once only, before recovery began.
+    original: bool,
+}
+
+impl Snd {
+    /// Takes what an acknowledgment says. `again` becomes the reason why lost text goes out next.
+    pub fn feedback<P: Probe>(&mut self, cx: &mut Cx<'_, P>, told: &Told<'_>, again: &mut SendReason) -> Heard {
+        let before = Before {
+            phase: self.recovery.phase,
+            una: self.una,
+            flight: self.flight(),
+            sacked: self.board.sacked(),
+            lost: self.rate.lost,
+        };
+        let acked = told.ack.since(self.una);
+        let dsack = came_twice(told, before.una);
+        let mut sampling = Sampling::default();
+        let mut got = self.deliver(cx, told, &mut sampling, dsack.is_some());
+        let news = acked == 0 && got.octets > 0;
+        if !told.sack {
+            got.octets = self.count_duplicates(told, acked, before.flight);
+        } else if news {
+            self.recovery.duplicates.count = self.recovery.duplicates.count.saturating_add(1);
+        } else if acked > 0 {
+            self.recovery.duplicates.count = 0;
+        }
+        if before.sacked == 0 && self.board.sacked() > 0 {
+            self.recovery.flight_before = before.flight.saturating_sub(acked);
+        }
+        let rate = self.rate.sample(sampling, cx.now, self.rtt.min());
+        if let Some((left, right)) = dsack {
+            cx.mib.dsack_recv += 1;
+            self.recovery.rack.on_dsack(self.una, self.nxt);
+            let twice = |u: &mut Undo| u.came_twice(left, right, told.ack, u32::from(self.mss));
+            if self.recovery.undo().is_some_and(twice) {
+                cx.mib.dsack_undo += 1;
+                self.undo(cx, acked);
+            }
+        }
+        let bare = told.duplicate && told.blocks.is_empty();
+        if self.recovery.tlp.on_ack(told.ack, dsack.map(|d| d.1), bare) == Answer::Repaired {
+            cx.mib.loss_probe_recovery += 1;
+            if !self.recovery.is_on() {
+                self.react(cx, before.flight, before.una);
+                self.window.cwnd = self.window.cwnd.min(self.window.ssthresh);
+            }
+        }
+        if self.recovery.is_on() && acked > 0 && self.recovery.undo().is_some_and(|u| u.echoes_the_original(told.echo))
+        {
+            self.undo(cx, acked);
+        }
+        self.find_losses(cx, told, acked);
+        let restart = self.move_on(cx, told, &before, &got, again);
+        let lost = (self.rate.lost - before.lost) as u32;
+        self.control(cx, &before, &got, rate, lost);
+        Heard { acked, news: news || (told.duplicate && !told.sack), restart: acked > 0 && restart }
+    }
+
+    /// SND.UNA moves, and the scoreboard learns. In the order of sequence numbers, so that nothing looks reordered that is not.
+    //= RFC 9293 3.10.7.4: fifth, SND.UNA <- SEG.ACK
+    //= RFC 2018 5
+    fn deliver<P: Probe>(
+        &mut self,
+        cx: &mut Cx<'_, P>,
+        told: &Told<'_>,
+        sampling: &mut Sampling,
+        dsack: bool,
+    ) -> Delivery {
+        let now = cx.now;
+        let min_rtt = self.rtt.min();
+        let mut got = Delivery::default();
+        let Snd { board, recovery, rate, .. } = self;
+        let recover = recovery.recover;
+        let mut each = |r: &Record| {
+            got.octets += r.len();
+            rate.delivered(sampling, r, now);
+            recovery.rack.delivered(r, now, min_rtt, told.echo);
+            if !r.resent {
+                let rtt = now.since(r.sent);
+                got.rtt = Some(got.rtt.map_or(rtt, |least| least.min(rtt)));
+                got.original |= r.end.le(recover);
+            }
+        };
+        board.acknowledge(told.ack, cx.pool, &mut each);
+        if !told.blocks.is_empty() {
+            let mut blocks = [(told.ack, told.ack); 4];
+            let mut n = 0;
+            for b in told.blocks.iter().skip(usize::from(dsack)).take(4) {
+                if b.0.ge(told.ack) && b.0.lt(b.1) && b.1.le(self.nxt) {
+                    blocks[n] = *b;
+                    n += 1;
+                }
+            }
+            blocks[..n].sort_unstable_by_key(|b| b.0.since(told.ack));
+            for (left, right) in &blocks[..n] {
+                board.sack(*left, *right, &mut each);
+            }
+        }
+        self.una = told.ack;
+        self.cursor = self.cursor.max(told.ack);
+        self.queue.acknowledge(told.ack, cx.pool);
+        if let Some(rtt) = got.rtt {
+            self.rtt.least(rtt, now);
+            self.recovery.tlp.measured = true;
+        }
+        got
+    }
+
+    /// Without SACK: what duplicates, and the acknowledgment that follows them, say has left the network.
+    fn count_duplicates(&mut self, told: &Told<'_>, acked: u32, flight: u32) -> u32 {
+        let smss = u32::from(self.mss);
+        let r = &mut self.recovery;
+        if acked > 0 {
+            return r.duplicates.acknowledged(acked, smss);
+        }
+        if !told.duplicate {
+            return 0;
+        }
+        if r.duplicates.count == 0 {
+            r.flight_before = flight;
+        }
+        let counted = r.duplicates.octets;
+        let most =
+            if r.phase == Phase::Recovery { counted.saturating_add(r.episode().prr.credible()) } else { u32::MAX };
+        // The first segment has not left: it is what is missing.
+        r.duplicates.another(smss, most.min(flight.saturating_sub(self.board.lost().max(smss.min(flight)))));
+        r.duplicates.octets - counted
+    }
+
+    fn find_losses<P: Probe>(&mut self, cx: &mut Cx<'_, P>, told: &Told<'_>, acked: u32) {
+        if told.sack {
+            self.detect(cx);
+            return;
+        }
+        let (una, r) = (self.una, &self.recovery);
+        let partial = r.is_on() && acked > 0 && una.lt(r.recover);
+        let fast = !r.is_on() && r.duplicates.enough(una, r.recover);
+        if partial || fast {
+            //= RFC 6582 3.2 (step 3)
+            self.lose(cx, |board, each| board.lose_first(each));
+        }
+    }
+
+    /// Looks for losses by time, or by what lies above them; also when the reordering timer has expired.
+    pub(crate) fn detect<P: Probe>(&mut self, cx: &mut Cx<'_, P>) {
+        self.recovery.reorder = Instant::NEVER;
+        // Where nothing was SACKed and nothing sent again, what is out was sent after all that has arrived.
+        if self.board.sacked() == 0 && self.board.again() == 0 {
+            return;
+        }
+        if cx.cfg.rack {
+            let reo_wnd = self.recovery.reo_wnd(self.board.sacked_pieces(), self.rtt.min(), self.rtt.smoothed());
+            if let Some(o) = self.recovery.rack.overdue(cx.now, reo_wnd) {
+                let mut next = Instant::NEVER;
+                self.lose(cx, |board, each| next = board.detect(&o, each));
+                self.recovery.reorder = next;
+            }
+        } else if let Some(limit) = self.board.sacked_above(DUP_THRESH) {
+            self.lose(cx, |board, each| board.lose_before(limit, each));
+        }
+    }
+
+    /// Lets `find` find losses, and tells congestion control of each.
+    pub(crate) fn lose<P: Probe>(
+        &mut self,
+        cx: &Cx<'_, P>,
+        find: impl FnOnce(&mut super::Scoreboard, &mut dyn FnMut(&Record)),
+    ) {
+        let Snd { board, rate, congestion, window, .. } = self;
+        find(board, &mut |r: &Record| {
+            rate.lost += u64::from(r.len());
+            let piece = LostPiece {
+                seq: r.start,
+                total_delivered: rate.delivered,
+                len: r.len(),
+                tx_in_flight: r.stamp.in_flight,
+                lost_before: r.stamp.lost,
+                total_lost: rate.lost,
+                is_app_limited: r.stamp.app_limited,
+            };
+            congestion.get().on_lost(window, &piece, cx.now);
+        });
+    }
+
+    /// From one phase to another. Whether the retransmission timer may begin anew.
+    fn move_on<P: Probe>(
+        &mut self,
+        cx: &mut Cx<'_, P>,
+        told: &Told<'_>,
+        before: &Before,
+        got: &Delivery,
+        again: &mut SendReason,
+    ) -> bool {
+        let acked = self.una.since(before.una);
+        let smss = u32::from(self.mss);
+        let all = self.una.ge(self.recovery.recover);
+        let mut restart = true;
+        match self.recovery.phase {
+            Phase::Recovery | Phase::Loss if acked > 0 && all => self.recovered(cx, smss, told.sack),
+            Phase::Loss => {
+                let more = self.queue.end().gt(self.nxt) && self.usable() > 0;
+                let advanced = acked > 0;
+                if self.recovery.frto != Frto::Off
+                    && (advanced || got.octets > 0)
+                    && self.recovery.frto.on_ack(advanced, all, got.original, more)
+                {
+                    cx.mib.spurious_rtos += 1;
+                    self.undo(cx, acked);
+                }
+            }
+            Phase::Recovery if acked > 0 && !told.sack => {
+                *again = SendReason::PartialAck;
+                self.recovery.force = true;
+                // Only the first restarts the timer (the impatient variant).
+                restart = !core::mem::replace(&mut self.recovery.duplicates.partial, true);
+            }
+            _ => {}
+        }
+        if !self.recovery.is_on() {
+            if self.board.unsent() > 0 {
+                let newly = got.octets;
+                self.enter(cx, before.flight, newly);
+                *again = SendReason::FastRetransmit;
+            } else if self.una.gt(self.recovery.recover) {
+                self.recovery.recover = self.una - 1; // dragged along, so that it never falls half the circle behind
+            }
+        }
+        restart
+    }
+
+    /// Fast recovery begins; `newly` octets were delivered by what tells of the loss.
+    //= RFC 5681 3.2
+    //= RFC 6582 3.2 (step 2)
+    pub(crate) fn enter<P: Probe>(&mut self, cx: &mut Cx<'_, P>, flight: u32, newly: u32) {
+        let undo = Undo::new(self.una, self.window);
+        self.react(cx, flight, self.una);
+        cx.mib.fast_retrans += 1;
+        let r = &mut self.recovery;
+        (r.phase, r.recover, r.force) = (Phase::Recovery, self.nxt, true);
+        //= RFC 9937 6.1
+        let out = self.nxt.since(self.una) - self.board.sacked();
+        let prr = Prr::begin(out.saturating_sub(self.recovery.duplicates.octets).saturating_add(newly));
+        *self.recovery.episode() = Episode { prr, undo: Some(undo) };
+        self.recovery.duplicates.partial = false;
+        if newly == 0 && !self.congestion.view().governs_recovery() {
+            // No acknowledgment told, but the time: one segment goes.
+            let (inflight, ssthresh, smss) = (self.pipe(), self.window.ssthresh, u32::from(self.mss));
+            self.window.cwnd =
+                self.recovery.episode().prr.on_ack(&Step { delivered: 0, inflight, safe: false, ssthresh, smss });
+        }
+    }
+
+    /// Congestion control answers to a loss of what was sent from `first` on, once in a window of data: not if marks have told
+    /// of congestion in the same one, unless it answers those otherwise.
+    //= RFC 3168 6.1.2: once in response to dropped and marked packets of one window
+    //= RFC 5681 3.2: without what limited transmit has sent
+    //= RFC 9438 4.6
+    fn react<P: Probe>(&mut self, cx: &Cx<'_, P>, flight: u32, first: SeqNum) {
+        let answered = self.ecn.is_reduced_for(first) && self.congestion.view().answers_marks_as_losses();
+        self.reduced_now();
+        if answered {
+            return;
+        }
+        let told_by_others = self.board.sacked() > 0 || self.recovery.duplicates.octets > 0;
+        let flight = if told_by_others { flight.min(self.recovery.flight_before) } else { flight };
+        // What is less than a segment short of cwnd was limited by it: cwnd is what the path bore.
+        let full = flight + u32::from(self.mss) > self.window.cwnd && flight < self.window.cwnd;
+        let flight = if full { self.window.cwnd } else { flight };
+        let loss = Loss { now: cx.now, flight, smss: u32::from(self.mss), cause: LossCause::Lost };
+        self.congestion.get().on_loss(&mut self.window, &loss);
+    }
+
+    /// Everything is acknowledged that was out when recovery began.
+    //= RFC 9937 6.4
+    //= RFC 6582 3.2 (step 3, full acknowledgments)
+    fn recovered<P: Probe>(&mut self, cx: &Cx<'_, P>, smss: u32, sack: bool) {
+        let fast = self.recovery.phase == Phase::Recovery;
+        self.recovery.phase = Phase::Open;
+        self.recovery.force = false;
+        self.recovery.frto = Frto::Off;
+        if !fast {
+            self.recovery.episode = None;
+        }
+        self.recovery.rack.on_recovered();
+        if fast && !self.congestion.view().governs_recovery() {
+            let w = &mut self.window;
+            // Without SACK, without a burst: cwnd follows what is out.
+            let flight = self.nxt.since(self.una);
+            w.cwnd = if sack { w.ssthresh } else { w.ssthresh.min(flight.max(smss).saturating_add(smss)) };
+        }
+        self.recovery.duplicates = Duplicates::default();
+        self.congestion.get().on_recovered(&mut self.window, cx.now);
+    }
+
+    /// The loss was none: what it changed is put back.
+    //= RFC 4015 3.2
+    fn undo<P: Probe>(&mut self, cx: &mut Cx<'_, P>, acked: u32) {
+        let Some(u) = self.recovery.episode.take().and_then(|e| e.undo) else { return };
+        cx.mib.undo += 1;
+        self.board.nothing_lost();
+        let timeout = self.recovery.phase == Phase::Loss;
+        let r = &mut self.recovery;
+        (r.phase, r.force, r.frto, r.duplicates.octets) = (Phase::Open, false, Frto::Off, 0);
+        let w = &mut self.window;
+        if timeout {
+            // No burst after a pause: slow start leads back to where the window was.
+            let burst = acked.min(super::congestion::initial_window(cx.cfg.initial_window, u32::from(self.mss)));
+            let out = self.board.pipe().saturating_add(burst);
+            w.cwnd = w.cwnd.max(u.window.cwnd.min(out));
+            w.ssthresh = u.window.ssthresh.max(u.window.cwnd);
+            self.rtt.backoff = 0;
+        } else {
+            w.cwnd = w.cwnd.max(u.window.cwnd);
+            w.ssthresh = u.window.ssthresh;
+        }
+        self.congestion.get().on_spurious(&mut self.window, cx.now);
+    }
+
+    /// The congestion window follows.
+    fn control<P: Probe>(
+        &mut self,
+        cx: &Cx<'_, P>,
+        before: &Before,
+        got: &Delivery,
+        rate: Option<super::congestion::RateSample>,
+        lost: u32,
+    ) {
+        let acked = self.una.since(before.una);
+        let smss = u32::from(self.mss);
+        let pipe = self.pipe();
+        let marked = if got.octets > 0 { self.ecn.on().map_or(0, |e| e.take_marked(got.octets)) } else { 0 };
+        let governs = self.congestion.view().governs_recovery();
+        if (self.recovery.phase == Phase::Recovery || before.phase == Phase::Recovery) && !governs {
+            if got.octets > 0 && self.recovery.phase == Phase::Recovery {
+                let safe = acked > 0 && lost == 0;
+                let step = Step { delivered: got.octets, inflight: pipe, safe, ssthresh: self.window.ssthresh, smss };
+                self.window.cwnd = self.recovery.episode().prr.on_ack(&step);
+            }
+            return;
+        }
+        if acked == 0 && got.octets == 0 && lost == 0 {
+            return;
+        }
+        let after_timeout = self.recovery.phase == Phase::Loss;
+        //= RFC 3465 2.3: after a timeout L = 1, for one ACK may then cover much that was sent long ago
+        let limit = match (after_timeout, self.pacing(cx.cfg)) {
+            (true, _) => 1,
+            //= RFC 9406 4.3: no limit where text is paced
+            (false, Some(_)) => u32::MAX,
+            (false, None) => u32::from(cx.cfg.slow_start_limit),
+        };
+        let ack = Ack {
+            now: cx.now,
+            acked,
+            delivered: got.octets,
+            lost,
+            marked,
+            smss,
+            flight: before.flight,
+            pipe,
+            limit,
+            cwnd_limited: u64::from(before.flight) + u64::from(acked.max(smss)) >= u64::from(self.window.cwnd),
+            in_recovery: self.recovery.is_on(),
+            una: self.una,
+            nxt: self.nxt,
+            rtt: got.rtt,
+            srtt: self.rtt.smoothed(),
+            min_rtt: self.rtt.min(),
+            rate,
+        };
+        self.congestion.get().on_ack(&mut self.window, &ack);
+        if self.congestion.view().holds_back() {
+            self.rate.app_limited(pipe);
+        }
+    }
+}
+
+/// What the first block says came twice: text that is acknowledged, or that the second block covers.
+//= RFC 2883 4
+fn came_twice(told: &Told<'_>, una: SeqNum) -> Option<(SeqNum, SeqNum)> {
+    let (left, right) = *told.blocks.first()?;
+    if left.ge(right) || left.lt(una - OLDEST) {
+        return None;
+    }
+    let within = |(l, r): &(SeqNum, SeqNum)| left.ge(*l) && right.le(*r);
+    (right.le(told.ack) || told.blocks.get(1).is_some_and(within)).then_some((left, right))
+}
+
+/// How far behind SND.UNA a D-SACK is believed.
+const OLDEST: u32 = 1 << 30;
