@@ -394,6 +394,7 @@ fn packet(len: usize) -> Vec<u8> {
 }
 
 #[test]
+#[allow(clippy::disallowed_methods)] // a path is in real time
 fn a_path_carries_packets_between_two_descriptors_and_counts_them() {
     use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixDatagram;

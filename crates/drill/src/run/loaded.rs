@@ -20,7 +20,11 @@ use std::time::Duration;
 use synfin_stack::engine::{Instant, TcpConfig};
 
 /// What a fresh network namespace says other than our settings do.
-const OURS: &[(&str, &str)] = &[("net.ipv4.tcp_rfc1337", "1")];
+const OURS: &[(&str, &str)] = &[
+    ("net.ipv4.tcp_rfc1337", "1"),
+    ("net.ipv4.tcp_congestion_control", "reno"),
+    ("net.ipv4.tcp_no_metrics_save", "1"),
+];
 
 /// Makes the network namespace of this thread, which must be one of its own, say what our settings do by default: a script
 /// must end on a library of ours as it does without.

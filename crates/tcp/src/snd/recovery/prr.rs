@@ -74,6 +74,7 @@ mod tests {
     /// RFC 9937 8, figure 1: 20 segments, the first lost, ssthresh 10.
     #[test]
     //= RFC 9937 6.2
+    //= RFC 5681 4.3
     fn one_of_twenty_lost_lets_out_every_second_and_ends_at_ssthresh() {
         let mut prr = Prr::begin(20 * SMSS);
         let (mut inflight, mut sent) = (18 * SMSS, 0);
