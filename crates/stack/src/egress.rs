@@ -4,7 +4,7 @@
 //! gathers both. Only when it has taken the frame does the connection move on.
 
 use crate::cx::tcp_cx;
-use crate::ip::output::{ip_header_len, multicast_mac, pseudo, put_ethernet_header, put_ip_header};
+use crate::ip::output::{ip_header_len, multicast_mac, pseudo, put_ethernet_header, put_marked_ip_header};
 use crate::link::neighbor::Resolution;
 use crate::link::{LinkId, Medium};
 use crate::stack::Stack;
@@ -15,6 +15,7 @@ use synfin_tcp::{Event, Frame, Instant, Limits, Probe, Slices, State};
 use synfin_wire::checksum::Sum;
 use synfin_wire::ethernet::{self, Mac};
 use synfin_wire::gso::flags_of_piece;
+use synfin_wire::ip::Ecn;
 use synfin_wire::tcp::Header;
 use synfin_wire::{Protocol, ipv4};
 
@@ -227,7 +228,7 @@ impl Stack {
                 hdr,
                 opts.as_slice(),
                 0,
-                self.cfg.hop_limit,
+                (Ecn::NotEct, self.cfg.hop_limit),
             );
             let start = n - 20 - opts.len();
             //= RFC 9293 3.1 MUST-2
@@ -272,7 +273,8 @@ impl Stack {
         let Some(l) = self.links.get(usize::from(e.link.0)) else { return Sent::Nothing };
         // Where the link cuts no super-segments they are cut here: planning once for many segments is what is dear.
         let cuts = l.cfg.max_gso == 0;
-        let limits = Limits { max_text: if cuts { SOFTWARE_GSO } else { l.cfg.max_gso.min(MAX_TEXT) } };
+        let max_text = if cuts { SOFTWARE_GSO } else { l.cfg.max_gso.min(MAX_TEXT) };
+        let limits = Limits { max_text, repeats_flags: cuts };
         let (cfg, link, header_len) = (e.cfg, e.link, l.header_len());
         //= RFC 9293 3.9.1.1 MUST-45
         let Tuple { local, remote } = e.tuple;
@@ -292,8 +294,12 @@ impl Stack {
         frame.hdr.dst_port = remote.port();
         // A neighbor that does not answer is a path that loses everything: timers take it from here.
         let taken = if let (Hop::Ready(mac), true) = (&hop, cuts && frame.gso() > 0) {
-            let way =
-                Way { macs: l.mac().zip(*mac), ends: (local.ip(), remote.ip()), ttl: self.cfg.hop_limit, header_len };
+            let way = Way {
+                macs: l.mac().zip(*mac),
+                ends: (local.ip(), remote.ip()),
+                mark: (frame.ecn, self.cfg.hop_limit),
+                header_len,
+            };
             let sent = cut(&mut self.header, &way, &frame, l.cfg.tx_checksum, sink);
             let whole = sent == frame.len();
             if sent == 0 {
@@ -318,7 +324,7 @@ impl Stack {
                 frame.hdr,
                 opts.as_slice(),
                 frame.len() as usize,
-                self.cfg.hop_limit,
+                (frame.ecn, self.cfg.hop_limit),
             );
             let start = header_len + ip_header_len(remote.ip());
             let segment_len = (n - start) as u32 + frame.len();
@@ -398,7 +404,7 @@ fn put_headers(
     hdr: Header,
     opts: &[u8],
     text: usize,
-    ttl: u8,
+    mark: (Ecn, u8),
 ) -> usize {
     let mut at = 0;
     if let Some((from, to)) = macs {
@@ -407,7 +413,7 @@ fn put_headers(
     }
     let ip = ip_header_len(dst);
     let tcp = 20 + opts.len();
-    put_ip_header(&mut out[at..], src, dst, Protocol::TCP, tcp + text, ttl);
+    put_marked_ip_header(&mut out[at..], (src, dst), Protocol::TCP, tcp + text, mark);
     at += ip;
     let _ = hdr.emit(opts, &mut out[at..]);
     at + tcp
@@ -417,7 +423,8 @@ fn put_headers(
 struct Way {
     macs: Option<(Mac, Mac)>,
     ends: (IpAddr, IpAddr),
-    ttl: u8,
+    /// The ECN codepoint, and the time to live.
+    mark: (Ecn, u8),
     /// Octets of the link's header.
     header_len: usize,
 }
@@ -437,7 +444,7 @@ fn cut(out: &mut [u8], way: &Way, frame: &Frame<'_>, partial: bool, sink: &mut d
         let flags = flags_of_piece(frame.hdr.flags, sent == 0, last);
         if len != made_for {
             let hdr = Header { flags, ..frame.hdr };
-            n = put_headers(out, way.macs, way.ends, hdr, frame.opts.as_slice(), len as usize, way.ttl);
+            n = put_headers(out, way.macs, way.ends, hdr, frame.opts.as_slice(), len as usize, way.mark);
             made_for = len;
         }
         let seq = frame.hdr.seq + sent;

@@ -15,6 +15,18 @@ macro_rules! counters {
     };
 }
 
+impl StackMib {
+    pub(crate) fn count_ecn(&mut self, ecn: synfin_wire::ip::Ecn) {
+        use synfin_wire::ip::Ecn;
+        match ecn {
+            Ecn::NotEct => self.ip_in_no_ect += 1,
+            Ecn::Ect1 => self.ip_in_ect1 += 1,
+            Ecn::Ect0 => self.ip_in_ect0 += 1,
+            Ecn::Ce => self.ip_in_ce += 1,
+        }
+    }
+}
+
 counters! {
     /// Packets received.
     ip_in = "IpInReceives",
@@ -28,6 +40,14 @@ counters! {
     ip_in_discards = "IpInDiscards",
     /// Packets delivered upwards.
     ip_in_delivers = "IpInDelivers",
+    /// Packets that came as not ECN-capable.
+    ip_in_no_ect = "IpExtInNoECTPkts",
+    /// As ECT(1).
+    ip_in_ect1 = "IpExtInECT1Pkts",
+    /// As ECT(0).
+    ip_in_ect0 = "IpExtInECT0Pkts",
+    /// As CE.
+    ip_in_ce = "IpExtInCEPkts",
     /// Packets sent.
     ip_out = "IpOutRequests",
     /// Packets without a route.

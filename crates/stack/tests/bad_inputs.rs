@@ -216,7 +216,10 @@ fn the_reserved_bits_are_ignored_and_never_sent() {
 fn syn_with_ece_and_cwr_is_a_syn() {
     let mut lab = Lab::new(StackConfig::default());
     let out = lab.packet(&tcp(1000, Flags::SYN | Flags::ECE | Flags::CWR, 1, 0, b""));
-    assert_eq!(head(&out[0]).flags, Flags::SYN | Flags::ACK);
+    assert_eq!(head(&out[0]).flags, Flags::SYN | Flags::ACK | Flags::ECE, "ECN is granted to whom asks for it");
+    let ack = head(&out[0]).seq.0.wrapping_add(1);
+    lab.packet(&tcp(1000, Flags::ACK, 2, ack, b""));
+    assert!(lab.stack.tcp_accept(lab.listener).is_some());
 }
 
 #[test]

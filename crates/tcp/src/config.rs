@@ -3,6 +3,7 @@
 //! One table makes the struct, its defaults, the parser behind `synfin drill --tcp KEY=VALUE` and the list that `synfin
 //! settings` prints.
 
+use crate::ecn::{OptionPolicy, Use};
 use crate::snd::congestion::Algorithm;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -157,6 +158,8 @@ choice! {
     Layout: "linux" => Linux, "freebsd" => FreeBsd;
     ReceiveWindow: "linux" => Linux, "freebsd" => FreeBsd;
     WindowProbe: "octet" => Octet, "empty" => Empty;
+    Use: "off" => Off, "accept" => Accept, "rfc3168" => Rfc3168, "accecn" => AccEcn, "rfc3168-accept-accecn" => Rfc3168AcceptAccEcn, "accept-accecn" => AcceptAccEcn;
+    OptionPolicy: "off" => Off, "changed" => Changed, "simple" => Simple, "full" => Full, "persist" => Persist;
     Pacing: "auto" => Auto, "on" => On, "off" => Off;
     Algorithm: "reno" => Reno, "cubic" => Cubic, "dctcp" => Dctcp, "bbr" => Bbr;
     IdleRestart: "restart" => Restart, "validate" => Validate, "keep" => Keep;
@@ -221,6 +224,8 @@ macro_rules! settings {
 settings! {
     /// How often an unanswered SYN is sent again.
     syn_retries: u8 = 6, "syn-retries", 0..=127, "tcp_syn_retries", "at least 3 min in all (RFC 9293 3.8.3, MUST-23); 6 give 127 s";
+    /// How many of them come a first wait apart, before waits double.
+    syn_linear: u8 = 0, "syn-linear", 0..=127, "tcp_syn_linear_timeouts", "0 (RFC 6298 5.5)";
     /// How often an unanswered SYN+ACK is sent again.
     synack_retries: u8 = 5, "synack-retries", 0..=127, "tcp_synack_retries", "as above";
     /// Give up connecting after this, whatever the retries; 0 leaves it to them.
@@ -286,6 +291,16 @@ settings! {
     sack: bool = true, "sack", 0..=1, "tcp_sack", "on (RFC 2018)";
     /// Duplicate selective acknowledgment.
     dsack: bool = true, "dsack", 0..=1, "tcp_dsack", "on (RFC 2883)";
+    /// ECN: `off`, `accept` (RFC 3168 when asked for it), `rfc3168` (ask for it), `accecn` (ask for RFC 9768, grant both), `accept-accecn` (grant both, ask for none), `rfc3168-accept-accecn`.
+    ecn: Use = Use::Accept, "ecn", 0..=5, "tcp_ecn: 0, 2, 1, 3, 5, 4", "on (RFC 8311: allowed and useful, never required)";
+    /// When acknowledgments carry an AccECN option: `off`, `changed`, `simple`, `full`, `persist`.
+    accecn_option: OptionPolicy = OptionPolicy::Simple, "accecn-option", 0..=4, "tcp_ecn_option: 0, 1, -, 2, 3", "simple (RFC 9768 3.2.3.3)";
+    /// How often in a round trip `changed` repeats the AccECN option while counters move; 0: not.
+    accecn_beacon: u8 = 3, "accecn-beacon", 0..=63, "tcp_ecn_option_beacon", "- (RFC 9768 3.2.3.3: every n acknowledgments)";
+    /// With AccECN, mark also what carries no new text as ECN-capable: acknowledgments, what is sent again.
+    ecn_control: bool = false, "ecn-control", 0..=1, "-", "off (RFC 3168 6.1.4, 6.1.5); RFC 8311 4.3 allows experiments";
+    /// With RFC 3168, ECE tells of each packet instead of standing until CWR: what a DCTCP sender wants of its peer.
+    ecn_each: bool = false, "ecn-each", 0..=1, "TCP_CONGESTION=dctcp", "off (RFC 3168 6.1.3), on (RFC 8257 3.2)";
     /// How many pieces may wait out of order on one connection.
     reassembly_pieces: u16 = 1_024, "reassembly-pieces", 1..=65_535, "-", "-";
     /// The MSS announced, and the most that we send; 0 takes the link's MTU less the headers.

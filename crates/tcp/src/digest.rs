@@ -41,7 +41,8 @@ impl SynReceived {
     /// Adds the handshake to `h`.
     pub fn digest(&self, h: &mut impl Hasher) {
         (self.iss.0, self.irs.0, self.wnd, self.window, self.retries).hash(h);
-        (self.ambiguous, self.syn_lost, self.due, self.passive, self.challenge).hash(h);
+        (self.ambiguous, self.syn_lost, self.due, self.passive, self.challenge, self.mixed, self.heard).hash(h);
+        self.negotiated.feedback.hash(h);
     }
 }
 
@@ -65,6 +66,7 @@ impl Tcb {
         order.iter().for_each(|(_, start)| start.hash(h));
         s.board.records().for_each(|r| (r.start.0, r.end.0, r.mark as u8, r.resent).hash(h));
         s.recovery.digest(h);
+        (s.ecn.feedback(), s.ecn.ect, s.ecn.cep, s.ecn.cwr().0, r.ecn.ece, r.ecn.cep, r.ecn.handshake).hash(h);
         [r.nxt, r.edge, r.last_ack_sent, r.ack.acked].map(|n| n.0).hash(h);
         (r.fin.map(|n| n.0), r.up.map(|n| n.0), r.buf, r.closed, r.queue.len(), r.ack.quick, r.ack.repeat).hash(h);
         match r.ack.owed {

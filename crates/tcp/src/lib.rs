@@ -21,6 +21,7 @@ pub mod config;
 pub mod connection;
 pub mod cx;
 mod digest;
+pub mod ecn;
 pub mod event;
 pub mod isn;
 pub mod mib;

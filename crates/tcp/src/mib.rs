@@ -78,6 +78,8 @@ counters! {
         abort_on_timeout = "TcpExtTCPAbortOnTimeout",
         /// Connections reset because they were closed with data unread, or data came after close.
         abort_on_data = "TcpExtTCPAbortOnData",
+        /// Segments of ours that were marked, as peers tell by AccECN, or that were acknowledged with ECE.
+        delivered_ce = "TcpExtTCPDeliveredCE",
         /// Times the peer shrank its window.
         window_shrunk = "SynfinWindowShrunk",
         /// Segments that were neither dropped nor acknowledged but reset the connection.

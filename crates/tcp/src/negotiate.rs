@@ -1,6 +1,7 @@
 //! What the two SYNs agree on (RFC 9293 3.7.1, RFC 7323 1.3, RFC 2018 2).
 
 use crate::config::TcpConfig;
+use crate::ecn::Feedback;
 use synfin_wire::tcp::{Options, Timestamps};
 
 /// What our SYN offers.
@@ -31,6 +32,8 @@ pub struct Negotiated {
     pub sack: bool,
     /// Whether both SYNs carried the window scale option.
     pub window_scaling: bool,
+    /// How marks are fed back: by a SYN as it is granted, by a SYN+ACK as it is confirmed.
+    pub feedback: Feedback,
     /// TS.Recent from the peer's SYN.
     pub ts_recent: u32,
     /// Added to the millisecond clock to make TSval.
@@ -70,6 +73,7 @@ impl Offer {
             timestamps,
             sack: cfg.sack && peer.sack_permitted,
             window_scaling,
+            feedback: Feedback::Off, // flags, not options: for the phases to say
             ts_recent: peer.timestamps.map_or(0, |t| t.val),
             ts_offset: self.ts_offset,
         }

@@ -111,6 +111,8 @@ named! {
         SynAgain = "the same SYN again",
         /// RFC 9293 3.10.7.4, fourth: another SYN in the window of a passive handshake; it is over.
         SynInHandshake = "another SYN in the handshake",
+        /// RFC 9768 3.1.5: SYNs of one handshake ask for RFC 3168 and for AccECN; it is reset.
+        SynMixed = "another SYN asks for other ECN feedback",
         /// RFC 9293 3.1: the checksum is wrong.
         BadChecksum = "bad checksum",
         /// RFC 9293 3.9.2.3: nobody can be at such an address or port.
@@ -163,6 +165,10 @@ named! {
         Keepalive = "keepalive probe",
         /// RFC 5681 4.2: the second full-sized segment, or a reason not to wait.
         Ack = "acknowledgment",
+        /// RFC 9768 3.2.2.5.1: CE marks have come; so have, with RFC 3168, a change of ECE or CWR.
+        CongestionAck = "acknowledgment of congestion marks",
+        /// RFC 9768 3.2.2.5.1: the third CE mark of acknowledgments: an acknowledgment of acknowledgments.
+        AckOfAcks = "acknowledgment of marked acknowledgments",
         /// RFC 9293 3.8.6.3: the delayed acknowledgment's time is up.
         DelayedAck = "delayed acknowledgment",
         /// RFC 5681 4.2: out of order, or a hole filled: at once.

@@ -1,7 +1,10 @@
 //! What a connection tells of itself, under the names that `ss` uses.
 
 use crate::connection::{Connection, Phase};
+use crate::ecn::{FIRST_CEP, Feedback, Options};
+use crate::rcv::ecn::Receiver;
 use crate::snd::busy::Busy;
+use crate::snd::ecn::Sender;
 use crate::snd::recovery;
 use crate::state::State;
 use crate::tcb::Counters;
@@ -78,8 +81,46 @@ pub struct Status {
     pub retries: u8,
     /// Whether timestamps and SACK are in use.
     pub options: (bool, bool),
+    /// ECN, what has come of it, and what was told.
+    pub ecn: EcnStatus,
     /// Totals.
     pub counters: Counters,
+}
+
+/// ECN, as `ss` and `tcp_info` tell it: `ecn` or `accecn`, `ecnseen`, and counters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct EcnStatus {
+    /// The kind of feedback.
+    pub feedback: Feedback,
+    /// Whether packets with an ECN codepoint have come.
+    pub seen: bool,
+    /// Whether our new text is marked as ECN-capable.
+    pub ect: bool,
+    /// AccECN options of the peer.
+    pub options: Options,
+    /// Packets of ours that were marked, as the peer tells by AccECN, or that were acknowledged with ECE.
+    pub delivered_ce: u32,
+    /// Octets of our text that were marked, that arrived as ECT(0), as ECT(1).
+    pub delivered_bytes: (u32, u32, u32),
+    /// Packets of the peer that came marked; counted with AccECN.
+    pub received_ce: u32,
+    /// Octets of its text that came marked, as ECT(0), as ECT(1).
+    pub received_bytes: (u32, u32, u32),
+}
+
+impl EcnStatus {
+    fn of(s: &Sender, r: &Receiver) -> EcnStatus {
+        EcnStatus {
+            feedback: r.feedback,
+            seen: r.seen,
+            ect: s.ect,
+            options: s.options,
+            delivered_ce: s.cep.wrapping_sub(FIRST_CEP),
+            delivered_bytes: (s.ceb, s.e0b.wrapping_sub(1), s.e1b.wrapping_sub(1)),
+            received_ce: r.cep.wrapping_sub(FIRST_CEP),
+            received_bytes: (r.ceb, r.e0b.wrapping_sub(1), r.e1b.wrapping_sub(1)),
+        }
+    }
 }
 
 impl Connection {
@@ -107,8 +148,8 @@ impl Connection {
             sacked: s.board.sacked().max(s.recovery.duplicates.octets),
             lost: s.board.lost(),
             retrans_out: s.board.again(),
-            reordering: s.recovery.rack.reordering,
-            reord_seen: s.recovery.rack.reordering_seen,
+            reordering: s.recovery.rack.reordering(),
+            reord_seen: s.recovery.rack.reordering_seen(),
             delivered: s.rate.delivered,
             delivery_rate: s.rate.last,
             delivery_rate_app_limited: s.rate.last_app_limited,
@@ -123,6 +164,7 @@ impl Connection {
             seq: (s.una, s.nxt, r.nxt),
             retries: s.retries,
             options: (n.timestamps, n.sack),
+            ecn: EcnStatus::of(&s.ecn, &r.ecn),
             counters: *t.counters,
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::config::TcpConfig;
 use crate::cx::Cx;
+use crate::ecn::Part;
 use crate::event::Events;
 use crate::negotiate::Negotiated;
 use crate::probe::Probe;
@@ -93,6 +94,8 @@ pub struct Handshake {
     pub edge: SeqNum,
     /// Whether a SYN was sent more than once (then RFC 5681 3.1 asks for a window of one segment).
     pub syn_lost: bool,
+    /// What it found out about ECN.
+    pub ecn: crate::ecn::Found,
     /// The round-trip time of the handshake, if it can be told.
     pub rtt: Option<core::time::Duration>,
 }
@@ -123,7 +126,7 @@ impl Tcb {
         };
         let first = h.iss + 1;
         let nxt = h.irs + 1;
-        Tcb {
+        let mut t = Tcb {
             state,
             negotiated: n,
             snd: Snd {
@@ -144,6 +147,7 @@ impl Tcb {
                 small_end: h.iss,
                 window: Window { cwnd, ssthresh: u32::MAX },
                 congestion: Congestion::new(cx.cfg, &start),
+                ecn: Part::new(crate::snd::ecn::Sender::new(&h.ecn, h.iss)),
                 board: Scoreboard::default(),
                 recovery: Recovery::new(h.iss),
                 rate: Rate::default(),
@@ -167,6 +171,7 @@ impl Tcb {
                 closed: false,
                 ts_recent: TsRecent::new(n.ts_recent, cx.now),
                 ack: AckPolicy::new(nxt, cx.cfg.quick_acks),
+                ecn: Part::new(crate::rcv::ecn::Receiver::new(&h.ecn, cx.cfg.accecn_option, cx.cfg.ecn_each)),
                 queue: ReceiveQueue::default(),
                 holes: None,
             },
@@ -182,7 +187,9 @@ impl Tcb {
             probed_at: cx.now,
             limited: Limited::idle(cx.now),
             counters: Box::default(),
-        }
+        };
+        t.snd.answer_handshake(cx.now, &h.ecn);
+        t
     }
 
     /// What an algorithm begins with that governs the congestion window from now on.

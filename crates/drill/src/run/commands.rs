@@ -106,6 +106,8 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("tcp_timestamps", "1"),
     ("tcp_sack", "1"),
     ("tcp_dsack", "1"),
+    ("tcp_ecn", "0"),
+    ("tcp_ecn_option", "2"),
     ("tcp_window_scaling", "1"),
     ("tcp_congestion_control", "cubic"),
     ("tcp_slow_start_after_idle", "0"),
@@ -116,6 +118,7 @@ mod tests {
     use super::super::sysctls::sysctl;
     use super::*;
     use synfin_stack::engine::TcpConfig;
+    use synfin_stack::engine::ecn::{OptionPolicy, Use};
 
     fn obey(tcp: &mut TcpConfig, text: &str) -> Result<Duration, Refused> {
         let mut slept = Duration::ZERO;
@@ -136,11 +139,13 @@ mod tests {
         assert_eq!(obey(&mut t, text), Ok(Duration::ZERO));
         assert_eq!((t.sack, t.rto_min, t.rcv_buf_max), (false, Duration::from_millis(300), 40_000));
         assert_eq!(
-            obey(&mut t, "sysctl -w net.ipv4.tcp_ecn=3"),
+            obey(&mut t, "sysctl -w net.ipv4.tcp_ecn=3 net.ipv4.tcp_ecn_fallback=0"),
             Err(Refused::Unsupported(
-                "net.ipv4.tcp_ecn=3: only 0 or 2 is what happens here (ECN is not asked for)".into()
+                "net.ipv4.tcp_ecn_fallback=0: only 1 is what happens here (a SYN that is not answered goes again without ECN)".into()
             ))
         );
+        assert_eq!(obey(&mut t, "sysctl -w net.ipv4.tcp_ecn=3 net.ipv4.tcp_ecn_option=0"), Ok(Duration::ZERO));
+        assert_eq!((t.ecn, t.accecn_option), (Use::AccEcn, OptionPolicy::Off));
         assert!(matches!(obey(&mut t, "iptables -F"), Err(Refused::Unsupported(_))));
         assert!(matches!(obey(&mut t, "sysctl net.ipv4.tcp_syn_retries=999"), Err(Refused::Failed(_))));
         assert!(obey(&mut t, "false").is_err());

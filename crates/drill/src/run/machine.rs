@@ -160,8 +160,10 @@ impl Machine for Direct {
     }
 
     fn like_linux(&mut self) {
-        // Linux counts all that is acknowledged in slow start, and probes windows with segments that have no text.
+        // Linux counts all that is acknowledged in slow start, probes windows with segments that have no text, with AccECN
+        // marks acknowledgments as well, and lets the first SYNs follow each other without backing off.
         (self.host.tcp.slow_start_limit, self.host.tcp.window_probe) = (u8::MAX, WindowProbe::Empty);
+        (self.host.tcp.ecn_control, self.host.tcp.syn_linear) = (true, 4);
     }
 
     fn info(&mut self, fd: i32) -> Option<Info> {

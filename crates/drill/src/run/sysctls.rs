@@ -39,6 +39,17 @@ const FLAG: &[(&str, &str)] = &[("0", "off"), ("1", "on")];
 /// 2 only leaves out a random offset, and scripts see differences of timestamps.
 const TIMESTAMPS: &[(&str, &str)] = &[("0", "off"), ("1", "on"), ("2", "on")];
 
+/// What is asked for and granted; and when acknowledgments carry an AccECN option.
+const ECN: &[(&str, &str)] = &[
+    ("0", "off"),
+    ("1", "rfc3168"),
+    ("2", "accept"),
+    ("3", "accecn"),
+    ("4", "rfc3168-accept-accecn"),
+    ("5", "accept-accecn"),
+];
+const ECN_OPTION: &[(&str, &str)] = &[("0", "off"), ("1", "changed"), ("2", "full"), ("3", "persist")];
+
 /// The sysctls that are known, by their names below `net.`.
 const TABLE: &[(&str, Meaning)] = &[
     ("ipv4.tcp_sack", Word("sack", FLAG)),
@@ -67,8 +78,12 @@ const TABLE: &[(&str, Meaning)] = &[
     ("ipv4.tcp_frto", Word("frto", &[("0", "off"), ("1", "on"), ("2", "on")])),
     ("ipv4.tcp_rmem", ReceiveBuffer),
     ("ipv4.tcp_wmem", SendBuffer),
+    ("ipv4.tcp_ecn", Word("ecn", ECN)),
+    ("ipv4.tcp_ecn_option", Word("accecn-option", ECN_OPTION)),
+    ("ipv4.tcp_ecn_option_beacon", Number("accecn-beacon", "")),
+    ("ipv4.tcp_syn_linear_timeouts", Number("syn-linear", "")),
     // What is there is off, or as it is in one case.
-    ("ipv4.tcp_ecn", Only(&["0", "2"], "ECN is not asked for")),
+    ("ipv4.tcp_ecn_fallback", Only(&["1"], "a SYN that is not answered goes again without ECN")),
     ("ipv4.tcp_fastopen", Only(&["0"], "there is no Fast Open")),
     ("ipv4.tcp_reordering", Only(&["3"], "three duplicate acknowledgments, RFC 5681 3.2")),
     ("ipv4.tcp_max_reordering", Only(&["300"], "the threshold does not adapt")),
@@ -243,6 +258,8 @@ mod tests {
         for (name, value) in [
             ("tcp_sack", "banana"),
             ("tcp_sack", "2"),
+            ("tcp_ecn", "6"),
+            ("tcp_ecn_option", "4"),
             ("tcp_timestamps", "3"),
             ("tcp_syn_retries", "999"),
             ("tcp_syn_retries", "x"),
@@ -283,7 +300,7 @@ mod tests {
         assert!(!all.contains(&"tcp_reordering"));
         // Linux's names in the list of settings are those of the table.
         for s in TcpConfig::settings().iter().filter(|s| s.linux.starts_with("tcp_")) {
-            let name = s.linux.split('[').next().unwrap_or_default();
+            let name = s.linux.split(['[', ':']).next().unwrap_or_default();
             assert!(all.contains(&name), "{} is {}", s.key, s.linux);
         }
     }

@@ -1,5 +1,6 @@
 //! `TCP_INFO`: what a connection tells of itself, as Linux lays it out (include/uapi/linux/tcp.h is the interface).
 
+use synfin_stack::engine::ecn::Options;
 use synfin_stack::engine::snd::recovery::Phase;
 use synfin_stack::engine::{State, Status, TcpConfig};
 
@@ -44,7 +45,13 @@ fn segments(octets: u32, mss: u16) -> u32 {
 
 /// The fields by the names of the interface. Those that nothing here knows are zero.
 pub fn info_fields(s: &Status, cfg: &TcpConfig) -> Vec<(&'static str, u64)> {
-    let options = u64::from(s.options.0) | u64::from(s.options.1) << 1 | u64::from(s.wscale != (0, 0)) << 2;
+    let e = &s.ecn;
+    let (mode, opt_seen) = (e.feedback as u64, if e.options == Options::Zeroed { 3 } else { 2 * e.options as u64 });
+    let options = u64::from(s.options.0)
+        | u64::from(s.options.1) << 1
+        | u64::from(s.wscale != (0, 0)) << 2
+        | u64::from(mode != 0) << 3
+        | u64::from(e.seen) << 4;
     let cwnd = if s.mss == 0 { u32::from(cfg.initial_window) } else { s.cwnd / u32::from(s.mss).max(1) };
     let ssthresh = if s.ssthresh >= 1 << 30 { 0x7fff_ffff } else { s.ssthresh / u32::from(s.mss).max(1) };
     vec![
@@ -83,6 +90,7 @@ pub fn info_fields(s: &Status, cfg: &TcpConfig) -> Vec<(&'static str, u64)> {
         ("tcpi_segs_in", s.counters.segs_in),
         ("tcpi_notsent_bytes", u64::from(s.notsent)),
         ("tcpi_min_rtt", u64::from(s.minrtt_us)),
+        ("tcpi_delivered_ce", u64::from(e.delivered_ce)),
         ("tcpi_delivery_rate", s.delivery_rate),
         ("tcpi_delivery_rate_app_limited", u64::from(s.delivery_rate_app_limited)),
         ("tcpi_busy_time", s.busy.busy_us),
@@ -94,6 +102,15 @@ pub fn info_fields(s: &Status, cfg: &TcpConfig) -> Vec<(&'static str, u64)> {
         ("tcpi_bytes_retrans", s.counters.bytes_retrans),
         ("tcpi_snd_wnd", u64::from(s.snd_wnd)),
         ("tcpi_rcv_wnd", u64::from(s.rcv_wnd)),
+        ("tcpi_received_ce", u64::from(e.received_ce)),
+        ("tcpi_delivered_e1_bytes", u64::from(e.delivered_bytes.2)),
+        ("tcpi_delivered_e0_bytes", u64::from(e.delivered_bytes.1)),
+        ("tcpi_delivered_ce_bytes", u64::from(e.delivered_bytes.0)),
+        ("tcpi_received_e1_bytes", u64::from(e.received_bytes.2)),
+        ("tcpi_received_e0_bytes", u64::from(e.received_bytes.1)),
+        ("tcpi_received_ce_bytes", u64::from(e.received_bytes.0)),
+        ("tcpi_ecn_mode", mode),
+        ("tcpi_accecn_opt_seen", opt_seen),
     ]
 }
 
@@ -133,6 +150,7 @@ const LAYOUT: &[(&str, usize, usize)] = &[
     ("tcpi_segs_in", 140, 4),
     ("tcpi_notsent_bytes", 144, 4),
     ("tcpi_min_rtt", 148, 4),
+    ("tcpi_delivered_ce", 196, 4),
     ("tcpi_delivery_rate", 160, 8),
     ("tcpi_busy_time", 168, 8),
     ("tcpi_rwnd_limited", 176, 8),
@@ -143,7 +161,17 @@ const LAYOUT: &[(&str, usize, usize)] = &[
     ("tcpi_reord_seen", 220, 4),
     ("tcpi_snd_wnd", 228, 4),
     ("tcpi_rcv_wnd", 232, 4),
+    ("tcpi_received_ce", 248, 4),
+    ("tcpi_delivered_e1_bytes", 252, 4),
+    ("tcpi_delivered_e0_bytes", 256, 4),
+    ("tcpi_delivered_ce_bytes", 260, 4),
+    ("tcpi_received_e1_bytes", 264, 4),
+    ("tcpi_received_e0_bytes", 268, 4),
+    ("tcpi_received_ce_bytes", 272, 4),
 ];
+
+/// The octet that `tcpi_ecn_mode` and `tcpi_accecn_opt_seen` share.
+const BITS: usize = 276;
 
 /// `struct tcp_info`, up to its last field that is filled in.
 pub fn info_bytes(s: &Status, cfg: &TcpConfig) -> Vec<u8> {
@@ -154,6 +182,8 @@ pub fn info_bytes(s: &Status, cfg: &TcpConfig) -> Vec<u8> {
         b[*at..at + len].copy_from_slice(&value.to_ne_bytes()[..*len]);
     }
     b[6] = s.wscale.0 | s.wscale.1 << 4;
+    let field = |name| fields.iter().find(|(n, _)| *n == name).map_or(0, |(_, v)| *v as u8);
+    b[BITS] = field("tcpi_ecn_mode") | field("tcpi_accecn_opt_seen") << 2;
     b[7] = u8::from(s.delivery_rate_app_limited);
     b
 }
@@ -166,10 +196,11 @@ pub fn info_of(bytes: &[u8]) -> Vec<(&'static str, u64)> {
         value[..there.len()].copy_from_slice(there);
         u64::from_ne_bytes(value)
     };
-    let scale = field(6, 1);
+    let (scale, bits) = (field(6, 1), field(BITS, 1));
     let mut all: Vec<_> = LAYOUT.iter().map(|(name, at, len)| (*name, field(*at, *len))).collect();
     let app_limited = field(7, 1) & 1;
     all.extend([("tcpi_snd_wscale", scale & 15), ("tcpi_rcv_wscale", scale >> 4)]);
+    all.extend([("tcpi_ecn_mode", bits & 3), ("tcpi_accecn_opt_seen", bits >> 2 & 3)]);
     all.push(("tcpi_delivery_rate_app_limited", app_limited));
     all
 }

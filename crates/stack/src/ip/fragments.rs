@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
 use synfin_tcp::Instant;
+use synfin_wire::ip::Ecn;
 
 /// What belongs together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,6 +30,8 @@ struct Datagram {
     dead: bool,
     /// Octets held.
     have: u32,
+    /// The ECN codepoints that its fragments came with, a bit each.
+    ecn: u8,
 }
 
 /// A fragment: where it stands, whether more follow, its octets.
@@ -36,6 +39,7 @@ struct Datagram {
 pub(crate) struct Piece<'a> {
     pub offset: u16,
     pub more: bool,
+    pub ecn: Ecn,
     pub data: &'a [u8],
 }
 
@@ -44,8 +48,8 @@ pub(crate) struct Piece<'a> {
 pub(crate) enum Outcome {
     /// Others are missing.
     Waits,
-    /// The whole datagram.
-    Whole(Vec<u8>),
+    /// The whole datagram, and its ECN codepoint.
+    Whole(Vec<u8>, Ecn),
     /// It, or the datagram with it, is dropped.
     Failed,
 }
@@ -62,6 +66,19 @@ pub(crate) struct Fragments {
     visited: usize,
 }
 
+/// The codepoint of a datagram whose fragments came with those whose bits are set: CE is not lost, and not made of what is not
+/// capable; of two that are capable the first.
+//= RFC 3168 5.3
+fn codepoint(seen: u8) -> Option<Ecn> {
+    let came = |e: Ecn| seen & 1 << e.bits() != 0;
+    match (came(Ecn::Ce), came(Ecn::NotEct)) {
+        (true, true) => None,
+        (true, false) => Some(Ecn::Ce),
+        (false, true) => Some(Ecn::NotEct),
+        (false, false) => Some(if came(Ecn::Ect0) { Ecn::Ect0 } else { Ecn::Ect1 }),
+    }
+}
+
 /// What a record costs beside its octets.
 const OVERHEAD: usize = 128;
 
@@ -73,7 +90,7 @@ impl Fragments {
 
     /// A fragment at `offset`, with more to come or not.
     pub(crate) fn add(&mut self, key: Key, piece: Piece<'_>, now: Instant, timeout: Duration, limit: usize) -> Outcome {
-        let Piece { offset, more, data } = piece;
+        let Piece { offset, more, ecn, data } = piece;
         if data.is_empty() {
             return Outcome::Failed;
         }
@@ -103,6 +120,7 @@ impl Fragments {
             expires: now + timeout,
             dead: false,
             have: 0,
+            ecn: 0,
         });
         if d.have == 0 && d.pieces.is_empty() && !d.dead {
             self.order.push_back((d.expires, key));
@@ -125,17 +143,22 @@ impl Fragments {
         if !more {
             d.len = Some(end);
         }
+        d.ecn |= 1 << ecn.bits();
         d.pieces.insert(start, data.to_vec());
         d.have += data.len() as u32;
         self.memory += cost;
         if d.len != Some(d.have) {
             return Outcome::Waits;
         }
+        let Some(ecn) = codepoint(d.ecn) else {
+            self.kill(&key);
+            return Outcome::Failed;
+        };
         let pieces = d.pieces.len();
         let whole: Vec<u8> = d.pieces.values().flatten().copied().collect();
         self.forget(&key);
         self.work(pieces);
-        Outcome::Whole(whole)
+        Outcome::Whole(whole, ecn)
     }
 
     /// Gives up what has waited too long; returns how many.
@@ -201,7 +224,7 @@ mod tests {
     }
 
     fn add(f: &mut Fragments, ident: u32, offset: u16, more: bool, data: &[u8]) -> Outcome {
-        f.add(key(ident), Piece { offset, more, data }, Instant::ZERO, Duration::from_secs(30), 100_000)
+        f.add(key(ident), Piece { offset, more, ecn: Ecn::Ect0, data }, Instant::ZERO, Duration::from_secs(30), 100_000)
     }
 
     #[test]
@@ -215,7 +238,7 @@ mod tests {
             assert_eq!(
                 f.add(
                     key(1),
-                    Piece { offset: at * 16, more: true, data: &[1; 8] },
+                    Piece { offset: at * 16, more: true, ecn: Ecn::NotEct, data: &[1; 8] },
                     Instant::ZERO,
                     Duration::from_secs(30),
                     1 << 20
@@ -241,7 +264,7 @@ mod tests {
         assert_eq!(add(&mut f, 1, 16, false, b"last"), Outcome::Waits);
         assert_eq!(add(&mut f, 1, 8, true, b"middle.."), Outcome::Waits);
         assert_eq!(add(&mut f, 1, 8, true, b"middle.."), Outcome::Waits, "an exact duplicate");
-        assert_eq!(add(&mut f, 1, 0, true, b"first..."), Outcome::Whole(b"first...middle..last".to_vec()));
+        assert_eq!(add(&mut f, 1, 0, true, b"first..."), Outcome::Whole(b"first...middle..last".to_vec(), Ecn::Ect0));
         assert_eq!(f.memory(), 0);
     }
 
@@ -254,12 +277,16 @@ mod tests {
             let more = i + 1 < pieces.len();
             assert_eq!((add(&mut f, 1, 8 * i as u16, more, p), p.len()), (Outcome::Waits, if more { 8 } else { 5 }));
         }
-        assert_eq!(add(&mut f, 1, 0, true, pieces[0]), Outcome::Whole(whole.clone()));
+        assert_eq!(add(&mut f, 1, 0, true, pieces[0]), Outcome::Whole(whole.clone(), Ecn::Ect0));
         assert_eq!(f.memory(), 0);
         for last in 1..8 {
             assert_eq!(add(&mut f, 2, 0, true, b"first..."), Outcome::Waits);
             let want = [b"first...", &whole[..last]].concat();
-            assert_eq!(add(&mut f, 2, 8, false, &whole[..last]), Outcome::Whole(want), "a last one of {last}");
+            assert_eq!(
+                add(&mut f, 2, 8, false, &whole[..last]),
+                Outcome::Whole(want, Ecn::Ect0),
+                "a last one of {last}"
+            );
         }
     }
 
@@ -296,5 +323,30 @@ mod tests {
         assert_eq!(f.next_deadline(), later);
         assert!(f.expire(later) > 0);
         assert_eq!((f.memory(), f.next_deadline()), (0, Instant::NEVER));
+    }
+
+    #[test]
+    //= RFC 3168 5.3
+    fn marks_of_fragments_are_not_lost_and_not_made() {
+        let (n, e0, e1, ce) = (Ecn::NotEct, Ecn::Ect0, Ecn::Ect1, Ecn::Ce);
+        for (came, want) in [
+            ([n, n, n], Some(n)),
+            ([e0, e0, e0], Some(e0)),
+            ([e1, e1, e1], Some(e1)),
+            ([ce, ce, ce], Some(ce)),
+            ([e0, ce, e0], Some(ce)),
+            ([ce, e1, e1], Some(ce)),
+            ([e0, n, e0], Some(n)),
+            ([e0, e1, e0], Some(e0)),
+            ([n, ce, e0], None),
+        ] {
+            let mut f = Fragments::default();
+            let mut last = Outcome::Waits;
+            for (i, ecn) in came.into_iter().enumerate() {
+                let piece = Piece { offset: i as u16 * 8, more: i < 2, ecn, data: &[1; 8] };
+                last = f.add(key(1), piece, Instant::ZERO, Duration::from_secs(30), 100_000);
+            }
+            assert_eq!(last, want.map_or(Outcome::Failed, |e| Outcome::Whole([1; 24].to_vec(), e)), "{came:?}");
+        }
     }
 }

@@ -65,6 +65,7 @@ impl Stack {
         meta: RxMeta,
     ) -> Result<(), Error> {
         let h = ipv4::Header::parse(packet.as_slice())?;
+        self.mib.count_ecn(h.ecn);
         let (src, dst) = (IpAddr::V4(h.src), IpAddr::V4(h.dst));
         packet.truncate(usize::from(h.total_len));
         let broadcast = h.dst.is_broadcast() || h.dst.is_multicast() || self.is_subnet_broadcast(h.dst);
@@ -111,7 +112,7 @@ impl Stack {
         };
         self.mib.reasm_reqds += 1;
         let key = Key { src: at.src, dst: at.dst, ident: f.ident, protocol: protocol.0 };
-        let piece = Piece { offset: f.offset, more: f.more, data: &packet.as_slice()[at.header..] };
+        let piece = Piece { offset: f.offset, more: f.more, ecn: at.ecn, data: &packet.as_slice()[at.header..] };
         let outcome = self.fragments.add(key, piece, now, self.cfg.fragment_timeout, self.cfg.fragment_memory);
         self.pool.give(packet);
         match outcome {
@@ -120,7 +121,8 @@ impl Stack {
                 self.mib.reasm_fails += 1;
                 None
             }
-            Outcome::Whole(bytes) => {
+            Outcome::Whole(bytes, ecn) => {
+                at.ecn = ecn;
                 self.mib.reasm_oks += 1;
                 at.meta = RxMeta { checksum: RxChecksum::Unverified, gso_size: 0, ..at.meta };
                 at.header = 0;
@@ -156,6 +158,7 @@ impl Stack {
         meta: RxMeta,
     ) -> Result<(), Error> {
         let h = ipv6::Header::parse(packet.as_slice())?;
+        self.mib.count_ecn(h.ecn);
         let u = ipv6::upper(packet.as_slice(), &h)?;
         let (src, dst) = (IpAddr::V6(h.src), IpAddr::V6(h.dst));
         packet.truncate(ipv6::HEADER_LEN + usize::from(h.payload_len));

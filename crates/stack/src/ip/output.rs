@@ -30,12 +30,23 @@ pub(crate) fn ip_header_len(a: IpAddr) -> usize {
 
 /// Writes an IP header for `payload_len` octets of `protocol`; TCP segments may not be fragmented.
 pub(crate) fn put_ip_header(out: &mut [u8], src: IpAddr, dst: IpAddr, protocol: Protocol, payload_len: usize, ttl: u8) {
-    match (src, dst) {
+    put_marked_ip_header(out, (src, dst), protocol, payload_len, (Ecn::NotEct, ttl));
+}
+
+/// The same with an ECN codepoint beside the time to live.
+pub(crate) fn put_marked_ip_header(
+    out: &mut [u8],
+    ends: (IpAddr, IpAddr),
+    protocol: Protocol,
+    payload_len: usize,
+    (ecn, ttl): (Ecn, u8),
+) {
+    match ends {
         (IpAddr::V4(src), IpAddr::V4(dst)) => {
             let h = ipv4::Header {
                 header_len: 20,
                 dscp: 0,
-                ecn: Ecn::NotEct,
+                ecn,
                 total_len: (ipv4::HEADER_LEN + payload_len).min(65_535) as u16,
                 ident: 0, // atomic datagrams need none (RFC 6864 4.1); for others it is set by the caller
                 // Only TCP finds out what the path carries; routers may cut the rest.
@@ -53,7 +64,7 @@ pub(crate) fn put_ip_header(out: &mut [u8], src: IpAddr, dst: IpAddr, protocol: 
         (IpAddr::V6(src), IpAddr::V6(dst)) => {
             let h = ipv6::Header {
                 dscp: 0,
-                ecn: Ecn::NotEct,
+                ecn,
                 flow_label: 0,
                 payload_len: payload_len.min(65_535) as u16,
                 next_header: protocol,

@@ -118,6 +118,11 @@ impl Stack {
                 arrived(probe, v, State::Listen);
                 self.drop_half_open(i);
             }
+            Outcome::Refused(v, r) => {
+                arrived(probe, v, State::Listen);
+                self.drop_half_open(i);
+                self.send_reset(now, key.tuple(), r);
+            }
             Outcome::Done(tcb, v) => {
                 arrived(probe, v, tcb.state);
                 let (cfg, link) = (h.cfg, h.link);

@@ -1,6 +1,7 @@
 //! SEGMENT ARRIVES (RFC 9293 3.10.7), a file for each step.
 
 pub mod closed;
+mod ecn;
 pub mod icmp;
 pub mod listen;
 mod paws;
@@ -56,6 +57,7 @@ pub(crate) fn synchronized<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &mut 
         step5_ack::fin_acknowledged(t, cx);
     }
     if let Verdict::Acked(rule) = verdict {
+        ecn::refused(t, seg, rule);
         owe(t, cx, seg, rule);
     }
     verdict
@@ -63,16 +65,20 @@ pub(crate) fn synchronized<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &mut 
 
 fn steps<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &mut Segment) -> ControlFlow<Verdict, Rule> {
     let urgent = seg.seq() + u32::from(seg.hdr.urgent); // before anything is trimmed
+    let (text, newer) = (seg.payload.len() as u32, ecn::is_newer(t, seg)); // likewise
     paws::check(t, cx, seg)?; // RFC 7323 5.3
     step1_sequence::check(t, cx, seg)?; // first, check sequence number
     step2_reset::check(t, cx, seg)?; // second, check the RST bit (RFC 5961 3)
     // third, check security: not implemented (RFC 9293 appendix A.1), as everywhere
     step4_syn::check(t, cx, seg)?; // fourth, check the SYN bit (RFC 5961 4)
     t.heard(cx.now);
+    ecn::feedback(t, cx, seg, newer);
     let acked = step5_ack::process(t, cx, seg)?; // fifth, check the ACK field
+    let wants = ecn::arrived(t, cx, seg, text); // marks of acceptable packets count (RFC 9768 3.2)
     step6_urgent::process(t, seg, urgent); // sixth, check the URG bit
     let fin_at = seg.has(Flags::FIN).then(|| seg.end() - 1);
     let text = step7_text::process(t, cx, seg)?; // seventh, process the segment text
+    ecn::acknowledge(t, wants);
     let fin = step8_fin::process(t, cx, fin_at); // eighth, check the FIN bit
     ControlFlow::Continue(fin.or(text).unwrap_or(acked))
 }

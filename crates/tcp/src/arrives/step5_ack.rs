@@ -78,7 +78,6 @@ fn hear<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment, duplicate: boo
         sack: t.negotiated.sack,
         echo: echo.map(|ts| ts.ecr.wrapping_sub(t.negotiated.ts_offset)),
         duplicate,
-        marked: 0,
     };
     t.snd.feedback(cx, &told, &mut t.again)
 }

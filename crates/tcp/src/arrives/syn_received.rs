@@ -6,6 +6,7 @@ use crate::call::Open;
 use crate::config::TcpConfig;
 use crate::connection::{Connection, Farewell, Phase};
 use crate::cx::Cx;
+use crate::ecn::{self, Feedback, Found, OptionPolicy, Options};
 use crate::event::{CloseReason, Events};
 use crate::negotiate::Negotiated;
 use crate::probe::Probe;
@@ -18,7 +19,8 @@ use crate::time::{Duration, Instant};
 use crate::transmit;
 use alloc::boxed::Box;
 use synfin_wire::SeqNum;
-use synfin_wire::tcp::{Flags, Header, OptionsBuf};
+use synfin_wire::ip::Ecn;
+use synfin_wire::tcp::{AccEcn, Flags, Header, OptionsBuf};
 
 /// A handshake that waits for its last acknowledgment.
 #[derive(Debug, Clone)]
@@ -46,11 +48,18 @@ pub struct SynReceived {
     pub passive: bool,
     /// An ACK is owed instead of the SYN+ACK: a challenge.
     pub challenge: bool,
+    /// The IP-ECN field of the peer's latest SYN.
+    pub heard: Ecn,
+    /// After a SYN that asked for ECN, one without has come, or our SYN or SYN+ACK has gone out without.
+    pub mixed: bool,
     /// When the SYN+ACK was first sent: low 32 bits of microseconds, or `NEVER`.
     first_sent: u32,
     /// When the last challenge was sent: low 32 bits of milliseconds, or `NEVER`.
     last_challenge: u32,
 }
+
+/// The retransmission of a SYN+ACK from which on it says nothing of ECN.
+const BARE: u8 = 2;
 
 /// No time at all.
 const NEVER: u32 = u32::MAX;
@@ -68,6 +77,8 @@ pub enum Outcome {
     Answer(Verdict, super::closed::Reset),
     /// It is over: reset by the peer.
     Gone(Verdict),
+    /// It is over, and this reset is sent.
+    Refused(Verdict, super::closed::Reset),
     /// It is complete; the segment has been processed in ESTABLISHED as well, and its verdict is given.
     Done(Box<Tcb>, Verdict),
 }
@@ -80,7 +91,10 @@ impl SynReceived {
         SynReceived {
             iss: open.iss,
             irs: seg.seq(),
-            negotiated: open.offer.accept(cx.cfg, &seg.opts, open.default_mss, open.mss_limit),
+            negotiated: Negotiated {
+                feedback: cx.cfg.ecn.grants(seg.hdr.flags),
+                ..open.offer.accept(cx.cfg, &seg.opts, open.default_mss, open.mss_limit)
+            },
             wnd: seg.hdr.window,
             window: Rcv::syn_window(cx.cfg),
             retries: 0,
@@ -89,6 +103,8 @@ impl SynReceived {
             due: true,
             passive: true,
             challenge: false,
+            heard: seg.ecn,
+            mixed: false,
             first_sent: NEVER,
             last_challenge: NEVER,
         }
@@ -108,6 +124,8 @@ impl SynReceived {
             due: true,
             passive: false,
             challenge: false,
+            heard: h.ecn.heard,
+            mixed: h.ecn.mixed,
             first_sent: NEVER,
             last_challenge: NEVER,
         }
@@ -119,7 +137,53 @@ impl SynReceived {
         if self.passive { announced } else { cfg.rcv_window.after_syn(announced, self.negotiated.rcv_mss) }
     }
 
-    fn handshake(&self, cfg: &TcpConfig, now: Instant, wnd: u32, wl: (SeqNum, SeqNum)) -> Handshake {
+    /// What is known of ECN when the handshake ends, with `seg` if a segment ends it.
+    //= RFC 9768 3.2.2.1: only a pure acknowledgment has the handshake encoding, and nothing that is a SYN
+    fn ecn(&self, seg: Option<&Segment>) -> Found {
+        let pure = |s: &&Segment| s.is_empty() && s.opts.sack.is_empty();
+        Found {
+            feedback: self.negotiated.feedback,
+            heard: self.heard,
+            client: false,
+            mixed: self.mixed,
+            told: seg.filter(pure).map(|s| ecn::ace(s.hdr.flags)),
+            options: seg.map_or(Options::Absent, Options::first),
+            repeated: self.ambiguous,
+        }
+    }
+
+    /// Another SYN of the same handshake. The mode stays that of the first; false if it cannot be what either side thinks.
+    //= RFC 9768 3.1.5
+    fn hear_syn(&mut self, cfg: &TcpConfig, seg: &Segment) -> bool {
+        let (mode, asks) = (self.negotiated.feedback, cfg.ecn.grants(seg.hdr.flags));
+        self.heard = seg.ecn;
+        //= RFC 3168 6.1.1: after a SYN without ECN, ECT should not be set
+        self.mixed |= mode != Feedback::Off && asks == Feedback::Off;
+        mode == Feedback::Off || asks == Feedback::Off || mode == asks
+    }
+
+    /// The flags of the SYN+ACK that goes out next, and whether it tests the path with an AccECN option. Who does not answer
+    /// may be kept from it by the option, or by the flags.
+    //= RFC 9768 3.2.3.2.1
+    //= RFC 9768 3.2.3.2.2
+    fn confirms(&self) -> (Flags, bool) {
+        let mode = self.negotiated.feedback;
+        let again = if self.passive { self.ambiguous } else { self.retries > 0 };
+        let fallen = match mode {
+            Feedback::Accurate => self.retries >= BARE,
+            _ => self.mixed,
+        };
+        let flags = if fallen { Flags::NONE } else { mode.syn_ack_flags(self.heard) };
+        (flags, mode == Feedback::Accurate && !again)
+    }
+
+    /// ACE of a segment that is no SYN: nothing has been counted yet.
+    //= RFC 9768 3.2.2
+    fn ace(&self) -> Flags {
+        if self.negotiated.feedback == Feedback::Accurate { ecn::flags_of(ecn::FIRST_CEP as u8) } else { Flags::NONE }
+    }
+
+    fn handshake(&self, cfg: &TcpConfig, now: Instant, wnd: u32, wl: (SeqNum, SeqNum), ecn: Found) -> Handshake {
         Handshake {
             iss: self.iss,
             irs: self.irs,
@@ -128,6 +192,7 @@ impl SynReceived {
             wl,
             edge: self.irs + 1 + cfg.rcv_window.after_syn(u32::from(self.window), self.negotiated.rcv_mss),
             syn_lost: self.syn_lost,
+            ecn,
             // The waits before a handshake is given up are far below the 71 minutes after which this wraps.
             rtt: (!self.ambiguous && self.first_sent != NEVER)
                 .then(|| Duration::from_micros(u64::from(micros(now).wrapping_sub(self.first_sent)))),
@@ -143,6 +208,9 @@ impl SynReceived {
             // The peer did not get our SYN+ACK. Sent again as it was, with its timer running on: a flood of SYNs
             // makes no more answers than there are SYNs.
             self.ambiguous |= self.first_sent != NEVER;
+            if !self.hear_syn(cx.cfg, seg) {
+                return self.refuse(cx);
+            }
             self.due = true;
             return Outcome::Stays(Verdict::Acked(Rule::SynAgain));
         }
@@ -201,7 +269,9 @@ impl SynReceived {
         let wnd = u32::from(seg.hdr.window) << shift;
         let mut state = State::SynReceived;
         cx.transition(&mut state, Trigger::RcvAckOfSyn);
-        let mut tcb = Box::new(Tcb::new(self.handshake(cx.cfg, cx.now, wnd, (seg.seq(), seg.hdr.ack)), state, cx));
+        let ecn = self.ecn((!syn_again).then_some(&*seg));
+        let h = self.handshake(cx.cfg, cx.now, wnd, (seg.seq(), seg.hdr.ack), ecn);
+        let mut tcb = Box::new(Tcb::new(h, state, cx));
         tcb.events |= Events::CONNECTED | Events::WRITABLE;
         if syn_again {
             tcb.rcv.ack.now(SendReason::HandshakeAck);
@@ -212,6 +282,17 @@ impl SynReceived {
         let rule = if seg.is_empty() && tcb.state == State::Established { Rule::HandshakeDone } else { verdict.rule() };
         tcb.settle(cx);
         Outcome::Done(tcb, if let Verdict::Accepted(_) = verdict { Verdict::Accepted(rule) } else { verdict })
+    }
+
+    /// The peer asks for one feedback and then for the other: nobody could know which holds.
+    //= RFC 9768 3.1.5: such a handshake is reset
+    fn refuse<P: Probe>(&mut self, cx: &mut Cx<'_, P>) -> Outcome {
+        cx.mib.attempt_fails += 1;
+        let mut state = State::SynReceived;
+        cx.transition(&mut state, if self.passive { Trigger::RcvSyn } else { Trigger::Abort });
+        let flags = Flags::RST | Flags::ACK;
+        let reset = super::closed::Reset { seq: self.iss + 1, ack: self.irs + 1, flags };
+        Outcome::Refused(Verdict::Reset(Rule::SynMixed), reset)
     }
 
     fn challenged<P: Probe>(&mut self, cx: &mut Cx<'_, P>, rule: Rule) -> Outcome {
@@ -243,6 +324,7 @@ impl SynReceived {
         self.syn_lost = true;
         cx.mib.retrans_segs += 1;
         cx.mib.timeouts += 1;
+        self.mixed |= self.negotiated.feedback == Feedback::Accurate && self.retries >= BARE;
         self.due = true;
         Some(cx.now + self.wait(cx.cfg))
     }
@@ -267,6 +349,8 @@ impl SynReceived {
     pub fn frame<P: Probe>(&self, cx: &Cx<'_, P>) -> Option<(Header, OptionsBuf, SendReason)> {
         let now_ms = cx.now.as_millis();
         let challenge = !self.due && self.challenge;
+        let (confirms, tests) = self.confirms();
+        let test = tests.then(|| AccEcn::new(true, 3, 1, 0, 1));
         if !self.due && !self.challenge {
             return None;
         }
@@ -277,12 +361,14 @@ impl SynReceived {
             });
             OptionsBuf::data(ts, &[])
         } else {
-            OptionsBuf::syn(&transmit::syn_ack_options(cx.cfg, &self.negotiated, now_ms), cx.cfg.layout)
+            let mut o = transmit::syn_ack_options(cx.cfg, &self.negotiated, now_ms);
+            o.acc_ecn = test.filter(|_| cx.cfg.accecn_option != OptionPolicy::Off);
+            OptionsBuf::syn(&o, cx.cfg.layout)
         };
         let (seq, flags, why) = match (challenge, self.retries) {
-            (true, _) => (self.iss + 1, Flags::ACK, SendReason::ChallengeAck),
-            (false, 0) => (self.iss, Flags::SYN | Flags::ACK, SendReason::SynAck),
-            (false, _) => (self.iss, Flags::SYN | Flags::ACK, SendReason::SynAckRetransmission),
+            (true, _) => (self.iss + 1, Flags::ACK | self.ace(), SendReason::ChallengeAck),
+            (false, 0) => (self.iss, Flags::SYN | Flags::ACK | confirms, SendReason::SynAck),
+            (false, _) => (self.iss, Flags::SYN | Flags::ACK | confirms, SendReason::SynAckRetransmission),
         };
         Some((transmit::header(seq, self.irs + 1, flags, self.window), opts, why))
     }
@@ -309,7 +395,7 @@ impl SynReceived {
         let mut state = State::SynReceived;
         cx.transition(&mut state, Trigger::Close);
         self.ambiguous = true; // nothing was acknowledged, nothing can be measured
-        let h = self.handshake(cx.cfg, cx.now, u32::from(self.wnd), (self.irs, self.iss));
+        let h = self.handshake(cx.cfg, cx.now, u32::from(self.wnd), (self.irs, self.iss), self.ecn(None));
         let mut tcb = Box::new(Tcb::new(h, state, cx));
         tcb.snd.una = self.iss;
         // If the SYN+ACK has not gone out at all it still goes first.
@@ -328,6 +414,11 @@ pub(super) fn on_segment<P: Probe>(c: &mut Connection, cx: &mut Cx<'_, P>, seg: 
         }
         Outcome::Gone(v) => {
             c.finish(cx, CloseReason::Refused, None);
+            v
+        }
+        Outcome::Refused(v, r) => {
+            let last = Farewell { seq: r.seq, ack: r.ack, flags: r.flags, ts: None, why: SendReason::Reset };
+            c.finish(cx, CloseReason::Refused, Some(last));
             v
         }
         Outcome::Done(tcb, v) => {

@@ -4,6 +4,7 @@ use super::syn_received::SynReceived;
 use crate::call::Open;
 use crate::connection::{Connection, Farewell, Phase};
 use crate::cx::Cx;
+use crate::ecn::{self, Feedback, Found, Options};
 use crate::event::{CloseReason, Events};
 use crate::probe::Probe;
 use crate::rcv::Rcv;
@@ -31,6 +32,8 @@ pub struct SynSent {
     pub retransmission: Instant,
     /// The window that our SYN announces.
     pub window: u16,
+    /// The ECN feedback that our first SYN asks for.
+    pub asked: Feedback,
 }
 
 impl SynSent {
@@ -42,13 +45,46 @@ impl SynSent {
             first_sent: Instant::NEVER,
             retransmission: Instant::NEVER,
             window: Rcv::syn_window(cx.cfg),
+            asked: cx.cfg.ecn.asks(),
         }
+    }
+
+    /// The feedback that our next SYN asks for.
+    pub(crate) fn asks(&self) -> Feedback {
+        self.asked.after(self.retries)
+    }
+
+    /// What a SYN+ACK, or a SYN that crosses ours, says about ECN.
+    //= RFC 9768 3.1.1: no mode is entered before a SYN+ACK has come
+    //= RFC 9768 3.1.2: a SYN that crosses ours is answered as by a host that asked for nothing
+    //= RFC 3168 6.1.1: not once a SYN has gone out that did not ask
+    fn ecn<P: Probe>(&self, cx: &Cx<'_, P>, seg: &Segment) -> Found {
+        let (asked, flags) = (self.asked, seg.hdr.flags);
+        if !seg.has(Flags::ACK) {
+            // The peer answers our SYN by the same rules: where we asked for less than we would grant, less it is.
+            let feedback = match (asked, cx.cfg.ecn.grants(flags)) {
+                (Feedback::Classic, Feedback::Accurate) => Feedback::Classic,
+                (_, granted) => granted,
+            };
+            let mixed = self.asks() == Feedback::Off;
+            return Found { feedback, heard: seg.ecn, mixed, ..Found::default() };
+        }
+        // A client that has fallen back may still learn that AccECN is there: the server is in that mode for certain.
+        let fallen = self.asks() != asked;
+        let feedback = if fallen && asked == Feedback::Classic { Feedback::Off } else { asked.confirmed(flags) };
+        // In the reserved combination the SYN is taken to have arrived unchanged.
+        //= RFC 9768 3.1.3
+        let told = Some(ecn::ace(flags)).filter(|a| *a != 0b101);
+        let options = Options::first(seg);
+        Found { feedback, heard: seg.ecn, client: true, mixed: false, told, options, repeated: false }
     }
 
     fn handshake<P: Probe>(&self, cx: &Cx<'_, P>, seg: &Segment) -> Handshake {
         let o = &self.open;
         let irs = seg.seq();
-        let negotiated = o.offer.accept(cx.cfg, &seg.opts, o.default_mss, o.mss_limit);
+        let mut negotiated = o.offer.accept(cx.cfg, &seg.opts, o.default_mss, o.mss_limit);
+        let ecn = self.ecn(cx, seg);
+        negotiated.feedback = ecn.feedback;
         Handshake {
             iss: o.iss,
             irs,
@@ -59,6 +95,7 @@ impl SynSent {
             wl: (irs, seg.hdr.ack),
             edge: irs + 1 + cx.cfg.rcv_window.after_syn(u32::from(self.window), negotiated.rcv_mss),
             syn_lost: self.retries > 0,
+            ecn,
             //= RFC 6298 3 (a): a SYN that was sent again is not measured
             rtt: (self.retries == 0 && self.first_sent != Instant::NEVER).then(|| cx.now.since(self.first_sent)),
         }

@@ -49,11 +49,11 @@ impl AckPolicy {
         }
     }
 
-    /// Owes an acknowledgment now; the first reason stands.
+    /// Owes an acknowledgment now; the first reason stands, unless it was the least of all.
     //= RFC 5681 4.2 (b)
     //= RFC 9293 3.10.7.4 MUST-58 MUST-59: owed once, however many segments ask for it
     pub fn now(&mut self, why: SendReason) {
-        if !matches!(self.owed, Owed::Now(_)) {
+        if !matches!(self.owed, Owed::Now(first) if first != SendReason::AckOfAcks) {
             self.owed = Owed::Now(why);
         }
     }

@@ -1,6 +1,7 @@
 //! The receiving half: RCV.*, the text on its way to the user, and what acknowledgments are owed.
 
 pub mod ack_policy;
+pub mod ecn;
 mod queue;
 mod reassembly;
 mod sack;
@@ -47,6 +48,8 @@ pub struct Rcv {
     pub ts_recent: TsRecent,
     /// What acknowledgments are owed.
     pub ack: AckPolicy,
+    /// Which marks have come, and how they are fed back.
+    pub ecn: crate::ecn::Part<ecn::Receiver>,
     /// Text in order.
     pub queue: ReceiveQueue,
     /// Text out of order.

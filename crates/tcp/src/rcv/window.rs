@@ -80,6 +80,7 @@ const SLACK_UNITS: u32 = 16;
 mod tests {
     use super::*;
     use crate::buf::{Chunk, Pool};
+    use crate::ecn::{Found, OptionPolicy, Part};
     use crate::rcv::{AckPolicy, ReceiveQueue, TsRecent};
     use crate::time::Instant;
 
@@ -103,6 +104,7 @@ mod tests {
             closed: false,
             ts_recent: TsRecent::new(0, Instant::ZERO),
             ack: AckPolicy::new(nxt, 0),
+            ecn: Part::new(crate::rcv::ecn::Receiver::new(&Found::default(), OptionPolicy::default(), false)),
             queue,
             holes: None,
         }

@@ -25,8 +25,6 @@ pub struct Told<'a> {
     pub echo: Option<u32>,
     /// Whether it is a duplicate by the five conditions of RFC 5681 2.
     pub duplicate: bool,
-    /// Octets that it reports as marked "congestion experienced".
-    pub marked: u32,
 }
 
 /// What came of it.
@@ -100,7 +98,7 @@ impl Snd {
         if self.recovery.tlp.on_ack(told.ack, dsack.map(|d| d.1), bare) == Answer::Repaired {
             cx.mib.loss_probe_recovery += 1;
             if !self.recovery.is_on() {
-                self.react(cx, before.flight);
+                self.react(cx, before.flight, before.una);
                 self.window.cwnd = self.window.cwnd.min(self.window.ssthresh);
             }
         }
@@ -111,7 +109,7 @@ impl Snd {
         self.find_losses(cx, told, acked);
         let restart = self.move_on(cx, told, &before, &got, again);
         let lost = (self.rate.lost - before.lost) as u32;
-        self.control(cx, told, &before, &got, rate, lost);
+        self.control(cx, &before, &got, rate, lost);
         Heard { acked, news: news || (told.duplicate && !told.sack), restart: acked > 0 && restart }
     }
 
@@ -292,7 +290,7 @@ impl Snd {
     //= RFC 6582 3.2 (step 2)
     pub(crate) fn enter<P: Probe>(&mut self, cx: &mut Cx<'_, P>, flight: u32, newly: u32) {
         let undo = Undo::new(self.una, self.window);
-        self.react(cx, flight);
+        self.react(cx, flight, self.una);
         cx.mib.fast_retrans += 1;
         let r = &mut self.recovery;
         (r.phase, r.recover, r.force) = (Phase::Recovery, self.nxt, true);
@@ -309,10 +307,17 @@ impl Snd {
         }
     }
 
-    /// Congestion control answers to a loss, once in a window of data.
+    /// Congestion control answers to a loss of what was sent from `first` on, once in a window of data: not if marks have told
+    /// of congestion in the same one, unless it answers those otherwise.
+    //= RFC 3168 6.1.2: once in response to dropped and marked packets of one window
     //= RFC 5681 3.2 (c) (d), 4.3 (a): without what limited transmit has sent
     //= RFC 9438 4.6
-    fn react<P: Probe>(&mut self, cx: &Cx<'_, P>, flight: u32) {
+    fn react<P: Probe>(&mut self, cx: &Cx<'_, P>, flight: u32, first: SeqNum) {
+        let answered = self.ecn.is_reduced_for(first) && self.congestion.view().answers_marks_as_losses();
+        self.reduced_now();
+        if answered {
+            return;
+        }
         let told_by_others = self.board.sacked() > 0 || self.recovery.duplicates.octets > 0;
         let flight = if told_by_others { flight.min(self.recovery.flight_before) } else { flight };
         // What is less than a segment short of cwnd was limited by it: cwnd is what the path bore.
@@ -373,7 +378,6 @@ impl Snd {
     fn control<P: Probe>(
         &mut self,
         cx: &Cx<'_, P>,
-        told: &Told<'_>,
         before: &Before,
         got: &Delivery,
         rate: Option<super::congestion::RateSample>,
@@ -382,6 +386,7 @@ impl Snd {
         let acked = self.una.since(before.una);
         let smss = u32::from(self.mss);
         let pipe = self.pipe();
+        let marked = if got.octets > 0 { self.ecn.on().map_or(0, |e| e.take_marked(got.octets)) } else { 0 };
         let governs = self.congestion.view().governs_recovery();
         if (self.recovery.phase == Phase::Recovery || before.phase == Phase::Recovery) && !governs {
             if got.octets > 0 && self.recovery.phase == Phase::Recovery {
@@ -407,7 +412,7 @@ impl Snd {
             acked,
             delivered: got.octets,
             lost,
-            marked: told.marked,
+            marked,
             smss,
             flight: before.flight,
             pipe,
@@ -459,7 +464,7 @@ mod tests {
             (1_000, &[b(2_000, 3_000), b(2_000, 4_000)], Some(b(2_000, 3_000))),
             (5_000, &[b(6_000, 7_000)], None),
         ] {
-            let told = Told { ack: SeqNum(ack), blocks, sack: true, echo: None, duplicate: false, marked: 0 };
+            let told = Told { ack: SeqNum(ack), blocks, sack: true, echo: None, duplicate: false };
             assert_eq!(came_twice(&told, una), want, "ACK {ack} with {blocks:?}");
         }
     }

@@ -7,6 +7,7 @@
 
 pub mod busy;
 pub mod congestion;
+pub mod ecn;
 mod feedback;
 mod pacing;
 mod queue;
@@ -65,6 +66,8 @@ pub struct Snd {
     pub window: Window,
     /// The algorithm that moves them.
     pub congestion: Congestion,
+    /// What marks tell, and which packets can be marked.
+    pub ecn: crate::ecn::Part<ecn::Sender>,
     /// What is out, and what of it is lost.
     pub board: Scoreboard,
     /// How losses are found and mended.

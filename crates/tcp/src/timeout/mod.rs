@@ -94,7 +94,8 @@ pub(crate) fn on_deadline<P: Probe>(c: &mut Connection, cx: &mut Cx<'_, P>) {
                     //= RFC 9293 3.8.1: the SYN again, with the same sequence number
                     s.retries += 1;
                     s.due = true;
-                    s.retransmission = cx.now + transmit::syn_backoff(cx.cfg, s.retries);
+                    s.retransmission =
+                        cx.now + transmit::syn_backoff(cx.cfg, s.retries.saturating_sub(cx.cfg.syn_linear));
                     cx.mib.timeouts += 1;
                     cx.mib.retrans_segs += 1;
                 }

@@ -71,6 +71,7 @@ impl Snd {
         let flight = if again { self.flight().min(self.window.ssthresh) } else { self.flight() };
         let loss = Loss { now: cx.now, flight, smss: u32::from(self.mss), cause: LossCause::Lost };
         self.congestion.get().on_timeout(&mut self.window, &loss, first);
+        self.reduced_now();
         self.rtt.retransmitted();
         if self.una.lt(self.queue.base()) {
             self.roll_back(cx.pool); // our SYN goes first

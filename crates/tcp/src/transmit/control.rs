@@ -19,8 +19,9 @@ pub(crate) fn syn_backoff(cfg: &TcpConfig, retries: u8) -> Duration {
 }
 
 pub(super) fn syn(s: &SynSent) -> Option<Plan> {
+    let flags = Flags::SYN | s.asks().syn_flags();
     let why = if s.retries == 0 { SendReason::Syn } else { SendReason::SynRetransmission };
-    s.due.then_some(Plan { kind: Kind::Syn, seq: s.open.iss, len: 0, flags: Flags::SYN, why, gso: 0 })
+    s.due.then_some(Plan { kind: Kind::Syn, seq: s.open.iss, len: 0, flags, why, gso: 0 })
 }
 
 pub(super) fn syn_sent<P: Probe>(s: &mut SynSent, cx: &Cx<'_, P>) {

@@ -3,6 +3,7 @@
 //! sent.
 
 mod control;
+mod ecn;
 mod options;
 mod segmentize;
 
@@ -15,6 +16,7 @@ use crate::cx::Cx;
 use crate::probe::{Event, Probe};
 use crate::rule::SendReason;
 use synfin_wire::SeqNum;
+use synfin_wire::ip::Ecn;
 use synfin_wire::tcp::{Flags, Header, OptionsBuf};
 
 /// What the link carries.
@@ -22,6 +24,8 @@ use synfin_wire::tcp::{Flags, Header, OptionsBuf};
 pub struct Limits {
     /// The most text in one frame: more than an MSS if the link cuts super-segments itself.
     pub max_text: u32,
+    /// Who cuts them repeats every flag but PSH and FIN. What cuts for RFC 3168, as links do, clears CWR instead.
+    pub repeats_flags: bool,
 }
 
 /// What goes next.
@@ -62,6 +66,10 @@ pub struct Frame<'a> {
     conn: &'a mut Connection,
     plan: Plan,
     edge: SeqNum,
+    /// Counters in the AccECN option, if there is one.
+    fields: Option<u8>,
+    /// The codepoint of its packet.
+    pub ecn: Ecn,
     /// The fixed header.
     pub hdr: Header,
     /// The options.
@@ -83,12 +91,16 @@ pub(crate) fn plan<P: Probe>(c: &Connection, cx: &Cx<'_, P>, limits: &Limits) ->
             Some(Plan { kind: Kind::SynAck, seq: h.seq, len: 0, flags: h.flags, why, gso: 0 })
         }
         Phase::Synchronized(t) => {
-            let text = if segmentize::paced(t, cx) {
-                None
-            } else {
-                segmentize::resend(t, cx, limits).or_else(|| segmentize::at_cursor(t, cx, limits))
+            let text = || {
+                let next = || segmentize::resend(t, cx, limits).or_else(|| segmentize::at_cursor(t, cx, limits));
+                if segmentize::paced(t, cx) { None } else { next() }
             };
-            text.or_else(|| segmentize::loss_probe(t)).or_else(|| control::probe(t, cx.cfg)).or_else(|| control::ack(t))
+            ecn::first(t)
+                .or_else(text)
+                .or_else(|| segmentize::loss_probe(t))
+                .or_else(|| control::probe(t, cx.cfg))
+                .or_else(|| control::ack(t))
+                .map(|p| ecn::stamp(t, p))
         }
         Phase::Closed => None,
     }
@@ -97,6 +109,7 @@ pub(crate) fn plan<P: Probe>(c: &Connection, cx: &Cx<'_, P>, limits: &Limits) ->
 pub(crate) fn frame<'a, P: Probe>(c: &'a mut Connection, cx: &Cx<'_, P>, plan: Plan) -> Frame<'a> {
     let mut hdr = header(plan.seq, SeqNum(0), plan.flags, 0);
     let mut edge = SeqNum(0);
+    let (mut fields, mut codepoint) = (None, Ecn::NotEct);
     let opts = match (&mut c.phase, plan.kind) {
         (_, Kind::Farewell) => {
             hdr.ack = c.farewell.map_or(SeqNum(0), |f| f.ack);
@@ -123,19 +136,22 @@ pub(crate) fn frame<'a, P: Probe>(c: &'a mut Connection, cx: &Cx<'_, P>, plan: P
                 hdr.urgent = t.snd.up.since(plan.seq).min(65_535) as u16;
             }
             t.snd.queue.seek(plan.seq);
+            codepoint = ecn::codepoint(t, &plan, cx.cfg.ecn_control);
             if kind == Kind::SynAck {
                 // The window of a segment with SYN is never scaled (RFC 7323 2.2).
                 //= RFC 7323 2.2 (c)
                 hdr.window = t.rcv.wnd().min(65_535) as u16;
                 OptionsBuf::syn(&syn_ack_options(cx.cfg, &t.negotiated, cx.now.as_millis()), cx.cfg.layout)
             } else {
-                options::segment(t, cx.now)
+                let (opts, counters) = options::segment(t, cx.now, &plan);
+                fields = counters;
+                opts
             }
         }
         (Phase::Closed, _) => OptionsBuf::default(),
     };
     hdr.header_len = (20 + opts.len()) as u8;
-    Frame { conn: c, plan, edge, hdr, opts }
+    Frame { conn: c, plan, edge, fields, ecn: codepoint, hdr, opts }
 }
 
 impl Frame<'_> {
@@ -189,7 +205,7 @@ impl Frame<'_> {
 
     /// The device has taken it.
     pub fn commit<P: Probe>(self, cx: &mut Cx<'_, P>) {
-        let Frame { conn, plan, edge, hdr, .. } = self;
+        let Frame { conn, plan, edge, fields, hdr, .. } = self;
         cx.mib.out_segs += u64::from(if plan.gso > 0 { plan.len.div_ceil(u32::from(plan.gso)) } else { 1 });
         if plan.flags.has(Flags::RST) {
             cx.mib.out_rsts += 1;
@@ -206,7 +222,9 @@ impl Frame<'_> {
                 if kind == Kind::SynAck {
                     t.snd.cursor = t.snd.cursor.max(plan.seq + 1);
                 } else {
+                    let leaving = ecn::leaving(t, &plan);
                     segmentize::sent(t, cx, &plan, edge);
+                    ecn::sent(t, cx.now, &plan, leaving, fields);
                 }
                 t.settle(cx);
             }

@@ -1,6 +1,6 @@
 //! Segments with text: how much goes into the next one (RFC 9293 3.7), and what its leaving changes.
 
-use super::{Kind, Limits, Plan, options};
+use super::{Kind, Limits, Plan, ecn, options};
 use crate::cx::Cx;
 use crate::probe::Probe;
 use crate::rule::SendReason;
@@ -30,7 +30,7 @@ pub(super) fn resend<P: Probe>(t: &Tcb, cx: &Cx<'_, P>, limits: &Limits) -> Opti
     let usable = (s.una + s.wnd).diff(seq).max(0) as u32;
     let text = run.min(s.queue.end().diff(seq).max(0) as u32);
     let urg = urgent(t, seq);
-    let cap = if urg == Flags::NONE { super_segment(t, cx, limits, mss) } else { mss };
+    let cap = if urg == Flags::NONE && !ecn::single(t, limits) { super_segment(t, cx, limits, mss) } else { mss };
     let mut len = text.min(room).min(usable).min(cap);
     if len < text && len >= mss {
         len -= len % mss;
@@ -117,7 +117,7 @@ pub(super) fn at_cursor<P: Probe>(t: &Tcb, cx: &Cx<'_, P>, limits: &Limits) -> O
     //= RFC 7323 2.4 (a) (c)
     let usable = s.usable().min(congestion);
     let urg = urgent(t, s.cursor);
-    let cap = if urg == Flags::NONE { super_segment(t, cx, limits, mss) } else { mss };
+    let cap = if urg == Flags::NONE && !ecn::single(t, limits) { super_segment(t, cx, limits, mss) } else { mss };
     let mut len = available.min(usable).min(cap);
     if available > 0 {
         // Minshall's variant of Nagle's algorithm: at most one small segment is unacknowledged.
@@ -166,6 +166,7 @@ fn urgent(t: &Tcb, seq: SeqNum) -> Flags {
 /// The segment has left: SND.NXT, the acknowledgment it carried, the clock of the round trip.
 pub(super) fn sent<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, plan: &Plan, edge: SeqNum) {
     let end = plan.seq + plan.len + u32::from(plan.flags.has(Flags::FIN));
+    let full = u32::from(t.snd.mss).saturating_sub(options::sack_room(t)).max(1);
     let s = &mut t.snd;
     let resent = plan.kind != Kind::Ack && plan.kind != Kind::Empty && plan.seq.lt(s.nxt);
     match plan.kind {
@@ -199,7 +200,7 @@ pub(super) fn sent<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, plan: &Plan, edge:
     }
     if !matches!(plan.kind, Kind::Ack | Kind::Empty) {
         s.nxt = s.nxt.max(end);
-        if plan.len > 0 && !plan.len.is_multiple_of(u32::from(s.mss)) {
+        if plan.len > 0 && !plan.len.is_multiple_of(full) {
             s.small_end = plan.seq + plan.len;
         }
     }

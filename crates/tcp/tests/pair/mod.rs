@@ -219,13 +219,13 @@ impl Host {
             });
         }
         if let Some(c) = &mut self.conn {
-            let limits = Limits { max_text: self.max_text };
+            let limits = Limits { max_text: self.max_text, repeats_flags: false };
             cx!(self, now, cx, {
                 while let Some(plan) = c.plan_transmit(&cx, &limits) {
                     let f = c.frame(&cx, plan);
                     let text: Vec<u8> = f.payload().flatten().copied().collect();
                     assert_eq!(text.len() as u32, f.len());
-                    out.push(segment(f.hdr, f.opts.as_slice(), &text));
+                    out.push(Segment { ecn: f.ecn, gro: f.gso(), ..segment(f.hdr, f.opts.as_slice(), &text) });
                     f.commit(&mut cx);
                 }
             });
@@ -270,6 +270,11 @@ impl Host {
                 Outcome::Gone(v) => {
                     self.log.verdicts.push(v);
                     self.half = None;
+                }
+                Outcome::Refused(v, r) => {
+                    self.log.verdicts.push(v);
+                    self.half = None;
+                    out.push(bare(r.seq.0, r.ack.0, r.flags));
                 }
                 Outcome::Done(t, v) => {
                     self.log.verdicts.push(v);
@@ -332,6 +337,10 @@ pub struct Pair {
     /// Called for each segment that leaves: false loses it. Arguments: towards b, the segment, how many went before.
     pub pass: Pass,
     pub passed: usize,
+    /// Of so many ECN-capable packets towards `b` one is marked; 0: none.
+    pub mark: usize,
+    pub marked: usize,
+    capable: usize,
 }
 
 pub const DELAY: Duration = Duration::from_millis(10);
@@ -349,6 +358,9 @@ impl Pair {
             wire: VecDeque::new(),
             pass: Box::new(|_, _, _| true),
             passed: 0,
+            mark: 0,
+            marked: 0,
+            capable: 0,
         }
     }
 
@@ -368,7 +380,14 @@ impl Pair {
     }
 
     fn launch(&mut self, to_b: bool, segs: Vec<Segment>) {
-        for s in segs {
+        for mut s in segs {
+            if to_b && s.ecn == Ecn::Ect0 && self.mark > 0 {
+                self.capable += 1;
+                if self.capable.is_multiple_of(self.mark) {
+                    s.ecn = Ecn::Ce;
+                    self.marked += 1;
+                }
+            }
             let ok = (self.pass)(to_b, &s, self.passed);
             self.passed += 1;
             if ok {

@@ -4,4 +4,4 @@ mod header;
 mod options;
 
 pub use header::{Flags, HEADER_LEN, Header, MAX_HEADER_LEN};
-pub use options::{MAX_OPTIONS_LEN, Options, OptionsBuf, SackBlocks, Timestamps, Unusual, kind, layout};
+pub use options::{AccEcn, MAX_OPTIONS_LEN, Options, OptionsBuf, SackBlocks, Timestamps, Unusual, kind, layout};

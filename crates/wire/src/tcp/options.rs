@@ -78,6 +78,69 @@ impl SackBlocks {
     }
 }
 
+/// The counters of an Accurate ECN option (RFC 9768 3.2.3), 24 bits each, as far as they are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AccEcn {
+    /// EE0B, ECEB, EE1B.
+    counters: [u32; 3],
+    /// How many stand in the option: 0 to 3.
+    fields: u8,
+    /// Kind 174: they stand from EE1B to EE0B. Else from EE0B to EE1B.
+    order1: bool,
+}
+
+impl AccEcn {
+    /// The first `fields` counters of the given order; only the low 24 bits of each are sent.
+    //= RFC 9768 3.2.3.1
+    pub fn new(order1: bool, fields: u8, e0b: u32, ceb: u32, e1b: u32) -> AccEcn {
+        AccEcn { counters: [e0b, ceb, e1b].map(|c| c & 0x00ff_ffff), fields: fields.min(3), order1 }
+    }
+
+    /// Whole fields count, whatever the length; what is left over is padding.
+    //= RFC 9768 3.2.3: whole fields are used, the remainder is ignored
+    fn read(order1: bool, v: &[u8]) -> AccEcn {
+        let mut a = AccEcn { counters: [0; 3], fields: (v.len() / 3).min(3) as u8, order1 };
+        for (i, f) in v.chunks_exact(3).take(3).enumerate() {
+            a.counters[a.place(i)] = u32::from(f[0]) << 16 | u32::from(f[1]) << 8 | u32::from(f[2]);
+        }
+        a
+    }
+
+    /// Which counter stands in field `i`.
+    fn place(&self, i: usize) -> usize {
+        if self.order1 { 2 - i } else { i }
+    }
+
+    fn counter(&self, which: usize) -> Option<u32> {
+        (0..usize::from(self.fields)).any(|i| self.place(i) == which).then(|| self.counters[which])
+    }
+
+    /// EE0B: octets of text that came as ECT(0).
+    pub fn e0b(&self) -> Option<u32> {
+        self.counter(0)
+    }
+
+    /// ECEB: octets of text that came as CE.
+    pub fn ceb(&self) -> Option<u32> {
+        self.counter(1)
+    }
+
+    /// EE1B: octets of text that came as ECT(1).
+    pub fn e1b(&self) -> Option<u32> {
+        self.counter(2)
+    }
+
+    /// How many counters stand in the option.
+    pub const fn fields(&self) -> u8 {
+        self.fields
+    }
+
+    /// Octets of an option with so many counters, padded to a multiple of four.
+    pub const fn padded_len(fields: u8) -> usize {
+        (2 + 3 * fields as usize).next_multiple_of(4)
+    }
+}
+
 /// Options that are recognised so that they can be shown, and not acted upon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Unusual {
@@ -87,8 +150,6 @@ pub struct Unusual {
     pub ao: Option<(u8, u8)>,
     /// Multipath TCP: the subtype.
     pub mptcp: Option<u8>,
-    /// Accurate ECN: order 0 or 1, and how many of the three counters are there.
-    pub acc_ecn: Option<(u8, u8)>,
     /// The kind of the first option nobody here knows.
     pub unknown: Option<u8>,
 }
@@ -106,6 +167,8 @@ pub struct Options {
     pub timestamps: Option<Timestamps>,
     /// SACK blocks.
     pub sack: SackBlocks,
+    /// Accurate ECN.
+    pub acc_ecn: Option<AccEcn>,
     /// Fast Open: the cookie's length (0 asks for one) and its first 16 octets.
     pub fast_open: Option<(u8, [u8; 16])>,
     /// User timeout: granularity bit (true: minutes) and value.
@@ -182,8 +245,8 @@ impl Options {
             (kind::MD5, 16) => self.unusual.md5 = true,
             (kind::AO, 2..) => self.unusual.ao = Some((v[0], v[1])),
             (kind::MPTCP, 1..) => self.unusual.mptcp = Some(v[0] >> 4),
-            (kind::ACC_ECN0 | kind::ACC_ECN1, n @ (0 | 3 | 6 | 9)) => {
-                self.unusual.acc_ecn = Some((u8::from(k == kind::ACC_ECN1), (n / 3) as u8));
+            (kind::ACC_ECN0 | kind::ACC_ECN1, _) => {
+                self.acc_ecn = self.acc_ecn.or(Some(AccEcn::read(k == kind::ACC_ECN1, v)));
             }
             (
                 kind::MSS
@@ -195,9 +258,7 @@ impl Options {
                 | kind::USER_TIMEOUT
                 | kind::MD5
                 | kind::AO
-                | kind::MPTCP
-                | kind::ACC_ECN0
-                | kind::ACC_ECN1,
+                | kind::MPTCP,
                 _,
             ) => return false,
             //= RFC 9293 3.1 MUST-6
@@ -250,6 +311,9 @@ impl OptionsBuf {
         }
         match layout {
             layout::Layout::Linux => {
+                if o.timestamps.is_none() {
+                    b.push_acc_ecn(o.acc_ecn);
+                }
                 match (o.sack_permitted, o.timestamps) {
                     (true, Some(_)) => b.push(&[kind::SACK_PERMITTED, 2]),
                     (true, None) => b.push(&[kind::NOP, kind::NOP, kind::SACK_PERMITTED, 2]),
@@ -258,6 +322,7 @@ impl OptionsBuf {
                 }
                 if let Some(ts) = o.timestamps {
                     b.push_timestamps(ts);
+                    b.push_acc_ecn(o.acc_ecn);
                 }
                 if let Some(shift) = o.window_scale {
                     b.push(&[kind::NOP, kind::WINDOW_SCALE, 3, shift]);
@@ -277,6 +342,7 @@ impl OptionsBuf {
                 if let Some(ts) = o.timestamps {
                     b.push_timestamps(ts);
                 }
+                b.push_acc_ecn(o.acc_ecn);
             }
         }
         b
@@ -288,11 +354,18 @@ impl OptionsBuf {
     //= RFC 9293 3.2 MUST-65
     //= RFC 2018 2
     pub fn data(timestamps: Option<Timestamps>, sack: &[(SeqNum, SeqNum)]) -> OptionsBuf {
+        OptionsBuf::feedback(timestamps, None, sack)
+    }
+
+    /// The same with an Accurate ECN option, which has its room before the SACK blocks.
+    #[inline]
+    pub fn feedback(ts: Option<Timestamps>, acc_ecn: Option<AccEcn>, sack: &[(SeqNum, SeqNum)]) -> OptionsBuf {
         let mut b = OptionsBuf::default();
-        if let Some(ts) = timestamps {
+        if let Some(ts) = ts {
             let ([a, c, d, e], [f, g, h, i]) = (ts.val.to_be_bytes(), ts.ecr.to_be_bytes());
             b.push(&[kind::NOP, kind::NOP, kind::TIMESTAMPS, 10, a, c, d, e, f, g, h, i]);
         }
+        b.push_acc_ecn(acc_ecn);
         if sack.is_empty() {
             return b;
         }
@@ -313,6 +386,21 @@ impl OptionsBuf {
         self.push(&[kind::TIMESTAMPS, 10]);
         self.push(&ts.val.to_be_bytes());
         self.push(&ts.ecr.to_be_bytes());
+    }
+
+    /// Padded at its end, as Linux does it.
+    //= RFC 9768 3.2.3: kind 172 for order 0, 174 for order 1; the length says which fields are there
+    #[inline]
+    fn push_acc_ecn(&mut self, a: Option<AccEcn>) {
+        let Some(a) = a else { return };
+        let len = 2 + 3 * a.fields;
+        self.push(&[if a.order1 { kind::ACC_ECN1 } else { kind::ACC_ECN0 }, len]);
+        for i in 0..usize::from(a.fields) {
+            self.push(&a.counters[a.place(i)].to_be_bytes()[1..]);
+        }
+        for _ in usize::from(len)..AccEcn::padded_len(a.fields) {
+            self.push(&[kind::NOP]);
+        }
     }
 
     #[inline]
@@ -432,7 +520,6 @@ mod tests {
             &[19, 3, 0],
             &[29, 3, 0],
             &[30, 2],
-            &[172, 4, 0, 0],
         ] {
             let mut b = bad.to_vec();
             b.extend_from_slice(&[3, 3, 7]);
@@ -465,7 +552,7 @@ mod tests {
         let o = Options::parse(&[29, 4, 7, 8, 30, 3, 0x20, 172, 5, 0, 0, 1, 28, 4, 0x80, 5, 34, 6, 1, 2, 3, 4]);
         assert_eq!(o.unusual.ao, Some((7, 8)));
         assert_eq!(o.unusual.mptcp, Some(2));
-        assert_eq!(o.unusual.acc_ecn, Some((0, 1)));
+        assert_eq!(o.acc_ecn, Some(AccEcn::new(false, 1, 1, 0, 0)));
         assert_eq!(o.user_timeout, Some((true, 5)));
         assert_eq!(o.fast_open.map(|c| c.0), Some(4));
     }
@@ -481,6 +568,37 @@ mod tests {
                 b.extend_from_slice(&[3, 3, 7]);
                 let o = Options::parse(&b);
                 assert_eq!((o.unusual.mptcp, o.window_scale, o.malformed), (Some(subtype), Some(7), None), "{len}");
+            }
+        }
+    }
+
+    #[test]
+    //= RFC 9768 3.2.3: any length, either order
+    fn accurate_ecn_options_of_every_length_and_order() {
+        let b = [0, 0, 1, 0xff, 0xff, 0xff, 1, 2, 3, 9, 9, 9];
+        for order1 in [false, true] {
+            for len in 0..=b.len() {
+                let mut o = std::vec![if order1 { 174 } else { 172 }, len as u8 + 2];
+                o.extend_from_slice(&b[..len]);
+                let a = Options::parse(&o).acc_ecn.unwrap();
+                let (first, last) = if order1 { (a.e1b(), a.e0b()) } else { (a.e0b(), a.e1b()) };
+                let want = [Some(1).filter(|_| len >= 3), Some(0xff_ffff).filter(|_| len >= 6)];
+                assert_eq!(([first, a.ceb()], last), (want, Some(0x01_0203).filter(|_| len >= 9)), "{len}");
+            }
+        }
+        // What is written is read back, in every kind of segment.
+        for (order1, fields) in (0..8).map(|n| (n >= 4, n % 4)) {
+            let acc_ecn = Some(AccEcn::new(order1, fields, 7, 1 << 24 | 8, 9));
+            let b = OptionsBuf::feedback(full().timestamps, acc_ecn, &[(SeqNum(1), SeqNum(2)); 4]);
+            assert!(b.len().is_multiple_of(4) && Options::parse(b.as_slice()).sack.as_slice().len() <= 3);
+            let read = Options::parse(b.as_slice()).acc_ecn.unwrap();
+            let some = |n: u8, v| Some(v).filter(|_| fields > if order1 { 2 - n } else { n });
+            assert_eq!((read.e0b(), read.ceb(), read.e1b()), (some(0, 7), some(1, 8), some(2, 9)));
+            for (layout, ts) in [(Layout::Linux, true), (Layout::Linux, false), (Layout::FreeBsd, true)] {
+                let o = Options { acc_ecn: Some(read), timestamps: full().timestamps.filter(|_| ts), ..full() };
+                let b = OptionsBuf::syn(&o, layout);
+                assert!(b.len().is_multiple_of(4));
+                assert_eq!(Options::parse(b.as_slice()), o);
             }
         }
     }

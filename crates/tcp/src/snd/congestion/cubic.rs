@@ -160,6 +160,10 @@ impl CongestionControl for Cubic {
             self.skip_time(ack.now);
         }
         self.last_ack = ack.now;
+        //= RFC 3168 6.1.2: no growth by what tells of marks
+        if ack.marked > 0 {
+            return;
+        }
         let acked = if w.cwnd < w.ssthresh { self.slow_start(w, ack) } else { ack.acked };
         if acked > 0 && ack.cwnd_limited && w.cwnd >= w.ssthresh {
             self.avoid(w, ack, acked);

@@ -68,9 +68,10 @@ impl CongestionControl for Dctcp {
         // By SND.UNA alone: what SACK reports is not counted. Marks are told by the octets delivered, which can be more.
         self.acked = self.acked.saturating_add(ack.acked);
         self.marked = self.marked.saturating_add(ack.marked.min(ack.acked));
+        let unmarked = Ack { marked: 0, ..*ack }; // marks do not keep the window from growing: alpha answers them
         let end = *self.window_end.get_or_insert(ack.nxt);
         if ack.una.lt(end) || self.acked == 0 {
-            self.reno.on_ack(w, ack);
+            self.reno.on_ack(w, &unmarked);
             return;
         }
         let congested = self.marked > 0 && !self.reduced;
@@ -80,7 +81,7 @@ impl CongestionControl for Dctcp {
         if congested {
             self.reduce(w, ack.smss);
         } else {
-            self.reno.on_ack(w, ack);
+            self.reno.on_ack(w, &unmarked);
         }
     }
 
@@ -93,6 +94,11 @@ impl CongestionControl for Dctcp {
                 self.reduced = true;
             }
         }
+    }
+
+    //= RFC 8257 3.5: a loss is met as by a conventional TCP, whatever was marked
+    fn answers_marks_as_losses(&self) -> bool {
+        false
     }
 
     //= RFC 8257 3.5: the loss window, whatever was reduced before

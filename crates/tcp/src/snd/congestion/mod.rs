@@ -244,6 +244,11 @@ pub trait CongestionControl: Send + fmt::Debug {
         false
     }
 
+    /// Whether a mark is to it what a loss is: then a loss in a window of data that was marked is no new event (RFC 3168 6.1.2).
+    fn answers_marks_as_losses(&self) -> bool {
+        true
+    }
+
     /// Whether the algorithm itself holds the sender back, so that what is delivered says nothing of what the path can carry:
     /// the engine then takes the connection for limited by its application (draft-ietf-ccwg-bbr 5.3.4.3:
     /// MarkConnectionAppLimited). Asked after [`CongestionControl::on_ack`].

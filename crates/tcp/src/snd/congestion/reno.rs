@@ -30,6 +30,11 @@ impl CongestionControl for Reno {
     }
 
     fn on_ack(&mut self, w: &mut Window, ack: &Ack) {
+        // A window does not grow that marks are told of.
+        //= RFC 3168 6.1.2
+        if ack.marked > 0 {
+            return;
+        }
         if w.cwnd < w.ssthresh {
             //= RFC 9293 3.8.2 MUST-19
             self.hystart.on_ack(w, ack);
@@ -108,6 +113,8 @@ mod tests {
         let mut r = Reno::default();
         r.on_ack(&mut w, &Ack { cwnd_limited: false, ..ack(SMSS, 2 * SMSS) });
         assert_eq!(w.cwnd, 10 * SMSS);
+        r.on_ack(&mut w, &Ack { marked: 1, ..ack(SMSS, 10 * SMSS) });
+        assert_eq!(w.cwnd, 10 * SMSS, "nor one that marks are told of");
         r.on_ack(&mut w, &ack(1, 10 * SMSS));
         assert_eq!(w.cwnd, 10 * SMSS + 1, "ACK division gains nothing");
         r.on_ack(&mut w, &ack(1 << 20, 1 << 20));

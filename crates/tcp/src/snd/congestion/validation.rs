@@ -149,6 +149,10 @@ impl CongestionControl for Validated {
         self.inner.get().on_send(w, sending);
     }
 
+    fn answers_marks_as_losses(&self) -> bool {
+        self.inner.view().answers_marks_as_losses()
+    }
+
     fn governs_recovery(&self) -> bool {
         self.inner.view().governs_recovery()
     }

@@ -15,10 +15,8 @@ pub struct Rack {
     rtt_us: u32,
     /// RACK.fack: the highest sequence number delivered.
     fack: SeqNum,
-    /// RACK.reordering_seen.
-    pub reordering_seen: bool,
-    /// The greatest distance seen, in segments.
-    pub reordering: u16,
+    /// The greatest distance seen between what arrived out of order, in segments, one at least; 0: none was seen.
+    distance: u16,
     /// RACK.reo_wnd_mult.
     mult: u8,
     /// RACK.reo_wnd_persist: recoveries until the window goes back.
@@ -35,8 +33,7 @@ impl Rack {
             end: iss,
             rtt_us: 0,
             fack: iss,
-            reordering_seen: false,
-            reordering: DUP_THRESH as u16,
+            distance: 0,
             mult: 1,
             persist: 0,
             dsack_round: None,
@@ -49,9 +46,8 @@ impl Rack {
         if r.end.gt(self.fack) {
             self.fack = r.end;
         } else if r.end.lt(self.fack) && !r.resent {
-            self.reordering_seen = true;
             let distance = self.fack.since(r.end) / u32::from(r.piece);
-            self.reordering = self.reordering.max(distance.min(u32::from(u16::MAX)) as u16);
+            self.distance = self.distance.max(distance.clamp(1, u32::from(u16::MAX)) as u16);
         }
         let rtt = now.since(r.sent);
         // The acknowledgment of what was sent again may be that of the first time.
@@ -63,6 +59,16 @@ impl Rack {
             (self.sent, self.end) = (r.sent, r.end);
             self.rtt_us = (now.nanos_since(r.sent) / 1_000).min(u64::from(u32::MAX)) as u32;
         }
+    }
+
+    /// RACK.reordering_seen.
+    pub fn reordering_seen(&self) -> bool {
+        self.distance > 0
+    }
+
+    /// How far segments have overtaken each other, in segments: three before anything is known.
+    pub fn reordering(&self) -> u16 {
+        self.distance.max(DUP_THRESH as u16)
     }
 
     /// A D-SACK came with SND.UNA at `una`: something was sent again for nothing. Once a round the window widens.
@@ -87,7 +93,7 @@ impl Rack {
     /// RACK.reo_wnd.
     //= RFC 8985 6.2: step 4, RACK_update_reo_wnd
     pub fn reo_wnd(&self, recovering: bool, sacked_pieces: u32, min_rtt: Duration, srtt: Duration) -> Duration {
-        if !self.reordering_seen && (recovering || sacked_pieces >= DUP_THRESH) {
+        if !self.reordering_seen() && (recovering || sacked_pieces >= DUP_THRESH) {
             return Duration::ZERO;
         }
         (min_rtt / 4 * u32::from(self.mult)).min(srtt)
@@ -111,7 +117,7 @@ impl Rack {
         (
             (self.sent != Instant::NEVER).then_some(self.end.0),
             self.fack.0,
-            self.reordering_seen,
+            self.reordering_seen(),
             self.mult,
             self.persist,
         )
@@ -164,8 +170,8 @@ mod tests {
         assert_eq!((wnd(&r, false, 2), wnd(&r, false, 3), wnd(&r, true, 1)), (MS(10), MS(0), MS(0)));
         r.delivered(&record(3000, 0, false), Instant::ZERO + MS(40), MS(40), None);
         r.delivered(&record(1000, 0, false), Instant::ZERO + MS(41), MS(40), None);
-        assert!(r.reordering_seen);
-        assert_eq!((wnd(&r, false, 3), r.reordering), (MS(10), 3));
+        assert!(r.reordering_seen());
+        assert_eq!((wnd(&r, false, 3), r.reordering()), (MS(10), 3));
         r.on_dsack(SeqNum(4000), SeqNum(9000));
         r.on_dsack(SeqNum(5000), SeqNum(9500));
         assert_eq!(wnd(&r, false, 3), MS(20), "once a round");

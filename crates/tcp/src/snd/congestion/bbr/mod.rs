@@ -341,6 +341,10 @@ impl CongestionControl for Bbr {
         window.cwnd = self.c.cwnd;
     }
 
+    fn answers_marks_as_losses(&self) -> bool {
+        false
+    }
+
     fn governs_recovery(&self) -> bool {
         true
     }
