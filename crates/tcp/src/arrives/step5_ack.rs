@@ -38,7 +38,9 @@ pub(super) fn process<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment) 
         Rule::PureAck
     } else if ack == t.snd.una {
         let duplicate = is_duplicate(t, seg);
-        let news = t.snd.flight() > 0 && hear(t, cx, seg, duplicate).news;
+        // Also when nothing is out any more: what came twice is told after it was acknowledged.
+        let something = t.snd.flight() > 0 || !seg.opts.sack.is_empty();
+        let news = something && hear(t, cx, seg, duplicate).news;
         let changed = update_window(t, cx, seg);
         match (news, changed) {
             (true, _) => Rule::DuplicateAck,
