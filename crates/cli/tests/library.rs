@@ -54,7 +54,10 @@ fn our_scripts_pass_through_the_c_interface_too() {
         .collect();
     let expected: BTreeSet<&str> = NOT_THROUGH_IT.iter().map(|s| s.0).collect();
     assert_eq!(failed, expected, "{out}\n{err}");
-    assert!(passed > 500 && !out.contains("\nSKIP "), "{passed} passed");
+    // AccECN is asked for by a sysctl of the namespace, whose values older kernels do not all take.
+    let skipped = |l: &&str| l.starts_with("SKIP ") && !l.contains("/accecn/");
+    assert_eq!(out.lines().find(skipped), None);
+    assert!(passed > 500, "{passed} passed");
 }
 
 #[test]

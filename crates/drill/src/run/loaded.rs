@@ -24,12 +24,17 @@ const OURS: &[(&str, &str)] = &[
     ("net.ipv4.tcp_rfc1337", "1"),
     ("net.ipv4.tcp_congestion_control", "reno"),
     ("net.ipv4.tcp_no_metrics_save", "1"),
+    ("net.ipv4.tcp_syn_linear_timeouts", "0"),
 ];
 
 /// Makes the network namespace of this thread, which must be one of its own, say what our settings do by default: a script
 /// must end on a library of ours as it does without.
 pub fn settle_namespace() -> std::io::Result<()> {
-    OURS.iter().try_for_each(|(key, value)| fs::write(format!("/proc/sys/{}", key.replace('.', "/")), value))
+    OURS.iter().try_for_each(|(key, value)| match fs::write(format!("/proc/sys/{}", key.replace('.', "/")), value) {
+        // An older kernel does not have it, nor then the difference.
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    })
 }
 
 /// A file of the script.
