@@ -2,7 +2,7 @@
 //!
 //! With SACK, [`Rack`] finds losses by time (RFC 8985), or three segments above do (RFC 6675); without, duplicate
 //! acknowledgments (RFC 6582). [`Tlp`] asks before the retransmission timer does. In recovery [`Prr`] sets cwnd (RFC 9937).
-//! [`Undo`] and [`Frto`] find losses that were none. What moves between the phases is in [`super::feedback`], and in
+//! [`Undo`] and [`Frto`] find losses that were none. What moves between the phases is in `snd/feedback.rs`, and in
 //! [`crate::timeout`] for the retransmission timer.
 
 mod newreno;
