@@ -59,7 +59,7 @@ impl Tcb {
         self.state.hash(h);
         [s.una, s.nxt, s.cursor, s.up, s.wl1, s.wl2, s.small_end, s.queue.end()].map(|n| n.0).hash(h);
         (s.wnd, s.max_wnd, s.fin, s.retries, s.keepalives, s.window.cwnd, s.window.ssthresh).hash(h);
-        s.rtt.backoff.hash(h);
+        (s.usage, s.rtt.backoff).hash(h);
         // The records, and the order of their times.
         let mut order: alloc::vec::Vec<_> = s.board.records().map(|r| (r.sent, r.start.0)).collect();
         order.sort_unstable();

@@ -11,7 +11,7 @@ use crate::rule::SendReason;
 use crate::snd::busy::{Busy, Limited};
 use crate::snd::congestion::{Congestion, Start, Window, initial_window};
 use crate::snd::recovery::Recovery;
-use crate::snd::{Pacer, Rate, Rtt, Scoreboard, SendQueue, Snd};
+use crate::snd::{Pacer, Rate, Rtt, Scoreboard, SendQueue, Snd, Usage};
 use crate::state::{State, Trigger};
 use crate::time::Instant;
 use crate::timeout::Timers;
@@ -146,6 +146,7 @@ impl Tcb {
                 keepalives: 0,
                 small_end: h.iss,
                 window: Window { cwnd, ssthresh: u32::MAX },
+                usage: Usage::new(h.iss),
                 congestion: Congestion::new(cx.cfg, &start),
                 ecn: Part::new(crate::snd::ecn::Sender::new(&h.ecn, h.iss)),
                 board: Scoreboard::default(),

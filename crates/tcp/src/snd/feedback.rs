@@ -417,7 +417,7 @@ impl Snd {
             flight: before.flight,
             pipe,
             limit,
-            cwnd_limited: u64::from(before.flight) + u64::from(acked.max(smss)) >= u64::from(self.window.cwnd),
+            cwnd_limited: self.usage.limited(&self.window),
             in_recovery: self.recovery.is_on(),
             una: self.una,
             nxt: self.nxt,

@@ -15,6 +15,7 @@ pub mod rate;
 pub mod recovery;
 mod rtt;
 pub mod scoreboard;
+mod usage;
 
 pub use feedback::{Heard, Told};
 pub use pacing::Pacer;
@@ -22,6 +23,7 @@ pub use queue::SendQueue;
 pub use rate::Rate;
 pub use rtt::Rtt;
 pub use scoreboard::Scoreboard;
+pub use usage::Usage;
 
 use crate::time::Instant;
 use congestion::{Congestion, Window};
@@ -64,6 +66,8 @@ pub struct Snd {
     pub small_end: SeqNum,
     /// cwnd and ssthresh.
     pub window: Window,
+    /// How much of cwnd is used.
+    pub usage: Usage,
     /// The algorithm that moves them.
     pub congestion: Congestion,
     /// What marks tell, and which packets can be marked.

@@ -36,7 +36,7 @@ pub(super) fn arm<P: Probe>(t: &mut Tcb, cx: &Cx<'_, P>) {
 fn may_probe<P: Probe>(t: &Tcb, cx: &Cx<'_, P>) -> bool {
     let (s, p) = (&t.snd, &t.snd.recovery.tlp);
     let quiet = !s.recovery.is_on() && s.board.sacked() == 0 && s.recovery.reorder == Instant::NEVER;
-    let once = p.end.is_none() && p.measured && !p.due && p.since != Instant::NEVER;
+    let once = p.end().is_none() && p.measured && !p.due && p.since != Instant::NEVER;
     // Everything that is out must be on the scoreboard: nothing was rolled back, our SYN is acknowledged.
     let whole = s.board.pipe() > 0 && s.cursor == s.nxt && s.una.ge(s.queue.base());
     cx.cfg.tlp && t.negotiated.sack && quiet && once && whole && s.wnd > 0

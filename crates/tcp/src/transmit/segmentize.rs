@@ -240,6 +240,9 @@ fn left<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, plan: &Plan, end: SeqNum) {
         s.cursor = s.cursor.max(end);
         s.recovery.tlp.since = cx.now;
     }
+    let out = pipe.saturating_add(octets);
+    let room = u64::from(out) + u64::from(s.mss) <= u64::from(s.window.cwnd);
+    s.usage.sent(out, room, s.una, s.nxt.max(end));
     if let Some(e) = &mut s.recovery.episode {
         e.prr.sent(octets);
     }

@@ -74,8 +74,8 @@ pub struct Ack {
     pub pipe: u32,
     /// The limit L of appropriate byte counting, in segments.
     pub limit: u32,
-    /// Whether cwnd was what limited the sender since the acknowledgment before: a window that is not used says nothing
-    /// of the path (RFC 7661).
+    /// Whether cwnd was what limited the sender in this round: a window that is not used says nothing of the path
+    /// (RFC 7661).
     pub cwnd_limited: bool,
     /// Whether recovery, or the repair after a timeout, is on.
     pub in_recovery: bool,

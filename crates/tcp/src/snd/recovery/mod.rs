@@ -115,7 +115,7 @@ impl Recovery {
     pub(crate) fn digest(&self, h: &mut impl core::hash::Hasher) {
         use core::hash::Hash;
         (self.phase, self.recover.0, self.force, self.duplicates.count, self.duplicates.octets).hash(h);
-        (self.flight_before, self.tlp.end.map(|s| s.0), self.tlp.due, self.tlp.measured, self.frto as u8).hash(h);
+        (self.flight_before, self.tlp.end().map(|s| s.0), self.tlp.due, self.tlp.measured, self.frto as u8).hash(h);
         (self.tlp.since == Instant::NEVER, self.episode.as_ref().is_some_and(|e| e.undo.is_some())).hash(h);
         self.rack.digest(h);
     }

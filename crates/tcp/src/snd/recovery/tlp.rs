@@ -7,8 +7,10 @@ use synfin_wire::SeqNum;
 /// What is kept between probes.
 #[derive(Debug, Clone, Copy)]
 pub struct Tlp {
-    /// TLP.end_seq: SND.NXT when the probe was sent that has not been answered.
-    pub end: Option<SeqNum>,
+    /// TLP.end_seq: SND.NXT when the last probe was sent.
+    end: SeqNum,
+    /// It has not been answered.
+    out: bool,
     /// TLP.is_retrans: the probe was sent before.
     is_retrans: bool,
     /// When new text was sent, or SND.UNA moved, last: from then on the time to the probe counts.
@@ -30,7 +32,7 @@ pub enum Answer {
 
 impl Default for Tlp {
     fn default() -> Self {
-        Tlp { end: None, is_retrans: false, since: Instant::NEVER, due: false, measured: true }
+        Tlp { end: SeqNum(0), out: false, is_retrans: false, since: Instant::NEVER, due: false, measured: true }
     }
 }
 
@@ -47,23 +49,25 @@ impl Tlp {
     /// The probe is sent, with SND.NXT after it at `nxt`.
     //= RFC 8985 7.3: TLP_send_probe
     pub fn sent(&mut self, nxt: SeqNum, is_retrans: bool) {
-        *self = Tlp { end: Some(nxt), is_retrans, since: Instant::NEVER, due: false, measured: false };
+        *self = Tlp { end: nxt, out: true, is_retrans, since: Instant::NEVER, due: false, measured: false };
+    }
+
+    /// TLP.end_seq of the probe that has not been answered.
+    pub fn end(&self) -> Option<SeqNum> {
+        self.out.then_some(self.end)
     }
 
     /// What an acknowledgment of everything before `ack` says of a probe that is out. `dsack`: the end of what came twice.
     /// `bare`: it is a duplicate without any SACK.
     //= RFC 8985 7.4.2: TLP_process_ack
     pub fn on_ack(&mut self, ack: SeqNum, dsack: Option<SeqNum>, bare: bool) -> Answer {
-        let Some(end) = self.end.filter(|end| ack.ge(*end)) else { return Answer::Fine };
-        if !self.is_retrans || dsack == Some(end) {
-            self.end = None;
-        } else if ack.gt(end) {
-            self.end = None;
-            return Answer::Repaired;
-        } else if bare {
-            self.end = None;
+        if !self.out || ack.lt(self.end) {
+            return Answer::Fine;
         }
-        Answer::Fine
+        let in_vain = !self.is_retrans || dsack == Some(self.end);
+        let repaired = !in_vain && ack.gt(self.end);
+        self.out = !(in_vain || repaired || bare);
+        if repaired { Answer::Repaired } else { Answer::Fine }
     }
 }
 
@@ -93,14 +97,14 @@ mod tests {
         };
         let (before, at, after) = (SeqNum(4000), SeqNum(5000), SeqNum(5001));
         let mut t = sent(true);
-        assert_eq!((t.on_ack(before, None, false), t.end.is_some()), (Answer::Fine, true));
-        assert_eq!((t.on_ack(at, None, false), t.end.is_some()), (Answer::Fine, true), "it may still come twice");
-        assert_eq!((t.on_ack(after, None, false), t.end.is_some()), (Answer::Repaired, false));
+        assert_eq!((t.on_ack(before, None, false), t.out), (Answer::Fine, true));
+        assert_eq!((t.on_ack(at, None, false), t.out), (Answer::Fine, true), "it may still come twice");
+        assert_eq!((t.on_ack(after, None, false), t.out), (Answer::Repaired, false));
         let mut t = sent(true);
-        assert_eq!((t.on_ack(at, Some(SeqNum(5000)), false), t.end.is_some()), (Answer::Fine, false), "both arrived");
+        assert_eq!((t.on_ack(at, Some(SeqNum(5000)), false), t.out), (Answer::Fine, false), "both arrived");
         let mut t = sent(true);
-        assert_eq!((t.on_ack(at, None, true), t.end.is_some()), (Answer::Fine, false), "both arrived, without D-SACK");
+        assert_eq!((t.on_ack(at, None, true), t.out), (Answer::Fine, false), "both arrived, without D-SACK");
         let mut t = sent(false);
-        assert_eq!((t.on_ack(after, None, false), t.end.is_some()), (Answer::Fine, false), "new text tells by itself");
+        assert_eq!((t.on_ack(after, None, false), t.out), (Answer::Fine, false), "new text tells by itself");
     }
 }
