@@ -64,7 +64,8 @@ fn end(n: u8, timestamps: bool) -> End {
     let tcp = TcpConfig {
         rcv_buf_initial: BUFFER as u32,
         rcv_buf_max: BUFFER as u32,
-        snd_buf: BUFFER as u32,
+        snd_buf_initial: BUFFER as u32,
+        snd_buf_max: BUFFER as u32,
         timestamps,
         sack: timestamps,
         ..TcpConfig::default()

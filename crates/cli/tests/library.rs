@@ -26,7 +26,7 @@ const NOT_THROUGH_IT: [(&str, &str); 14] = [
 ];
 
 /// The engine's own settings, where the library takes those of the namespace or of Linux.
-const OURS: &str = "congestion=cubic,window-probe=octet,slow-start-limit=8,rcv-buf-initial=131072,rcv-buf-max=6291456,snd-buf=4194304,rcv-window=linux";
+const OURS: &str = "congestion=cubic,window-probe=octet,slow-start-limit=8,rcv-buf-initial=131072,rcv-buf-max=6291456,snd-buf-max=4194304,rcv-window=linux";
 
 fn library() -> PathBuf {
     let deps = std::env::current_exe().unwrap().parent().unwrap().to_path_buf();

@@ -22,12 +22,14 @@ pub struct Params {
     pub offload: bool,
     /// IPv6 instead of IPv4.
     pub v6: bool,
+    /// Octets of buffers that the text of a host's connections may hold.
+    pub memory: u32,
     /// The settings of both ends.
     pub tcp: TcpConfig,
 }
 
 impl Params {
-    /// Draws everything from `seed`: loss up to 20 %, reordering, duplication, corruption, rates, buffers, options.
+    /// Draws everything from `seed`: loss up to 20 %, reordering, duplication, corruption, rates, buffers, memory, options.
     pub fn from_seed(seed: u64) -> Params {
         let mut r = Rng::from_number(seed ^ 0x5eed);
         let mut one_in = |n: u32| r.below(n) == 0;
@@ -51,7 +53,8 @@ impl Params {
         let tcp = TcpConfig {
             rcv_buf_initial: buf,
             rcv_buf_max: buf * (1 + r.below(4)),
-            snd_buf: 2_048 + r.below(200_000),
+            snd_buf_initial: 2_048 + r.below(100_000),
+            snd_buf_max: 2_048 + r.below(200_000),
             ..tcp
         };
         let percent = |r: &mut Rng, p: u32| if lossless { 0 } else { r.below(p * 10_000) };
@@ -68,7 +71,10 @@ impl Params {
         let bytes = [r.below(200_000), r.below(200_000)];
         let mtu = [576, 1280, 1500, 9000][r.below(4) as usize];
         let v6 = r.below(2) == 0;
-        Params { seed, bytes, link, mtu: if v6 { mtu.max(1280) } else { mtu }, offload, v6, tcp }
+        let mtu = if v6 { mtu.max(1280) } else { mtu };
+        // One host in four has less than its connection would hold.
+        let memory = if r.below(4) == 0 { 4_096 + r.below(200_000) } else { u32::MAX };
+        Params { seed, bytes, link, mtu, offload, v6, memory, tcp }
     }
 }
 
@@ -126,6 +132,7 @@ fn octet(seed: u64, from: usize, offset: u32) -> u8 {
 pub fn run(p: &Params, record: bool) -> (Result<Report, Failure>, Network) {
     let mut net = Network::new(p.seed, &p.tcp, p.mtu, p.offload);
     net.links = vec![Link::new(p.link.clone()); 2];
+    net.hosts.iter_mut().for_each(|h| h.stack.pool().set_limit(p.memory as usize));
     net.records = record.then(Vec::new);
     let result = drive(p, &mut net).map_err(|what| Failure { seed: p.seed, what });
     (result, net)

@@ -25,6 +25,9 @@ pub struct StackConfig {
     pub icmp_errors_per_second: u32,
     /// Kinds of settings of connections and listeners in use at a time, at most 65,535 (records hold a number of 16 bits).
     pub max_settings: usize,
+    /// Octets of buffers that the text of all connections may hold (`tcp_mem` of Linux), beside a segment in each direction for
+    /// each connection that holds nothing else. From three quarters of it on buffers do not grow any more.
+    pub tcp_memory: usize,
     /// Fragments kept, in octets.
     pub fragment_memory: usize,
     /// How long fragments wait for the others (RFC 1122 3.3.2: 60 to 120 s; RFC 8200 4.5: 60 s; Linux: 30 s).
@@ -55,6 +58,7 @@ impl Default for StackConfig {
             resets_per_second: 1_000,
             icmp_errors_per_second: 1_000,
             max_settings: usize::from(u16::MAX),
+            tcp_memory: 1 << 30,
             fragment_memory: 1 << 20,
             fragment_timeout: Duration::from_secs(30),
             neighbor_queue: 8,

@@ -98,6 +98,8 @@ impl Stack {
         let secret = rng.secret();
         let mut tables = Tables::default();
         tables.index.set_secret(rng.secret());
+        let mut pool = Pool::default();
+        pool.set_limit(cfg.tcp_memory);
         Stack {
             reset_buckets: Buckets::new(cfg.resets_per_second),
             icmp_bucket: Bucket::new(cfg.icmp_errors_per_second),
@@ -107,7 +109,7 @@ impl Stack {
             cfg,
             rng,
             secret,
-            pool: Pool::default(),
+            pool,
             mib: StackMib::default(),
             tcp_mib: TcpMib::default(),
             links: Vec::new(),
@@ -203,6 +205,7 @@ impl Stack {
             time_wait: self.tcp.waits.len(),
             listeners: self.tcp.listeners.len(),
             timers: self.wheel.len(),
+            memory: self.pool.held(),
             fragments: self.fragments.memory(),
             index: self.tcp.index.len(),
             settings: self.configs.len(),

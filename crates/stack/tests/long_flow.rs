@@ -51,11 +51,8 @@ impl Flow {
             self.clock += 100_000;
             let now = Instant::from_nanos(self.clock);
             while sent < total {
-                let status = self.a.stack.tcp_status(self.ids.0).unwrap();
-                if status.unacked + status.notsent > 1 << 20 {
-                    break;
-                }
-                sent += self.a.stack.tcp_send_chunk(now, &mut (), self.ids.0, piece.clone()).unwrap() as u64;
+                let Ok(n) = self.a.stack.tcp_send_chunk(now, &mut (), self.ids.0, piece.clone()) else { break };
+                sent += n as u64;
             }
             carry(&mut self.a, &mut self.b, now, &mut || {
                 frames += 1;

@@ -283,7 +283,18 @@ impl<'a> Iterator for Slices<'a> {
     }
 }
 
-/// Buffers and boxes that are used again.
+/// Whether there is memory for the text of connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Memory {
+    /// Less than three quarters of the limit are held.
+    Plenty,
+    /// Buffers stay as they are: windows and room to write are small where nothing else was promised.
+    Scarce,
+    /// Each connection may go on by a segment in each direction, and hold no more than that.
+    Full,
+}
+
+/// Buffers and boxes that are used again, and how much of them connections hold.
 #[derive(Debug)]
 pub struct Pool {
     small: Vec<Arc<Box<[u8]>>>,
@@ -293,6 +304,9 @@ pub struct Pool {
     #[allow(clippy::vec_box)]
     boards: Vec<Box<Board>>,
     keep: usize,
+    /// Octets that the queues of all connections pin.
+    held: usize,
+    limit: usize,
 }
 
 impl Default for Pool {
@@ -305,7 +319,34 @@ impl Default for Pool {
 impl Pool {
     /// A pool that keeps at most `keep` free buffers of each size.
     pub fn new(keep: usize) -> Pool {
-        Pool { small: Vec::new(), large: Vec::new(), boxes: Vec::new(), boards: Vec::new(), keep }
+        let (small, large, boxes, boards) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Pool { small, large, boxes, boards, keep, held: 0, limit: usize::MAX }
+    }
+
+    /// Limits what the queues of all connections may pin, in octets.
+    pub fn set_limit(&mut self, octets: usize) {
+        self.limit = octets;
+    }
+
+    /// Octets that the queues of all connections pin.
+    pub fn held(&self) -> usize {
+        self.held
+    }
+
+    /// How much of the limit that is.
+    pub fn memory(&self) -> Memory {
+        if self.held >= self.limit {
+            Memory::Full
+        } else if self.held >= self.limit / 4 * 3 {
+            Memory::Scarce
+        } else {
+            Memory::Plenty
+        }
+    }
+
+    /// A queue that pinned `before` octets pins `after`.
+    pub(crate) fn charge(&mut self, before: usize, after: usize) {
+        self.held = (self.held + after).saturating_sub(before);
     }
 
     /// A buffer of at least `size` octets, up to [`LARGE`].

@@ -281,8 +281,10 @@ settings! {
     rcv_buf_initial: u32 = 131_072, "rcv-buf-initial", 2_048..=1_073_741_824, "tcp_rmem[1]", "-";
     /// The size up to which the receive buffer grows.
     rcv_buf_max: u32 = 6_291_456, "rcv-buf-max", 2_048..=1_073_725_440, "tcp_rmem[2]", "under 2^30 (RFC 7323 2.3)";
-    /// The size of the send buffer.
-    snd_buf: u32 = 4_194_304, "snd-buf", 2_048..=1_073_741_824, "tcp_wmem[2]", "-";
+    /// The least and first size of the send buffer.
+    snd_buf_initial: u32 = 131_072, "snd-buf-initial", 2_048..=1_073_741_824, "tcp_wmem[1]", "-";
+    /// The size up to which the send buffer grows with the congestion window.
+    snd_buf_max: u32 = 4_194_304, "snd-buf-max", 2_048..=1_073_741_824, "tcp_wmem[2]", "-";
     /// Window scaling.
     window_scaling: bool = true, "window-scaling", 0..=1, "tcp_window_scaling", "on (RFC 7323)";
     /// Timestamps.

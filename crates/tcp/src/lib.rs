@@ -40,7 +40,7 @@ pub mod time;
 pub mod timeout;
 pub mod transmit;
 
-pub use buf::{BufMut, Chunk, Pool, Slices};
+pub use buf::{BufMut, Chunk, Memory, Pool, Slices};
 pub use config::TcpConfig;
 pub use connection::Connection;
 pub use cx::Cx;

@@ -70,6 +70,8 @@ counters! {
         ofo_queue = "TcpExtTCPOFOQueue",
         /// Out-of-order segments dropped for want of room.
         ofo_drop = "TcpExtTCPOFODrop",
+        /// Segments in order dropped because there was no memory.
+        rcv_q_drop = "TcpExtTCPRcvQDrop",
         /// Octets that came twice with different values; the first ones count.
         overlap_differs = "SynfinOverlapDiffers",
         /// D-SACKs sent.

@@ -83,6 +83,8 @@ named! {
         TextAfterClose = "text after close",
         /// RFC 9293 3.10.7.4, seventh: no room to keep what is out of order.
         NoRoom = "no room",
+        /// Text in order, and no memory in the whole host; more than that waits for the user already.
+        NoMemory = "no memory",
         /// RFC 9293 3.10.7.2: a SYN to a listening socket.
         SynToListen = "SYN to LISTEN",
         /// RFC 9293 3.10.7.2: an ACK to a listening socket.

@@ -61,8 +61,12 @@ pub struct Status {
     pub delivery_rate_app_limited: bool,
     /// Octets per second at which text leaves; 0 if it is not paced.
     pub pacing_rate: u64,
-    /// What its receive buffer may hold at present.
+    /// The most that its user took within a round trip: what the receive buffer follows.
     pub rcv_space: u32,
+    /// The round trip as the receiver sees it, in milliseconds' steps (`rcv_rtt`); 0 before it has seen one.
+    pub rcv_rtt_us: u32,
+    /// What its receive buffer may hold at present (`rb` of `skmem`).
+    pub rcv_buf: u32,
     /// How long something was to be sent or was out, and what held it up, in microseconds.
     pub busy: Busy,
     /// Octets written and not sent.
@@ -154,7 +158,9 @@ impl Connection {
             delivery_rate: s.rate.last,
             delivery_rate_app_limited: s.rate.last_app_limited,
             pacing_rate: s.pacer.rate,
-            rcv_space: r.buf,
+            rcv_space: r.sizing.space(),
+            rcv_rtt_us: r.sizing.rtt_us(),
+            rcv_buf: r.buf,
             busy: t.counters.busy.until_now(t.limited, t.last_heard.max(s.last_sent)),
             notsent: s.queue.end().diff(s.nxt).max(0) as u32,
             rcv_queued: r.queue.len(),

@@ -1,12 +1,11 @@
 //! The transmission control block of a synchronized connection (RFC 9293 3.3.1).
 
-use crate::config::TcpConfig;
 use crate::cx::Cx;
 use crate::ecn::Part;
 use crate::event::Events;
 use crate::negotiate::Negotiated;
 use crate::probe::Probe;
-use crate::rcv::{AckPolicy, Owed, Rcv, ReceiveQueue, SackList, TsRecent};
+use crate::rcv::{AckPolicy, Owed, Rcv, ReceiveQueue, SackList, Sizing, TsRecent};
 use crate::rule::SendReason;
 use crate::snd::busy::{Busy, Limited};
 use crate::snd::congestion::{Congestion, Start, Window, initial_window};
@@ -165,8 +164,7 @@ impl Tcb {
                 up: None,
                 fin: None,
                 buf: cx.cfg.rcv_window.after_syn(cx.cfg.rcv_buf_initial, n.rcv_mss),
-                drained: 0,
-                round: nxt,
+                sizing: Sizing::new(n.rcv_mss, cx.now),
                 shift: n.rcv_shift,
                 mss: n.rcv_mss,
                 closed: false,
@@ -224,12 +222,6 @@ impl Tcb {
             State::Closed => self.events |= Events::CLOSED,
             _ => {}
         }
-    }
-
-    /// The free room of the send buffer, charged with pinned memory.
-    pub fn send_room(&self, cfg: &TcpConfig) -> u32 {
-        let pinned = self.snd.queue.pinned() / 2;
-        cfg.snd_buf.saturating_sub(self.snd.queue.len().max(pinned.min(u32::MAX as usize) as u32))
     }
 
     /// Gives every buffer back.

@@ -95,7 +95,8 @@ pub(crate) fn run(data: &[u8]) -> Words {
         keepalive: kind & 4 != 0,
         rcv_buf_initial: if kind & 8 == 0 { 131_072 } else { 2_048 },
         rcv_buf_max: 131_072,
-        snd_buf: 16_384,
+        snd_buf_initial: 4_096,
+        snd_buf_max: 16_384,
         reassembly_pieces: 64,
         ..TcpConfig::default()
     };

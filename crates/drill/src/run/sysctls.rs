@@ -163,7 +163,7 @@ pub(crate) fn sysctl(tcp: &mut TcpConfig, key: &str, value: &str) -> Result<(), 
             None => return malformed("a number".into()),
         },
         SendBuffer => match three(value) {
-            Some([_, _, most]) => ("snd-buf", most.to_string()),
+            Some([_, _, most]) => ("snd-buf-max", most.to_string()),
             None => return malformed("three numbers".into()),
         },
         ReceiveBuffer => {

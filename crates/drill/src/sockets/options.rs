@@ -111,7 +111,7 @@ impl Sockets {
         let n = match (level, name) {
             (libc::SOL_SOCKET, libc::SO_ERROR) => t.take_error(h).unwrap_or(0),
             (libc::SOL_SOCKET, libc::SO_KEEPALIVE) => i32::from(t.cfg.keepalive),
-            (libc::SOL_SOCKET, libc::SO_SNDBUF) => t.cfg.snd_buf as i32,
+            (libc::SOL_SOCKET, libc::SO_SNDBUF) => t.cfg.snd_buf_initial as i32,
             (libc::SOL_SOCKET, libc::SO_RCVBUF) => t.cfg.rcv_buf_initial.saturating_mul(2) as i32,
             (libc::SOL_SOCKET, libc::SO_TYPE) => libc::SOCK_STREAM,
             (libc::SOL_SOCKET, libc::SO_ACCEPTCONN) => i32::from(matches!(t.phase, Phase::Listening(_))),
@@ -159,7 +159,10 @@ impl TcpSocket {
         match (level, name) {
             (libc::SOL_SOCKET, libc::SO_KEEPALIVE) => c.keepalive = n != 0,
             // As Linux does, twice the value is charged, half of it for the octets of the text.
-            (libc::SOL_SOCKET, libc::SO_SNDBUF) => c.snd_buf = (n.max(2_304) as u32).saturating_mul(2),
+            (libc::SOL_SOCKET, libc::SO_SNDBUF) => {
+                c.snd_buf_initial = (n.max(2_304) as u32).saturating_mul(2);
+                c.snd_buf_max = c.snd_buf_initial;
+            }
             (libc::SOL_SOCKET, libc::SO_RCVBUF) => {
                 c.rcv_buf_initial = (n as u32).clamp(2_304, 1 << 29);
                 c.rcv_buf_max = c.rcv_buf_initial;

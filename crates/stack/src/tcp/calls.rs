@@ -427,7 +427,7 @@ impl Stack {
     /// Free room in the send buffer, in octets.
     pub fn tcp_send_room(&self, id: ConnId) -> usize {
         let Some(e) = self.tcp.conns.get((id.0, id.1)) else { return 0 };
-        e.conn.send_room(&self.configs[e.cfg])
+        e.conn.send_room(&self.configs[e.cfg], self.pool.memory())
     }
 
     /// What has happened to the connection since the last call.

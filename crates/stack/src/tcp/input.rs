@@ -391,7 +391,7 @@ impl Stack {
         let length = self.configs[TIME_WAIT].time_wait;
         let Some(e) = self.tcp.conns.at_mut(i) else { return };
         let Some(t) = e.conn.tcb() else { return };
-        let (key, tw) = (e.key, TimeWait::new(t));
+        let (key, tw) = (e.key, TimeWait::new(t, self.pool.memory()));
         e.indexed = false;
         self.mib.time_wait += 1;
         self.tcp.link_out(&key, Slot::Conn(i));

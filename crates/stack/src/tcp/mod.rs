@@ -66,6 +66,8 @@ pub struct Occupancy {
     pub listeners: usize,
     /// Timers set.
     pub timers: usize,
+    /// Octets of buffers that the text of connections holds.
+    pub memory: usize,
     /// Octets of fragments.
     pub fragments: usize,
     /// Entries of the demultiplexer.

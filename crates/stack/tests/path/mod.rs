@@ -83,7 +83,7 @@ impl Path {
         self.hosts[0].0.tcp_status(c.client).expect("a status")
     }
 
-    fn run(&mut self, d: Duration) {
+    pub(crate) fn run(&mut self, d: Duration) {
         let until = self.now + d;
         while self.step(until) {}
         self.now = until;

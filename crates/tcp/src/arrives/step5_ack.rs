@@ -178,7 +178,7 @@ impl Tcb {
             self.timers.retransmission = crate::time::Instant::NEVER;
         }
         self.timers.user = crate::time::Instant::NEVER;
-        if self.write_blocked && self.send_room(cx.cfg) >= cx.cfg.snd_buf / 3 {
+        if self.write_blocked && self.snd.has_room(cx.cfg, cx.pool.memory()) {
             self.write_blocked = false;
             self.events |= Events::WRITABLE;
         }

@@ -1,6 +1,6 @@
 //! Seventh, process the segment text (RFC 9293 3.10.7.4).
 
-use crate::buf::Chunk;
+use crate::buf::{Chunk, Memory};
 use crate::cx::Cx;
 use crate::event::Events;
 use crate::probe::Probe;
@@ -35,8 +35,16 @@ pub(super) fn process<P: Probe>(
         seg.trim(seq, fin);
     }
     t.rcv.ack.last_text = cx.now;
+    measure(t, cx, seg);
     let chunk = core::mem::take(&mut seg.payload);
     if seg.seq() == t.rcv.nxt {
+        // The window promised it, but the whole host has no memory: it is as if the segment had been lost. A user who
+        // reads always gets more.
+        if cx.pool.memory() == Memory::Full && !t.rcv.queue.is_empty() {
+            cx.mib.rcv_q_drop += 1;
+            cx.pool.give(chunk);
+            return ControlFlow::Break(Verdict::Acked(Rule::NoMemory));
+        }
         ControlFlow::Continue(Some(in_order(t, cx, chunk, seg.gro)))
     } else {
         let seq = seg.seq();
@@ -46,6 +54,19 @@ pub(super) fn process<P: Probe>(
             Rule::NoRoom => ControlFlow::Break(Verdict::Acked(Rule::NoRoom)),
             r => ControlFlow::Continue(Some(r)),
         }
+    }
+}
+
+/// The round trip as the receiver sees it: how long ago the acknowledgment was sent whose timestamp a whole segment echoes.
+/// Less is sent when its application has it, not when an acknowledgment comes.
+fn measure<P: Probe>(t: &mut Tcb, cx: &Cx<'_, P>, seg: &Segment) {
+    if let Some(ts) = seg.opts.timestamps
+        && t.negotiated.timestamps
+        && ts.ecr != 0
+        && seg.payload.len() >= usize::from(t.rcv.mss.min(536))
+    {
+        let ms = (cx.now.as_millis() as u32).wrapping_add(t.negotiated.ts_offset).wrapping_sub(ts.ecr);
+        t.rcv.sizing.measured(ms);
     }
 }
 
@@ -110,7 +131,7 @@ fn out_of_order<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seq: synfin_wire::Seq
     let holes = t.rcv.holes.get_or_insert_default();
     // Memory for what is out of order: as much as the buffer may hold in order, with as much again for the
     // difference between small segments and the buffers that hold them.
-    let limit = 2 * t.rcv.buf as usize;
+    let limit = if cx.pool.memory() == Memory::Full { 0 } else { 2 * t.rcv.buf as usize };
     let got = holes.insert(start, chunk, usize::from(cx.cfg.reassembly_pieces), limit, cx.pool);
     if holes.is_empty() {
         t.rcv.holes = None;

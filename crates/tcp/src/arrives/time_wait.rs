@@ -1,5 +1,6 @@
 //! TIME-WAIT: the record, and SEGMENT ARRIVES in it (RFC 9293 3.10.7.4, 3.6.1; RFC 1337; RFC 6191).
 
+use crate::buf::Memory;
 use crate::cx::Cx;
 use crate::probe::Probe;
 use crate::rule::{Rule, Verdict};
@@ -38,12 +39,12 @@ pub struct Outcome {
 
 impl TimeWait {
     /// From the block of a connection that has reached TIME-WAIT.
-    pub fn new(t: &Tcb) -> TimeWait {
+    pub fn new(t: &Tcb, memory: Memory) -> TimeWait {
         TimeWait {
             snd_nxt: t.snd.nxt,
             rcv_nxt: t.rcv.nxt,
             ts_recent: t.rcv.ts_recent.val,
-            window: t.rcv.offer().0,
+            window: t.rcv.offer(memory).0,
             timestamps: t.negotiated.timestamps,
         }
     }

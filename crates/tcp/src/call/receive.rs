@@ -1,6 +1,6 @@
 //! RECEIVE (RFC 9293 3.10.3).
 
-use crate::buf::Chunk;
+use crate::buf::{Chunk, Memory};
 use crate::connection::{Connection, Phase};
 use crate::cx::Cx;
 use crate::event::CloseReason;
@@ -94,11 +94,12 @@ impl Connection {
 impl Tcb {
     /// The user took `n` octets: the buffer may grow, and the peer is told of a window that has opened.
     fn taken<P: Probe>(&mut self, cx: &Cx<'_, P>, n: u32) {
-        self.rcv.drained(n, cx.cfg);
+        let memory = cx.pool.memory();
+        self.rcv.drained(n, cx.cfg, cx.now, memory != Memory::Plenty);
         if self.urgent_left() == 0 {
             self.rcv.up = None;
         }
-        if !self.state.peer_closed() && self.rcv.update_is_due() && !matches!(self.rcv.ack.owed, Owed::Now(_)) {
+        if !self.state.peer_closed() && self.rcv.update_is_due(memory) && !matches!(self.rcv.ack.owed, Owed::Now(_)) {
             self.rcv.ack.owed = Owed::Now(SendReason::WindowUpdate);
         }
     }

@@ -1,6 +1,6 @@
 //! SEND (RFC 9293 3.10.2).
 
-use crate::buf::Chunk;
+use crate::buf::{Chunk, Memory};
 use crate::config::{IdleRestart, TcpConfig};
 use crate::connection::{Connection, Phase};
 use crate::cx::Cx;
@@ -57,10 +57,10 @@ impl Connection {
     }
 
     /// The free room of the send buffer; none outside of the states in which text is taken.
-    pub fn send_room(&self, cfg: &TcpConfig) -> usize {
+    pub fn send_room(&self, cfg: &TcpConfig, memory: Memory) -> usize {
         match &self.phase {
             Phase::Synchronized(t) if matches!(t.state, State::Established | State::CloseWait) => {
-                t.send_room(cfg) as usize
+                t.snd.room(cfg, memory) as usize
             }
             _ => 0,
         }
@@ -71,7 +71,7 @@ impl Connection {
             // 3.10.2 SYN-SENT, SYN-RECEIVED: "if no space to queue, respond with insufficient resources".
             Phase::SynSent(_) | Phase::SynReceived(_) => Err(SendError::WouldBlock),
             Phase::Synchronized(t) => match t.state {
-                State::Established | State::CloseWait => match t.send_room(cx.cfg) as usize {
+                State::Established | State::CloseWait => match t.snd.room(cx.cfg, cx.pool.memory()) as usize {
                     0 => {
                         t.write_blocked = true;
                         Err(SendError::WouldBlock)

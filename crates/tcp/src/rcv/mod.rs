@@ -5,6 +5,7 @@ pub mod ecn;
 mod queue;
 mod reassembly;
 mod sack;
+mod sizing;
 mod timestamps;
 mod window;
 
@@ -12,6 +13,7 @@ pub use ack_policy::{AckPolicy, Owed};
 pub use queue::ReceiveQueue;
 pub use reassembly::{Inserted, Reassembly};
 pub use sack::SackList;
+pub use sizing::Sizing;
 pub use timestamps::TsRecent;
 
 use alloc::boxed::Box;
@@ -34,10 +36,8 @@ pub struct Rcv {
     pub fin: Option<SeqNum>,
     /// The size of the receive buffer now.
     pub buf: u32,
-    /// Octets that the user took in the current round trip (dynamic right-sizing).
-    pub drained: u32,
-    /// RCV.NXT when the current round trip began.
-    pub round: SeqNum,
+    /// What the size follows.
+    pub sizing: Sizing,
     /// Rcv.Wind.Shift.
     pub shift: u8,
     /// What the peer may send per segment, as we announced it.
@@ -54,4 +54,37 @@ pub struct Rcv {
     pub queue: ReceiveQueue,
     /// Text out of order.
     pub holes: Option<Box<Reassembly>>,
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::buf::{Chunk, Pool};
+    use crate::ecn::{Found, OptionPolicy, Part};
+    use crate::time::Instant;
+
+    /// A buffer of `buf` octets, of which `unread` wait for the user, and `wnd` are what the peer was told.
+    pub(crate) fn rcv(buf: u32, mss: u16, unread: usize, wnd: u32) -> Rcv {
+        let nxt = SeqNum(1);
+        let mut queue = ReceiveQueue::default();
+        queue.push(Chunk::copy_of(&alloc::vec![0; unread]), &mut Pool::default());
+        Rcv {
+            irs: SeqNum(0),
+            nxt,
+            edge: nxt + wnd,
+            last_ack_sent: nxt,
+            up: None,
+            fin: None,
+            buf,
+            sizing: Sizing::new(mss, Instant::ZERO),
+            shift: 0,
+            mss,
+            closed: false,
+            ts_recent: TsRecent::new(0, Instant::ZERO),
+            ack: AckPolicy::new(nxt, 0),
+            ecn: Part::new(crate::rcv::ecn::Receiver::new(&Found::default(), OptionPolicy::default(), false)),
+            queue,
+            holes: None,
+        }
+    }
 }

@@ -30,6 +30,7 @@ impl ReceiveQueue {
             return;
         }
         let q = self.0.get_or_insert_with(|| pool.take_chunks());
+        let before = q.pinned();
         // A segment that fills half of its buffer is kept as it came, too: it pins no more than it is worth.
         if chunk.len() <= COPY_LIMIT && 2 * chunk.len() < chunk.pinned() {
             q.push_copy(chunk.as_slice(), pool);
@@ -37,12 +38,15 @@ impl ReceiveQueue {
         } else {
             q.push(chunk);
         }
+        pool.charge(before, q.pinned());
     }
 
     /// Copies octets out; returns how many.
     pub fn read(&mut self, out: &mut [u8], pool: &mut Pool) -> usize {
         let Some(mut q) = self.0.take() else { return 0 };
+        let before = q.pinned();
         let n = q.read(out, pool);
+        pool.charge(before, q.pinned());
         if q.is_empty() {
             pool.give_chunks(q);
         } else {
@@ -66,6 +70,7 @@ impl ReceiveQueue {
     pub fn pop(&mut self, pool: &mut Pool) -> Option<Chunk> {
         let mut q = self.0.take()?;
         let c = q.pop();
+        pool.charge(c.as_ref().map_or(0, Chunk::pinned), 0);
         if q.is_empty() {
             pool.give_chunks(q);
         } else {
@@ -77,6 +82,7 @@ impl ReceiveQueue {
     /// Gives everything back.
     pub fn clear(&mut self, pool: &mut Pool) {
         if let Some(q) = self.0.take() {
+            pool.charge(q.pinned(), 0);
             pool.give_chunks(q);
         }
     }

@@ -73,7 +73,7 @@ impl Reassembly {
         max_pinned: usize,
         pool: &mut Pool,
     ) -> Inserted {
-        let end = start + text.len() as u64;
+        let (end, before) = (start + text.len() as u64, self.pinned);
         let mut out = Inserted::default();
         let mut at = start;
         while at < end {
@@ -104,6 +104,7 @@ impl Reassembly {
             out.lookups += 2 + self.join(at, to);
             at = to;
         }
+        pool.charge(before, self.pinned);
         out.lookups += 1;
         out.run = self.run_at(start).unwrap_or((start, start));
         out
@@ -183,6 +184,7 @@ impl Reassembly {
             }
             let mut c = first.remove();
             self.pinned -= c.pinned();
+            pool.charge(c.pinned(), 0);
             let end = start + c.len() as u64;
             if let Some(run_end) = self.runs.remove(&start)
                 && run_end > end
@@ -203,7 +205,7 @@ impl Reassembly {
             pool.give(c);
         }
         self.runs.clear();
-        self.pinned = 0;
+        pool.charge(core::mem::take(&mut self.pinned), 0);
     }
 
     /// What must hold: pieces do not overlap, runs are their union, maximal and in order.

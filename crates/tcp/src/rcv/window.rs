@@ -1,6 +1,7 @@
 //! The receive window (RFC 9293 3.8.6.2.2): how much is offered, never less than before.
 
 use super::Rcv;
+use crate::buf::Memory;
 use crate::config::TcpConfig;
 use synfin_wire::SeqNum;
 
@@ -11,14 +12,23 @@ impl Rcv {
         self.edge.diff(self.nxt).max(0) as u32
     }
 
-    /// Room in the receive buffer, in octets.
+    /// Room in the receive buffer, in octets: where memory is scarce, for a few segments, and where there is none, for one if
+    /// nothing waits for the user.
     //= RFC 9293 3.8.6.1 MAY-8: shut as long as the user does not read
-    pub fn free(&self) -> u32 {
+    pub fn free(&self, memory: Memory) -> u32 {
         let held = self.queue.pinned() + self.holes.as_ref().map_or(0, |h| h.pinned());
         // Pinned memory is charged up to twice the buffer: beyond that small segments in large buffers would starve us.
         let over = held.saturating_sub(2 * self.buf as usize).min(self.buf as usize) as u32;
+        // Less, rounded to what scaling can express, would be kept back as not worth it.
+        let segment = u32::from(self.mss).next_multiple_of(1 << self.shift);
+        let share = match memory {
+            Memory::Plenty => u32::MAX,
+            Memory::Scarce => 4 * segment,
+            Memory::Full if self.queue.is_empty() => segment,
+            Memory::Full => 0,
+        };
         // No field can offer more than 65,535 units.
-        self.buf.saturating_sub(self.queue.len()).saturating_sub(over).min(65_535 << self.shift)
+        self.buf.saturating_sub(self.queue.len()).saturating_sub(over).min(65_535 << self.shift).min(share)
     }
 
     /// The window to put into a header: the value of the field, and the edge it stands for.
@@ -30,10 +40,10 @@ impl Rcv {
     //= RFC 9293 3.8.6 SHLD-14 (do not shrink the window)
     //= RFC 7323 2.3 (d), 2.4 (b)
     //= RFC 9293 3.8.6.2.2 MUST-39
-    pub fn offer(&self) -> (u16, SeqNum) {
+    pub fn offer(&self, memory: Memory) -> (u16, SeqNum) {
         let unit = 1u32 << self.shift;
         let promised = self.wnd();
-        let free = self.free();
+        let free = self.free(memory);
         let step = (self.buf / 2).min(u32::from(self.mss)).max(1);
         let rounded = free & !(unit - 1);
         let field = if rounded >= promised.saturating_add(step) {
@@ -55,21 +65,11 @@ impl Rcv {
 
     /// Whether the user's reading has opened the window enough to tell the peer without being asked: it saw the
     /// window shrink to less than half of what there is now, or by two segments' worth.
-    pub fn update_is_due(&self) -> bool {
-        let free = self.free() & !((1 << self.shift) - 1);
+    pub fn update_is_due(&self, memory: Memory) -> bool {
+        let free = self.free(memory) & !((1 << self.shift) - 1);
         let gain = free.saturating_sub(self.wnd());
         gain >= u32::from(self.mss).min(self.buf / 2).max(1)
             && (gain >= self.buf / 4 || self.wnd() < u32::from(self.mss) * 2 || free / 2 >= self.wnd())
-    }
-
-    /// The user took `n` octets: the buffer grows if it takes as much as the buffer holds within a round trip, up to
-    /// the configured maximum.
-    pub fn drained(&mut self, n: u32, cfg: &TcpConfig) {
-        self.drained = self.drained.saturating_add(n);
-        if self.drained >= self.buf / 2 {
-            self.drained = 0;
-            self.buf = self.buf.saturating_mul(2).min(cfg.rcv_buf_max.max(self.buf));
-        }
     }
 }
 
@@ -79,36 +79,7 @@ const SLACK_UNITS: u32 = 16;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::buf::{Chunk, Pool};
-    use crate::ecn::{Found, OptionPolicy, Part};
-    use crate::rcv::{AckPolicy, ReceiveQueue, TsRecent};
-    use crate::time::Instant;
-
-    /// A buffer of `buf` octets, of which `unread` wait for the user, and `wnd` are what the peer was told.
-    fn rcv(buf: u32, mss: u16, unread: usize, wnd: u32) -> Rcv {
-        let nxt = SeqNum(1);
-        let mut queue = ReceiveQueue::default();
-        queue.push(Chunk::copy_of(&alloc::vec![0; unread]), &mut Pool::default());
-        Rcv {
-            irs: SeqNum(0),
-            nxt,
-            edge: nxt + wnd,
-            last_ack_sent: nxt,
-            up: None,
-            fin: None,
-            buf,
-            drained: 0,
-            round: nxt,
-            shift: 0,
-            mss,
-            closed: false,
-            ts_recent: TsRecent::new(0, Instant::ZERO),
-            ack: AckPolicy::new(nxt, 0),
-            ecn: Part::new(crate::rcv::ecn::Receiver::new(&Found::default(), OptionPolicy::default(), false)),
-            queue,
-            holes: None,
-        }
-    }
+    use crate::rcv::tests::rcv;
 
     #[test]
     //= RFC 9293 3.8.6.2.2 MUST-39
@@ -134,7 +105,27 @@ mod tests {
             (60_000, 1_000, 0, 60_000, false),
         ] {
             let r = rcv(buf, mss, unread, wnd);
-            assert_eq!(r.update_is_due(), due, "{unread} of {buf} octets unread, {wnd} promised");
+            assert_eq!(r.update_is_due(Memory::Plenty), due, "{unread} of {buf} octets unread, {wnd} promised");
+        }
+    }
+
+    #[test]
+    fn where_memory_is_scarce_a_window_is_a_few_segments_and_where_there_is_none_one_for_a_user_who_reads() {
+        use Memory::{Full, Plenty, Scarce};
+        for (memory, unread, want) in [
+            (Plenty, 0, 60_000),
+            (Plenty, 50_000, 10_000),
+            (Scarce, 0, 4_000),
+            (Scarce, 58_000, 2_000),
+            (Full, 0, 1_000),
+            (Full, 1, 0),
+        ] {
+            let mut r = rcv(60_000, 1_000, unread, 0);
+            assert_eq!(r.free(memory), want, "{memory:?}, {unread} unread");
+            assert_eq!(u32::from(r.offer(memory).0), want);
+            // What was promised stays.
+            r.edge = r.nxt + 9_000;
+            assert_eq!(u32::from(r.offer(memory).0), want.max(9_000));
         }
     }
 }

@@ -13,6 +13,7 @@ mod pacing;
 mod queue;
 pub mod rate;
 pub mod recovery;
+mod room;
 mod rtt;
 pub mod scoreboard;
 mod usage;

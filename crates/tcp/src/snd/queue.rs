@@ -45,16 +45,16 @@ impl SendQueue {
     /// Appends a copy of `bytes`.
     pub fn push_copy(&mut self, bytes: &[u8], pool: &mut Pool) {
         if !bytes.is_empty() {
-            self.chunks.get_or_insert_with(|| pool.take_chunks());
-            if let Some(c) = &mut self.chunks {
-                c.push_copy(bytes, pool);
-            }
+            let before = self.pinned();
+            self.chunks.get_or_insert_with(|| pool.take_chunks()).push_copy(bytes, pool);
+            pool.charge(before, self.pinned());
         }
     }
 
     /// Appends by reference.
     pub fn push(&mut self, chunk: Chunk, pool: &mut Pool) {
         if !chunk.is_empty() {
+            pool.charge(0, chunk.pinned());
             self.chunks.get_or_insert_with(|| pool.take_chunks()).push(chunk);
         }
     }
@@ -65,7 +65,9 @@ impl SendQueue {
         let n = una.min(self.end()).diff(self.base).max(0) as u32;
         self.base += n;
         if let Some(mut c) = self.chunks.take() {
+            let before = c.pinned();
             c.advance(n as usize, pool);
+            pool.charge(before, c.pinned());
             if c.is_empty() {
                 pool.give_chunks(c);
             } else {
@@ -90,6 +92,7 @@ impl SendQueue {
     /// Gives everything back.
     pub fn clear(&mut self, pool: &mut Pool) {
         if let Some(c) = self.chunks.take() {
+            pool.charge(c.pinned(), 0);
             pool.give_chunks(c);
         }
     }

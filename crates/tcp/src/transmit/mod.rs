@@ -128,7 +128,7 @@ pub(crate) fn frame<'a, P: Probe>(c: &'a mut Connection, cx: &Cx<'_, P>, plan: P
         },
         (Phase::Synchronized(t), kind) => {
             hdr.ack = t.rcv.nxt;
-            let (window, e) = t.rcv.offer();
+            let (window, e) = t.rcv.offer(cx.pool.memory());
             hdr.window = window;
             edge = e;
             if plan.flags.has(Flags::URG) {

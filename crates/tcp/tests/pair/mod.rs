@@ -11,8 +11,8 @@ use synfin_tcp::negotiate::Offer;
 use synfin_tcp::probe::Watch;
 use synfin_tcp::time::Duration;
 use synfin_tcp::{
-    Chunk, Connection, Cx, Event, Instant, Limits, Observer, Pool, Rng, Segment, SendReason, State, TcpConfig, TcpMib,
-    Trigger, Verdict,
+    Chunk, Connection, Cx, Event, Instant, Limits, Memory, Observer, Pool, Rng, Segment, SendReason, State, TcpConfig,
+    TcpMib, Trigger, Verdict,
 };
 use synfin_wire::SeqNum;
 use synfin_wire::ip::Ecn;
@@ -200,7 +200,7 @@ impl Host {
             && c.state() == State::TimeWait
             && let Some(t) = c.tcb()
         {
-            self.time_wait = Some((TimeWait::new(t), now + self.cfg.time_wait));
+            self.time_wait = Some((TimeWait::new(t, Memory::Plenty), now + self.cfg.time_wait));
         }
     }
 
