@@ -14,7 +14,11 @@ use synfin_wire::tcp::layout::Layout;
 trait Value: Copy {
     fn parse(s: &str) -> Option<Self>;
     fn show(self) -> String;
-    fn in_range(self, lo: u64, hi: u64) -> bool;
+    fn in_range(self, _: u64, _: u64) -> bool {
+        true
+    }
+    /// What there is to choose from: a range, or names.
+    fn choices(lo: u64, hi: u64) -> String;
 }
 
 macro_rules! number {
@@ -23,6 +27,7 @@ macro_rules! number {
             fn parse(s: &str) -> Option<Self> { s.parse().ok() }
             fn show(self) -> String { self.to_string() }
             fn in_range(self, lo: u64, hi: u64) -> bool { (lo..=hi).contains(&u64::from(self)) }
+            fn choices(lo: u64, hi: u64) -> String { format!("{lo}..={hi}") }
         }
     )*};
 }
@@ -39,8 +44,8 @@ impl Value for bool {
     fn show(self) -> String {
         if self { "on" } else { "off" }.to_string()
     }
-    fn in_range(self, _: u64, _: u64) -> bool {
-        true
+    fn choices(_: u64, _: u64) -> String {
+        "on, off".to_string()
     }
 }
 
@@ -64,6 +69,9 @@ impl Value for Duration {
     }
     fn in_range(self, lo: u64, hi: u64) -> bool {
         (u128::from(lo)..=u128::from(hi)).contains(&self.as_millis())
+    }
+    fn choices(lo: u64, hi: u64) -> String {
+        format!("{}..={}", Duration::from_millis(lo).show(), Duration::from_millis(hi).show())
     }
 }
 
@@ -148,8 +156,8 @@ macro_rules! choice {
                 }
                 .to_string()
             }
-            fn in_range(self, _: u64, _: u64) -> bool {
-                true
+            fn choices(_: u64, _: u64) -> String {
+                [$($name),+].join(", ")
             }
         }
     )*};
@@ -171,8 +179,8 @@ choice! {
 pub struct Setting {
     /// The key, as given to `synfin drill --tcp`.
     pub key: &'static str,
-    /// The range: inclusive, durations in milliseconds.
-    pub range: (u64, u64),
+    /// What there is to choose from: an inclusive range, or names.
+    pub choices: String,
     /// The default, as text.
     pub default: String,
     /// Linux's name for it, or `-`.
@@ -194,26 +202,24 @@ macro_rules! settings {
         }
 
         impl TcpConfig {
-            /// Sets `key` to `value`; the error is one line that says what is wrong.
+            /// Sets `key` to `value`; the error is one line that says what is wrong, and what there is.
             pub fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
                 match key {
                     $($key => {
-                        let v = <$t as Value>::parse(value).ok_or_else(|| format!("{key}: cannot read {value:?}"))?;
-                        if !v.in_range($lo, $hi) {
-                            return Err(format!("{key}: {value} is outside {}..={}", $lo, $hi));
-                        }
-                        self.$field = v;
+                        let v = <$t as Value>::parse(value).filter(|v| v.in_range($lo, $hi));
+                        let choices = || <$t as Value>::choices($lo, $hi);
+                        self.$field = v.ok_or_else(|| format!("{key}: {value:?} is none of {}", choices()))?;
                         Ok(())
                     })*
-                    _ => Err(format!("unknown setting {key:?}; `synfin settings` lists them")),
+                    _ => Err(format!("unknown setting {key:?}; there are {}", [$($key),*].join(", "))),
                 }
             }
 
-            /// Every setting with its range, default, Linux's name and the RFC's value.
+            /// Every setting with its choices, default, Linux's name and the RFC's value.
             pub fn settings() -> alloc::vec::Vec<Setting> {
                 let d = TcpConfig::default();
                 alloc::vec![$(Setting {
-                    key: $key, range: ($lo, $hi), default: d.$field.show(), linux: $linux, rfc: $rfc,
+                    key: $key, choices: <$t as Value>::choices($lo, $hi), default: d.$field.show(), linux: $linux, rfc: $rfc,
                     help: concat!($($doc),+).trim_ascii(),
                 }),*]
             }
@@ -254,7 +260,7 @@ settings! {
     tlp_max_ack_delay: Duration = Duration::from_millis(200), "tlp-max-ack-delay", 0..=2_000, "TCP_RTO_MIN", "implementation specific (RFC 8985 7.2)";
     /// Text leaves at a rate, not in bursts: `auto` for algorithms that ask for it, or `on`, `off`.
     pacing: Pacing = Pacing::Auto, "pacing", 0..=1, "sk_pacing_status", "recommended (RFC 9937 6.4)";
-    /// The congestion control: `reno`, `cubic`, `dctcp`.
+    /// The congestion control.
     congestion: Algorithm = Algorithm::Cubic, "congestion", 0..=1, "tcp_congestion_control", "Reno (RFC 5681), CUBIC (RFC 9438)";
     /// Slow start that watches the delay: with `cubic`, `on` (with Reno too) or `off`.
     hystart: HyStartUse = HyStartUse::Cubic, "hystart", 0..=2, "hystart (tcp_cubic)", "with CUBIC (RFC 9438 4.10)";
@@ -386,9 +392,18 @@ mod tests {
         assert_eq!(c.set("time-wait", "1500ms"), Ok(()));
         assert_eq!(c.set("nodelay", "on"), Ok(()));
         assert_eq!((c.syn_retries, c.time_wait, c.nodelay), (4, Duration::from_millis(1500), true));
-        assert_eq!(c.set("delayed-ack", "1s").unwrap_err(), "delayed-ack: 1s is outside 0..=499");
-        assert_eq!(c.set("syn-retries", "x").unwrap_err(), "syn-retries: cannot read \"x\"");
-        assert_eq!(c.set("nonsense", "1").unwrap_err(), "unknown setting \"nonsense\"; `synfin settings` lists them");
+        assert_eq!(c.set("delayed-ack", "1s").unwrap_err(), "delayed-ack: \"1s\" is none of 0s..=499ms");
+        for (value, why) in [("x", "\"x\""), ("-1", "\"-1\""), ("300", "\"300\""), ("99999999999", "\"99999999999\"")] {
+            assert_eq!(c.set("syn-retries", value).unwrap_err(), format!("syn-retries: {why} is none of 0..=127"));
+        }
+        assert_eq!(c.set("sack", "2").unwrap_err(), "sack: \"2\" is none of on, off");
+        assert_eq!(
+            c.set("congestion", "vegas").unwrap_err(),
+            "congestion: \"vegas\" is none of reno, cubic, dctcp, bbr"
+        );
+        let unknown = c.set("nonsense", "1").unwrap_err();
+        assert!(unknown.starts_with("unknown setting \"nonsense\"; there are syn-retries, "), "{unknown}");
+        assert!(TcpConfig::settings().iter().all(|s| unknown.contains(s.key)), "{unknown}");
         for s in TcpConfig::settings() {
             assert_eq!(TcpConfig::default().set(s.key, &s.default), Ok(()), "{} takes its own default", s.key);
         }

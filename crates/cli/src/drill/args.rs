@@ -11,7 +11,7 @@ use synfin_packetdrill::script::definition;
 #[command(after_help = AFTER)]
 pub(crate) struct Args {
     /// Scripts, and directories that are searched for *.pkt
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(required_unless_present = "tcp", value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// Scripts at the same time; by default as many as there are processors
     #[arg(long, short, value_name = "N")]
@@ -37,7 +37,7 @@ pub(crate) struct Args {
     /// One JSON object per script instead of lines
     #[arg(long)]
     pub json: bool,
-    /// A setting of TCP (`synfin settings` lists them)
+    /// A setting of TCP; `help` lists them
     #[arg(long = "tcp", value_name = "KEY=VALUE")]
     tcp: Vec<String>,
     /// ipv4, ipv6 or ipv4-mapped-ipv6
@@ -130,6 +130,11 @@ the beginning; packetdrill, which ends there, sees neither. Code and commands at
 Exit status: 0 nothing failed, 1 something did, 2 usage.";
 
 impl Args {
+    /// Whether a list of the settings is all that is wanted.
+    pub fn asks_for_settings(&self) -> bool {
+        self.tcp.iter().any(|s| s == "help")
+    }
+
     pub fn settings(&self) -> io::Result<Settings> {
         let mut s = Settings::default();
         for (name, value) in [

@@ -91,7 +91,13 @@ fn create(option: &str, file: Option<&Path>) -> io::Result<Option<File>> {
 
 /// Plays them all, and says what became of each as soon as those before it are known.
 pub(crate) fn run(args: &Args, out: &mut Output) -> io::Result<()> {
+    if args.asks_for_settings() {
+        return crate::settings::run(out);
+    }
     let (settings, defines) = (args.settings()?, args.defines()?);
+    if args.paths.is_empty() {
+        return Err(usage("expected scripts, or directories of them"));
+    }
     if args.jobs == Some(0) {
         return Err(usage("--jobs: expected a number from 1, found 0"));
     }

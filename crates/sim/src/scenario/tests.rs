@@ -40,7 +40,7 @@ fn every_mistake_has_its_place_and_says_what_was_expected() {
         ("duration = '1s'\n[links.link]\necn = true", "target, interval and ecn belong to"),
         ("duration = '1s'\n[links.link-back]\nmiddlebox = { idle = '1s' }", "stands on both directions"),
         ("duration = '1s'\n[tcp]\nnonsense = 1", "line 3, column 1: unknown setting \"nonsense\""),
-        ("duration = '1s'\n[tcp]\ninitial-window = 0", "line 3, column 1: initial-window: 0 is outside 1..=100"),
+        ("duration = '1s'\n[tcp]\ninitial-window = 0", "line 3, column 1: initial-window: \"0\" is none of 1..=100"),
         ("duration = '1s'\n[tcp]\nsack = [1]", "sack: text, a number, true or false is expected"),
         ("duration = '1s'\n[hosts.c]\nmtu = 9000", "line 2, column 8: no host is called \"c\"; this topology has a, b"),
         ("duration = '1s'\n[hosts.a]\nmtu = 60", "mtu of \"a\": from 576 to 65535"),
