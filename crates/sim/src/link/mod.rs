@@ -271,18 +271,17 @@ impl Link {
     }
 
     /// Chance, alone or in bursts: two states, in one of which all is lost (Gilbert's model, Elliott's with 1 and 0). The bad
-    /// one ends with probability 1/burst, and begins as often as makes the mean what it should be.
+    /// one ends with probability 1/burst, and begins as often as makes the mean what it should be. Where bursts of that length
+    /// are too short for it, though only one packet arrives between them, they are longer.
     fn loses(&mut self, rng: &mut Rng) -> bool {
         let (loss, burst) = (self.model.loss, self.model.burst.max(1));
         if burst == 1 || loss == 0 || loss >= MILLION {
             self.bad = false;
             return hit(rng, loss);
         }
-        let p = if self.bad {
-            1.0 / f64::from(burst)
-        } else {
-            f64::from(loss) / f64::from(burst) / f64::from(MILLION - loss)
-        };
+        let odds = f64::from(loss) / f64::from(MILLION - loss);
+        let burst = f64::from(burst).max(odds);
+        let p = if self.bad { 1.0 / burst } else { odds / burst };
         // Finer than a millionth: rare long bursts begin more rarely than that.
         self.bad ^= f64::from(rng.next_u32()) < p * 2f64.powi(32);
         self.bad

@@ -168,7 +168,7 @@ fn losses(loss: u32, burst: u32, n: usize) -> Vec<bool> {
 
 #[test]
 fn losses_are_as_many_and_as_long_as_asked() {
-    for (loss, burst) in [(10_000, 1), (10_000, 5), (100_000, 20), (1_000, 10), (500_000, 2)] {
+    for (loss, burst) in [(10_000, 1), (10_000, 5), (100_000, 20), (1_000, 10), (500_000, 2), (900_000, 9)] {
         let all = losses(loss, burst, 1_000_000);
         let lost = all.iter().filter(|x| **x).count() as f64;
         let bursts = all.windows(2).filter(|w| !w[0] && w[1]).count() as f64;
@@ -178,6 +178,9 @@ fn losses_are_as_many_and_as_long_as_asked() {
         assert!((lost / f64::from(loss) - 1.0).abs() < 0.1, "{loss} {burst}: {lost} lost");
         assert!((mean / expected - 1.0).abs() < 0.1, "{loss} {burst}: {mean} in a row");
     }
+    // Nine in ten, in bursts of two, cannot be: they are longer.
+    let lost = losses(900_000, 2, 100_000).iter().filter(|x| **x).count();
+    assert!((89_000..91_000).contains(&lost), "{lost}");
     assert!(losses(1_000_000, 5, 100).iter().all(|x| *x) && !losses(0, 5, 100).iter().any(|x| *x));
 }
 

@@ -48,6 +48,10 @@ impl Checker<'_> {
         for f in &file.flows {
             self.flow(f, &topology, &hosts, &mut flows)?;
         }
+        let mut names = BTreeSet::new();
+        if let Some(twice) = flows.iter().find(|f| !names.insert(&f.name)) {
+            return self.no(None, format!("two flows are called {:?}", twice.name));
+        }
         if flows.is_empty() {
             return self.no(None, "no flows: [[flows]] is expected, with from and to".into());
         }
@@ -96,7 +100,7 @@ impl Checker<'_> {
             for name in settings_of(e, i) {
                 let Some((key, table)) = file.links.iter().find(|(k, _)| *k.get_ref() == name) else { continue };
                 self.link(key, table, &mut model)?;
-                queue = table.queue.or(queue);
+                queue = table.queue.map(|room| (key.span(), room)).or(queue);
                 if let Some(m) = &table.middlebox
                     && i % 2 == 0
                 {
@@ -104,6 +108,10 @@ impl Checker<'_> {
                     middleboxes.push((i, Middlebox::new(m.idle.0, m.reset, flows)));
                 }
             }
+            if let (Some((place, Room::Time(_))), 0) = (&queue, model.rate) {
+                return self.no(place.clone(), "a queue that is a time needs a rate".into());
+            }
+            let queue = queue.map(|(_, room)| room);
             // At last, when the rate is known that a time is of.
             model.queue = queue.map_or(model.queue, |q| limit(q, model.rate));
             models.push(model);
@@ -127,20 +135,29 @@ impl Checker<'_> {
             m.oversize = if hole { Oversize::Silent } else { Oversize::Tell };
         }
         m.cut = t.cut.unwrap_or(m.cut);
+        if t.burst == Some(0) {
+            return self.no(key.span(), "a burst is of 1 packet at least".into());
+        }
         m.aqm = match (t.aqm, t.mark_above) {
             (None, None) => m.aqm,
             (Some(AqmKind::Tail), None) => Aqm::Tail,
-            (Some(AqmKind::Codel), None) => codel(t),
+            (Some(AqmKind::Codel), None) => Aqm::codel(false),
             (Some(AqmKind::Mark), Some(above)) => Aqm::Mark { above: above.0 },
             _ => return self.no(key.span(), "aqm = \"mark\", and only that, has mark-above".into()),
         };
-        if (t.target.is_some() || t.interval.is_some() || t.ecn.is_some()) && t.aqm != Some(AqmKind::Codel) {
+        if let Aqm::CoDel { target, interval, ecn } = &mut m.aqm {
+            *target = t.target.map_or(*target, |d| d.0);
+            *interval = t.interval.map_or(*interval, |d| d.0);
+            *ecn = t.ecn.unwrap_or(*ecn);
+        } else if t.target.is_some() || t.interval.is_some() || t.ecn.is_some() {
             return self.no(key.span(), "target, interval and ecn belong to aqm = \"codel\"".into());
         }
         if t.middlebox.is_some() && key.get_ref().ends_with(BACK) {
             return self.no(key.span(), "a middlebox stands on both directions: put it on the link itself".into());
         }
-        m.changes.extend(t.changes.iter().map(change));
+        if let Some(changes) = &t.changes {
+            m.changes = changes.iter().map(change).collect();
+        }
         Ok(())
     }
 
@@ -209,7 +226,11 @@ impl Checker<'_> {
 
     /// The hosts of a flow; with `s*` and `r*` those of each pair of a dumbbell.
     fn pairs(&self, t: &Topology, from: &Spanned<String>, to: &Spanned<String>) -> Result<Vec<(usize, usize)>> {
-        let (Some(a), Some(b)) = (from.get_ref().strip_suffix('*'), to.get_ref().strip_suffix('*')) else {
+        let stars = (from.get_ref().strip_suffix('*'), to.get_ref().strip_suffix('*'));
+        if stars.0.is_some() != stars.1.is_some() {
+            return self.no(from.span(), "with *, both from and to have it".into());
+        }
+        let (Some(a), Some(b)) = stars else {
             let pair = (self.host(t, from)?, self.host(t, to)?);
             if pair.0 == pair.1 {
                 return self.no(to.span(), "a flow goes from one host to another".into());
@@ -281,15 +302,6 @@ fn default_model(e: &Edge) -> LinkModel {
 }
 
 /// CoDel, with what the table says otherwise.
-fn codel(t: &LinkTable) -> Aqm {
-    let mut aqm = Aqm::codel(t.ecn.unwrap_or(false));
-    if let Aqm::CoDel { target, interval, .. } = &mut aqm {
-        *target = t.target.map_or(*target, |d| d.0);
-        *interval = t.interval.map_or(*interval, |d| d.0);
-    }
-    aqm
-}
-
 fn limit(room: Room, rate: u64) -> Limit {
     match room {
         Room::Packets(n) => Limit::Packets(n),

@@ -80,8 +80,7 @@ pub(super) struct LinkTable {
     pub mtu: Option<u32>,
     pub black_hole: Option<bool>,
     pub cut: Option<bool>,
-    #[serde(default)]
-    pub changes: Vec<ChangeTable>,
+    pub changes: Option<Vec<ChangeTable>>,
     pub middlebox: Option<MiddleboxTable>,
 }
 

@@ -38,6 +38,13 @@ fn every_mistake_has_its_place_and_says_what_was_expected() {
         ("duration = '1s'\n[links.link]\nqueue = 'long'", "\"100 packets\", \"64KiB\" or \"40ms\""),
         ("duration = '1s'\n[links.link]\naqm = 'mark'", "aqm = \"mark\", and only that, has mark-above"),
         ("duration = '1s'\n[links.link]\necn = true", "target, interval and ecn belong to"),
+        ("duration = '1s'\n[links.link]\nburst = 0", "a burst is of 1 packet at least"),
+        ("duration = '1s'\n[links.link]\nqueue = '40ms'", "line 2, column 8: a queue that is a time needs a rate"),
+        ("duration = '1s'\n[[flows]]\nfrom = 'a*'\nto = 'b'", "with *, both from and to have it"),
+        (
+            "duration = '1s'\n[[flows]]\nname = 'x'\nfrom = 'a'\nto = 'b'\n[[flows]]\nname = 'x'\nfrom = 'b'\nto = 'a'",
+            "two flows are called \"x\"",
+        ),
         ("duration = '1s'\n[links.link-back]\nmiddlebox = { idle = '1s' }", "stands on both directions"),
         ("duration = '1s'\n[tcp]\nnonsense = 1", "line 3, column 1: unknown setting \"nonsense\""),
         ("duration = '1s'\n[tcp]\ninitial-window = 0", "line 3, column 1: initial-window: \"0\" is none of 1..=100"),
