@@ -309,8 +309,8 @@ settings! {
     ecn_control: bool = false, "ecn-control", 0..=1, "-", "off (RFC 3168 6.1.4, 6.1.5); RFC 8311 4.3 allows experiments";
     /// With RFC 3168, ECE tells of each packet instead of standing until CWR: what a DCTCP sender wants of its peer.
     ecn_each: bool = false, "ecn-each", 0..=1, "TCP_CONGESTION=dctcp", "off (RFC 3168 6.1.3), on (RFC 8257 3.2)";
-    /// How many pieces may wait out of order on one connection.
-    reassembly_pieces: u16 = 1_024, "reassembly-pieces", 1..=65_535, "-", "-";
+    /// How many pieces may wait out of order on one connection. What they pin is bounded by the receive buffer.
+    reassembly_pieces: u16 = 65_535, "reassembly-pieces", 1..=65_535, "-", "-";
     /// The MSS announced, and the most that we send; 0 takes the link's MTU less the headers.
     mss: u16 = 0, "mss", 0..=65_495, "TCP_MAXSEG", "MTU - headers (RFC 9293 3.7.1, MUST-67)";
     /// The least MSS that a peer or a router can talk us down to.

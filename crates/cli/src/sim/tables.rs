@@ -4,7 +4,7 @@ use crate::output::Output;
 use crate::table::{Column, table};
 use std::io::{self, Write};
 use std::time::Duration;
-use synfin_sim::table::{Goodput, RATE, algorithms, fairness, goodput, queueing};
+use synfin_sim::table::{Goodput, RATE, algorithms, fairness, goodput, queueing, verdict};
 
 /// Which tables.
 #[derive(Debug, clap::Args)]
@@ -41,10 +41,14 @@ pub(super) fn run(t: &Tables, out: &mut Output) -> io::Result<()> {
     if t.only.contains(&Which::Fairness) {
         let rows: Vec<_> = fairness(&chosen)
             .into_iter()
-            .map(|f| vec![f.algorithms.join("+"), f.flows.to_string(), format!("{:.3}", f.jain), percent(f.used)])
+            .map(|f| {
+                let (expected, verdict) = (range(f.expected, 2), verdict(f.jain, f.expected));
+                let jain = format!("{:.3}", f.jain);
+                vec![f.algorithms.join("+"), f.flows.to_string(), jain, expected, verdict.into(), percent(f.used)]
+            })
             .collect();
         writeln!(out)?;
-        table(out, &Column::parse("<algorithm >flows >Jain >used"), &rows)?;
+        table(out, &Column::parse("<algorithm >flows >Jain >expected < >used"), &rows)?;
     }
     if t.only.contains(&Which::Queueing) {
         let ms = |d: Duration| format!("{:.1} ms", d.as_secs_f64() * 1e3);
@@ -52,17 +56,21 @@ pub(super) fn run(t: &Tables, out: &mut Output) -> io::Result<()> {
             .iter()
             .copied()
             .flat_map(queueing)
-            .map(|q| vec![q.algorithm.into(), q.queue.into(), ms(q.mean), ms(q.p95), percent(q.used)])
+            .map(|q| {
+                let expected = (q.expected.0.as_secs_f64() * 1e3, q.expected.1.as_secs_f64() * 1e3);
+                let verdict = verdict(q.mean.as_secs_f64() * 1e3, expected);
+                let (mean, p95, expected) = (ms(q.mean), ms(q.p95), range(expected, 1));
+                vec![q.algorithm.into(), q.queue.into(), mean, expected, verdict.into(), p95, percent(q.used)]
+            })
             .collect();
         writeln!(out)?;
-        table(out, &Column::parse("<algorithm <queue >wait >p95 >used"), &rows)?;
+        table(out, &Column::parse("<algorithm <queue >wait >expected < >p95 >used"), &rows)?;
     }
     Ok(())
 }
 
 fn goodput_row(g: &Goodput) -> Vec<String> {
-    let (low, high) = (g.expected.0 / 1e6, g.expected.1 / 1e6);
-    let expected = if low == high { format!("{low:.2}") } else { format!("{low:.2} to {high:.2}") };
+    let expected = range((g.expected.0 / 1e6, g.expected.1 / 1e6), 2);
     vec![
         g.algorithm.into(),
         percent(f64::from(g.loss) / 1e6),
@@ -70,8 +78,12 @@ fn goodput_row(g: &Goodput) -> Vec<String> {
         percent(f64::from(g.reorder) / 1e6),
         format!("{:.2}", g.bps / 1e6),
         expected,
-        g.verdict().into(),
+        verdict(g.bps, g.expected).into(),
     ]
+}
+
+fn range((low, high): (f64, f64), digits: usize) -> String {
+    if low == high { format!("{low:.digits$}") } else { format!("{low:.digits$} to {high:.digits$}") }
 }
 
 fn percent(part: f64) -> String {

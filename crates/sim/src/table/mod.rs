@@ -31,14 +31,12 @@ pub struct Goodput {
     pub expected: (f64, f64),
 }
 
-impl Goodput {
-    /// Whether it is as expected: not more than a quarter below the least, nor above the most.
-    pub fn verdict(&self) -> &'static str {
-        match self.bps {
-            b if b < self.expected.0 * 0.75 => "below",
-            b if b > self.expected.1 * 1.25 => "above",
-            _ => "as expected",
-        }
+/// Whether what was found is as expected: not more than a quarter below the least, nor above the most.
+pub fn verdict(found: f64, expected: (f64, f64)) -> &'static str {
+    match found {
+        f if f < expected.0 * 0.75 => "below",
+        f if f > expected.1 * 1.25 => "above",
+        _ => "as expected",
     }
 }
 
@@ -51,6 +49,8 @@ pub struct Fairness {
     pub flows: usize,
     /// Jain's index.
     pub jain: f64,
+    /// From where to where it should be.
+    pub expected: (f64, f64),
     /// How much of the bottleneck they used.
     pub used: f64,
 }
@@ -64,6 +64,8 @@ pub struct Queueing {
     pub queue: &'static str,
     /// Mean of the waits.
     pub mean: Duration,
+    /// From where to where theory expects it.
+    pub expected: (Duration, Duration),
     /// What 95 in 100 do not exceed.
     pub p95: Duration,
     /// How much of the link was used.
@@ -84,12 +86,12 @@ pub fn goodput(algorithm: &'static str) -> impl Iterator<Item = Goodput> {
         let rtt = Duration::from_millis(rtt_ms);
         let expected = expectation(algorithm, loss, rtt);
         let model = LinkModel { loss, reorder, reorder_by: rtt / 4, ..bottleneck(rtt) };
-        let report = play(&[algorithm], 1, model, how_long(expected, rtt));
+        let report = play(&[algorithm], 1, model, how_long(expected, loss, rtt));
         Goodput { algorithm, loss, rtt, reorder, bps: report.flows[0].goodput, expected }
     })
 }
 
-/// 2 to 10 flows of each algorithm, and of all in turn.
+/// 2 to 10 flows of each algorithm, and of each two in turn.
 pub fn fairness(algorithms: &[&'static str]) -> Vec<Fairness> {
     let mut mixes: Vec<Vec<&'static str>> = algorithms.iter().map(|a| vec![*a]).collect();
     for (i, a) in algorithms.iter().enumerate() {
@@ -100,7 +102,8 @@ pub fn fairness(algorithms: &[&'static str]) -> Vec<Fairness> {
         for flows in [2, 4, 10] {
             let report = play(&mix, flows, bottleneck(Duration::from_millis(40)), Duration::from_secs(120));
             let used = report.links[0].used.unwrap_or(0.0);
-            all.push(Fairness { algorithms: mix.clone(), flows, jain: report.fairness(), used });
+            let (jain, expected) = (report.fairness(), theory::fairness(&mix));
+            all.push(Fairness { algorithms: mix.clone(), flows, jain, expected, used });
         }
     }
     all
@@ -111,14 +114,17 @@ pub fn queueing(algorithm: &'static str) -> impl Iterator<Item = Queueing> {
     let rtt = Duration::from_millis(40);
     let deep = Limit::Bytes(octets(rtt * 8));
     let queues = [
-        ("tail, 1 BDP", bottleneck(rtt)),
-        ("tail, 8 BDP", LinkModel { queue: deep, ..bottleneck(rtt) }),
-        ("CoDel, 8 BDP", LinkModel { queue: deep, aqm: Aqm::codel(false), ..bottleneck(rtt) }),
+        ("tail, 1 BDP", bottleneck(rtt), Some(1.0)),
+        ("tail, 8 BDP", LinkModel { queue: deep, ..bottleneck(rtt) }, Some(8.0)),
+        ("CoDel, 8 BDP", LinkModel { queue: deep, aqm: Aqm::codel(false), ..bottleneck(rtt) }, None),
     ];
-    queues.into_iter().map(move |(queue, model)| {
+    queues.into_iter().map(move |(queue, model, bdps)| {
         let report = play(&[algorithm], 1, model, Duration::from_secs(60));
         let (link, wait) = (&report.links[0], &report.links[0].counters.waited);
-        Queueing { algorithm, queue, mean: wait.mean(), p95: wait.percentile(95), used: link.used.unwrap_or(0.0) }
+        let expected = theory::queueing(algorithm, bdps);
+        let expected = (rtt.mul_f64(expected.0), rtt.mul_f64(expected.1));
+        let used = link.used.unwrap_or(0.0);
+        Queueing { algorithm, queue, mean: wait.mean(), expected, p95: wait.percentile(95), used }
     })
 }
 
@@ -185,7 +191,10 @@ fn expectation(algorithm: &str, loss: u32, rtt: Duration) -> (f64, f64) {
     let (low, high) = match algorithm {
         "cubic" => (low, cubic(rtt, p)),
         // The draft bears losses up to 2 % (BBRLossThresh), and says less of what is above.
-        "bbr" if loss <= 20_000 => (f64::MAX, f64::MAX),
+        "bbr" if loss <= 20_000 => {
+            let full = link / 8.0 / SEGMENT;
+            (full * theory::bbr(full * rtt, rtt, p), full)
+        }
         "bbr" => (low, f64::MAX),
         _ => (low, mathis(rtt, p)),
     };
@@ -193,10 +202,11 @@ fn expectation(algorithm: &str, loss: u32, rtt: Duration) -> (f64, f64) {
     (bps(low), bps(high))
 }
 
-/// Long enough for [`PACKETS`] at what is expected, within limits.
-fn how_long(expected: (f64, f64), rtt: Duration) -> Duration {
-    let needed = PACKETS / (expected.0 / 8.0 / SEGMENT);
-    Duration::from_secs_f64(needed.clamp(30.0, 1200.0)).max(rtt * 300)
+/// Long enough for [`PACKETS`] and [`LOST`] at what is expected, within limits.
+fn how_long(expected: (f64, f64), loss: u32, rtt: Duration) -> Duration {
+    let packets = if loss == 0 { PACKETS } else { PACKETS.max(LOST * 1e6 / f64::from(loss)) };
+    let needed = packets / (expected.0 / 8.0 / SEGMENT);
+    Duration::from_secs_f64(needed.clamp(30.0, 1200.0)).max(rtt * 1_000)
 }
 
 /// Bits per second of the bottleneck.
@@ -210,7 +220,8 @@ const SEGMENT: f64 = 1_448.0;
 const PACKET: f64 = 1_500.0;
 /// `rto-min` in seconds: what is above the round trip in a timeout.
 const RTO_MIN: f64 = 0.2;
-/// Packets after which a mean is one.
+/// Packets, and losses, after which a mean is one.
 const PACKETS: f64 = 50_000.0;
+const LOST: f64 = 200.0;
 /// Flows begin one after another.
 const STAGGER: Duration = Duration::from_millis(500);

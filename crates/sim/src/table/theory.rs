@@ -27,6 +27,41 @@ pub fn cubic(rtt: f64, loss: f64) -> f64 {
     (window / rtt).max(mathis(rtt, loss))
 }
 
+/// BBRv3 (draft-ietf-ccwg-bbr-06 5.3.3, 5.5.10) in a window of `bdp` segments, as a part of the link's rate: between probes,
+/// which are 2 to 3 s or 63 round trips apart, each round trip in which anything is lost brings what may be in flight down to
+/// what was delivered in it.
+pub(super) fn bbr(bdp: f64, rtt: f64, loss: f64) -> f64 {
+    let rounds = (2.5 / rtt).min(63.0);
+    let factor = 1.0 - loss * (1.0 - (1.0 - loss).powf(bdp));
+    (1.0 - factor.powf(rounds)) / (rounds * (1.0 - factor))
+}
+
+/// Jain's index of flows of these algorithms in turn. Those that add and multiply alike end at equal parts (Chiu and Jain,
+/// "Analysis of the Increase and Decrease Algorithms for Congestion Avoidance", 1989), and CUBIC in its Reno-friendly region
+/// is as Reno there (RFC 9438 4.3). Nobody has a formula for BBRv3 beside them; what its draft wants (1) is that neither takes
+/// the other's part: with no less than a quarter of what the other has, the index is 0.73.
+pub(super) fn fairness(algorithms: &[&str]) -> (f64, f64) {
+    let mixed = algorithms.contains(&"bbr") && algorithms.iter().any(|a| *a != "bbr");
+    if mixed { (0.73, 1.0) } else { (1.0, 1.0) }
+}
+
+/// The mean wait in a queue of `bdps` bandwidth-delay products that one flow fills, in round trips; `None`: CoDel's. A window
+/// that grows to 1 + B and is multiplied by beta leaves the queue between B and beta (1 + B) - 1, and grows nearly evenly. BBR
+/// fills a quarter of a BDP while it probes (draft-ietf-ccwg-bbr-06 5.3.3), one round trip in many, and no more than
+/// BBRDefaultCwndGain lets it; CoDel keeps a queue at no more than its target of 5 ms for long (RFC 8289 4.2).
+pub(super) fn queueing(algorithm: &str, bdps: Option<f64>) -> (f64, f64) {
+    const CODEL: f64 = 5.0 / 40.0;
+    let beta = if algorithm == "cubic" { 0.7 } else { 0.5 };
+    match bdps {
+        _ if algorithm == "bbr" => (0.0, 0.25),
+        None => (0.0, CODEL),
+        Some(b) => {
+            let mean = (b + (beta * (1.0 + b) - 1.0).max(0.0)) / 2.0;
+            (mean, mean)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -38,6 +73,19 @@ mod tests {
             assert!((mathis(0.1, loss) * 0.1 / reno - 1.0).abs() < 0.03);
             assert!((cubic(0.1, loss) * 0.1 / c - 1.0).abs() < 0.03, "{}", cubic(0.1, loss) * 0.1);
         }
+    }
+
+    #[test]
+    fn bbr_loses_more_where_more_round_trips_lie_between_probes() {
+        assert!(bbr(70.0, 0.04, 0.001) > 0.99 && bbr(333.0, 0.2, 0.01) > 0.93);
+        let many = bbr(345.0, 0.04, 0.01);
+        assert!((0.70..0.80).contains(&many), "{many}");
+    }
+
+    #[test]
+    fn half_a_queue_of_a_bdp_on_average_for_reno_and_seven_tenths_for_cubic() {
+        assert_eq!((queueing("reno", Some(1.0)).0, queueing("cubic", Some(1.0)).0), (0.5, 0.7));
+        assert_eq!((queueing("reno", Some(8.0)).0, queueing("cubic", Some(8.0)).0), (5.75, 6.65));
     }
 
     #[test]
