@@ -9,6 +9,7 @@
 mod pair;
 
 use pair::{Pair, bare};
+use synfin_tcp::Rng;
 use synfin_tcp::tcb::Tcb;
 use synfin_tcp::time::Duration;
 use synfin_wire::SeqNum;
@@ -36,6 +37,8 @@ struct Sender {
     news: u64,
     /// The most looks of one acknowledgment beside those for its news.
     most: u64,
+    /// The time of sending that the peer echoes.
+    echo: u32,
 }
 
 impl Sender {
@@ -48,7 +51,7 @@ impl Sender {
         p.pass = Box::new(|_, _, _| false);
         let now = p.now;
         assert_eq!(p.a.send(now, &vec![9; (segments * MSS) as usize]), (segments * MSS) as usize);
-        let mut s = Sender { una: tcb(&p).snd.una, p, segments, acks: 0, visits: 0, news: 0, most: 0 };
+        let mut s = Sender { una: tcb(&p).snd.una, p, segments, acks: 0, visits: 0, news: 0, most: 0, echo: 0 };
         // The window is as open as can be.
         let mut open = s.segment(0);
         open.hdr.window = 65_535;
@@ -68,7 +71,7 @@ impl Sender {
     fn segment(&self, ack: u32) -> synfin_tcp::Segment {
         let t = tcb(&self.p);
         let mut s = bare(t.rcv.nxt.0, self.una.0.wrapping_add(ack), Flags::ACK);
-        s.opts.timestamps = Some(Timestamps { val: t.rcv.ts_recent.val, ecr: 0 });
+        s.opts.timestamps = Some(Timestamps { val: t.rcv.ts_recent.val, ecr: self.echo });
         s.hdr.window = 65_535;
         s
     }
@@ -261,5 +264,55 @@ fn retransmissions_that_are_lost_again_cost_what_each_of_them_costs() {
             s.hears_of([(n * 2, n * 2 + 1), (n * 2, n * 2 + 8)].into_iter().take(1 + (n % 2) as usize));
         }
         s.is_bounded(&format!("{how}, retransmissions that are lost again"));
+    });
+}
+
+#[test]
+fn a_peer_that_calls_each_loss_spurious_is_believed_some_times_in_a_flight() {
+    each_way(MIB, |s, how| {
+        s.hears_of([(MIB - 4, MIB)]);
+        let first = (s.visits, s.news);
+        s.echo = 101; // long before anything was sent again (RFC 3522)
+        let times = 1_000;
+        for n in 1..times {
+            s.hears(n, [((MIB - 4) * MSS, MIB * MSS)]);
+        }
+        let (undone, visits) = (s.p.a.mib.undo, s.visits - first.0);
+        println!("{how}: {times} acknowledgments, {undone} times undone, {visits} looks");
+        assert!((1..=8).contains(&undone));
+        // Each time there is a walk over what is out, and each segment is found lost anew.
+        let bound = u64::from(times) * EACH + undone * u64::from(MIB) * NEWS;
+        assert!(visits <= bound, "{how}: {visits} looks, at most {bound}");
+        // And then the peer has to take what is sent again, and gains nothing.
+        s.echo = 0;
+        for n in 1..=MIB - 4 {
+            s.hears(n * MSS, [((MIB - 4) * MSS, MIB * MSS)]);
+        }
+        s.is_bounded(&format!("{how}, called spurious"));
+    });
+}
+
+#[test]
+fn whatever_a_peer_tells_costs_what_it_tells() {
+    let mut rng = Rng::from_number(7);
+    each_way(MIB, |s, how| {
+        let mut ack = 0;
+        let all = s.segments * MSS;
+        while ack < all && s.acks < 20_000 {
+            let mut any = |n: u32| rng.below(n);
+            ack = (ack + [0, 0, 1, MSS, 10 * MSS][any(5) as usize]).min(all);
+            s.echo = [0, 0, 0, 101][any(4) as usize];
+            s.p.now += Duration::from_micros([0u64, 10, 1_000, 30_000][any(4) as usize]);
+            let mut blocks = vec![];
+            for _ in 0..any(5) {
+                let left = ack + any(all - ack + 1);
+                let len = [1, MSS, 3 * MSS, 100 * MSS][any(4) as usize];
+                // Mostly whole segments, and mostly short: what is long soon tells all.
+                let (left, len) = if any(8) > 0 { (left / MSS * MSS, len.min(3 * MSS)) } else { (left, len) };
+                blocks.push((left.max(ack), (left + len).min(all)));
+            }
+            s.hears(ack, blocks);
+        }
+        s.is_bounded(&format!("{how}, whatever"));
     });
 }

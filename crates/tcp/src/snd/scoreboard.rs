@@ -8,7 +8,7 @@
 //! ranges, too; what was sent once is judged in its order, from where the judge stopped (`judged`); what was sent again lies in
 //! the order of its times (`resent`). So an acknowledgment looks at what it tells of first, at what it finds lost, and for the
 //! rest at some records, however many there are: [`Scoreboard::visits`] counts, and `crates/tcp/tests/work.rs` holds it to that.
-//! What walks over all records are the retransmission timer and the undoing of losses.
+//! What walks over all records are the retransmission timer and the undoing of losses, some times in a flight.
 
 use super::ranges::Ranges;
 use super::rate::Stamp;
@@ -86,6 +86,8 @@ pub(crate) struct Board {
     sacked: Ranges,
     /// What is lost and not sent again.
     unsent: Ranges,
+    /// How often losses were undone, until this is acknowledged, which is all that was out when they were first.
+    undone: Option<(SeqNum, u8)>,
 }
 
 /// The scoreboard.
@@ -212,6 +214,7 @@ impl Scoreboard {
         }
         self.visit(board.sacked.forget_before(una) + board.unsent.forget_before(una));
         self.judged = self.judged.max(una);
+        board.undone = board.undone.filter(|(end, _)| una.lt(*end));
         if self.again == 0 {
             board.resent.clear();
         }
@@ -471,9 +474,15 @@ impl Scoreboard {
         }
         board.resent.make_contiguous().sort_by_key(|(_, _, sent)| *sent);
         (self.lost, self.unsent) = (0, 0);
-        if let Some(first) = board.records.first() {
-            self.judged = first.start;
-        }
+        self.judged = board.start();
+        let (end, n) = board.undone.unwrap_or((board.end(), 0));
+        board.undone = Some((end, n.saturating_add(1)));
+    }
+
+    /// Whether losses may be undone because the peer says so: some times in a flight. It takes a walk over all that is out, and
+    /// another one where they are found lost anew, and the peer could ask for both with each acknowledgment.
+    pub fn may_undo(&self) -> bool {
+        self.board.as_ref().and_then(|b| b.undone).is_none_or(|(_, n)| n < MOST_UNDONE)
     }
 
     /// Forgets everything: what is out will be sent as if it never had been.
@@ -629,7 +638,8 @@ impl Board {
 
     /// Empties it for the next owner.
     pub(crate) fn reset(&mut self) {
-        let Board { records, resent, sacked, unsent } = self;
+        let Board { records, resent, sacked, unsent, undone } = self;
+        *undone = None;
         records.clear();
         resent.clear();
         sacked.clear();
@@ -637,6 +647,8 @@ impl Board {
     }
 }
 
+/// How often losses are undone in a flight.
+const MOST_UNDONE: u8 = 8;
 /// Boards up to this many records are looked through by [`Scoreboard::check_invariants`].
 const CHECKED: usize = 64;
 
@@ -742,6 +754,24 @@ mod tests {
         assert_eq!(b.last_segment(), Some((SeqNum(200), 50)));
         b.acknowledge(SeqNum(250), &mut pool, |_| {});
         assert_eq!((b.records().count(), sums(&b)), (0, (0, 0, 0, 0, 0)));
+    }
+
+    #[test]
+    fn losses_are_undone_some_times_in_a_flight() {
+        let mut pool = Pool::default();
+        let mut b = ten(&mut pool);
+        for n in 0..u32::from(MOST_UNDONE) {
+            assert!(b.may_undo(), "{n}");
+            b.lose_before(SeqNum(1000), |_| {});
+            b.nothing_lost();
+            b.sent(record(1000 + n * 100, 1100 + n * 100, u64::from(n) + 1), &mut pool);
+            b.acknowledge(SeqNum(10 + n), &mut pool, |_| {});
+        }
+        assert!(!b.may_undo());
+        b.acknowledge(SeqNum(999), &mut pool, |_| {});
+        assert!(!b.may_undo());
+        b.acknowledge(SeqNum(1000), &mut pool, |_| {});
+        assert!(b.may_undo(), "what was out then is acknowledged");
     }
 
     /// What is known of a piece of the naive model.
