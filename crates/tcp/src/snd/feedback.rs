@@ -89,7 +89,7 @@ impl Snd {
             cx.mib.dsack_recv += 1;
             self.recovery.rack.on_dsack(self.una, self.nxt);
             let twice = |u: &mut Undo| u.came_twice(left, right, told.ack, u32::from(self.mss));
-            if self.recovery.undo().is_some_and(twice) {
+            if self.recovery.undo().is_some_and(twice) && self.board.may_undo() {
                 cx.mib.dsack_undo += 1;
                 self.undo(cx, acked);
             }
@@ -102,8 +102,8 @@ impl Snd {
                 self.window.cwnd = self.window.cwnd.min(self.window.ssthresh);
             }
         }
-        if self.recovery.is_on() && acked > 0 && self.recovery.undo().is_some_and(|u| u.echoes_the_original(told.echo))
-        {
+        let original = |u: &mut Undo| u.echoes_the_original(told.echo);
+        if self.recovery.is_on() && acked > 0 && self.recovery.undo().is_some_and(original) && self.board.may_undo() {
             self.undo(cx, acked);
         }
         self.find_losses(cx, told, acked);
