@@ -15,13 +15,13 @@ pub struct Pacer {
 }
 
 impl Pacer {
-    /// `octets` have left at `now`, at `rate` octets a second. Timers are late: what they were is made up for, but by no more
-    /// than half of the wait, so that time that passed unused gives no burst.
-    pub fn sent(&mut self, now: Instant, octets: u32, rate: u64) {
-        let wait = u64::from(octets).saturating_mul(1_000_000_000) / rate.max(1);
-        let credit = now.nanos_since(self.next).min(wait / 2);
-        self.next = self.next.max(now) + Duration::from_nanos(wait - credit);
-        self.rate = rate;
+    /// `octets` have left at `now`, at a pace. Timers are late, most of all beside others: what they were is made up for, but by
+    /// no more than a quantum, so that time that passed unused gives no greater burst.
+    pub fn sent(&mut self, now: Instant, octets: u32, pace: Pacing) {
+        let time = |octets: u32| u64::from(octets).saturating_mul(1_000_000_000) / pace.rate.max(1);
+        let earliest = Instant::from_nanos(now.as_nanos().saturating_sub(time(pace.quantum)));
+        self.next = self.next.max(earliest) + Duration::from_nanos(time(octets));
+        self.rate = pace.rate;
     }
 }
 
@@ -54,19 +54,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn departures_are_as_far_apart_as_the_rate_says_and_late_ones_are_made_up_for_by_half_at_most() {
+    fn departures_are_as_far_apart_as_the_rate_says_and_late_ones_are_made_up_for_by_a_quantum_at_most() {
         let ms = |n: u64| Instant::ZERO + Duration::from_millis(n);
         let mut p = Pacer::default();
+        let pace = Pacing { rate: 1_000_000, quantum: 4_000 };
         p.next = ms(10);
-        p.sent(ms(10), 10_000, 1_000_000);
+        p.sent(ms(10), 10_000, pace);
         assert_eq!(p.next, ms(20));
-        p.sent(ms(10), 10_000, 1_000_000);
+        p.sent(ms(10), 10_000, pace);
         assert_eq!(p.next, ms(30), "two at once wait for both");
-        p.sent(ms(33), 10_000, 1_000_000);
+        p.sent(ms(33), 10_000, pace);
         assert_eq!(p.next, ms(40), "as if it had left in time");
-        p.sent(ms(1_000), 10_000, 1_000_000);
-        assert_eq!(p.next, ms(1_005), "a pause is not made up for");
-        p.sent(ms(100), u32::MAX, 0);
+        p.sent(ms(1_000), 10_000, pace);
+        assert_eq!(p.next, ms(1_006), "a pause is not made up for, but for a quantum");
+        (0..4).for_each(|_| p.sent(ms(1_020), 1_000, pace));
+        assert_eq!(p.next, ms(1_020), "small ones are a quantum together");
+        p.sent(ms(1_020), u32::MAX, Pacing { rate: 0, ..pace });
         assert!(p.next > ms(1 << 20));
     }
 }

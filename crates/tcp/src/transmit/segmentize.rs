@@ -224,7 +224,7 @@ fn left<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, plan: &Plan, end: SeqNum) {
         Sending { now: cx.now, pipe, is_app_limited: s.rate.is_app_limited(), total_delivered: s.rate.delivered };
     s.congestion.get().on_send(&mut s.window, &sending);
     if let Some(p) = s.pacing(cx.cfg) {
-        s.pacer.sent(cx.now, octets, p.rate);
+        s.pacer.sent(cx.now, octets, p);
     }
     let stamp = s.rate.stamp(cx.now, pipe, octets);
     let piece = if plan.gso > 0 { plan.gso } else { s.mss.max(octets.min(u32::from(u16::MAX)) as u16) };
