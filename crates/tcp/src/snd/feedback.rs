@@ -4,7 +4,7 @@
 use super::Snd;
 use super::congestion::{Ack, Loss, LossCause, LostPiece};
 use super::rate::Sampling;
-use super::recovery::{Answer, DUP_THRESH, Duplicates, Episode, Frto, Phase, Prr, Step, Undo};
+use super::recovery::{AfterTimeout, Answer, DUP_THRESH, Duplicates, Episode, Frto, Phase, Prr, Step, Undo};
 use super::scoreboard::Record;
 use crate::cx::Cx;
 use crate::probe::Probe;
@@ -57,6 +57,8 @@ struct Delivery {
     rtt: Option<Duration>,
     /// Something of it was sent once only, before recovery began.
     original: bool,
+    /// Something of it was sent after recovery began, for the first time.
+    beyond: bool,
 }
 
 impl Snd {
@@ -107,9 +109,13 @@ impl Snd {
             self.undo(cx, acked);
         }
         self.find_losses(cx, told, acked);
+        if self.recovery.frto != Frto::Off && (acked > 0 || got.octets > 0 || told.duplicate) {
+            self.after_timeout(cx, told, &got, acked);
+        }
+        let timed_out = self.recovery.phase == Phase::Loss;
         let restart = self.move_on(cx, told, &before, &got, again);
         let lost = (self.rate.lost - before.lost) as u32;
-        self.control(cx, &before, &got, rate, lost);
+        self.control(cx, &before, &got, rate, lost, timed_out);
         Heard { acked, news: news || (told.duplicate && !told.sack), restart: acked > 0 && restart }
     }
 
@@ -137,6 +143,7 @@ impl Snd {
                 got.rtt = Some(got.rtt.map_or(rtt, |least| least.min(rtt)));
                 got.original |= r.end.le(recover);
             }
+            got.beyond |= r.end.gt(recover);
         };
         board.acknowledge(told.ack, cx.pool, &mut each);
         if !told.blocks.is_empty() {
@@ -254,17 +261,6 @@ impl Snd {
         let mut restart = true;
         match self.recovery.phase {
             Phase::Recovery | Phase::Loss if acked > 0 && all => self.recovered(cx, smss, told.sack),
-            Phase::Loss => {
-                let more = self.queue.end().gt(self.nxt) && self.usable() > 0;
-                let advanced = acked > 0;
-                if self.recovery.frto != Frto::Off
-                    && (advanced || got.octets > 0)
-                    && self.recovery.frto.on_ack(advanced, all, got.original, more)
-                {
-                    cx.mib.spurious_rtos += 1;
-                    self.undo(cx, acked);
-                }
-            }
             Phase::Recovery if acked > 0 && !told.sack => {
                 *again = SendReason::PartialAck;
                 self.recovery.force = true;
@@ -283,6 +279,27 @@ impl Snd {
             }
         }
         restart
+    }
+
+    /// F-RTO hears what an acknowledgment says.
+    //= RFC 5682 2.1 (d), 3.1 (h): nothing else is heard
+    fn after_timeout<P: Probe>(&mut self, cx: &mut Cx<'_, P>, told: &Told<'_>, got: &Delivery, acked: u32) {
+        let waits = self.queue.end().diff(self.nxt).max(0) as u32;
+        let said = AfterTimeout {
+            sack: told.sack,
+            advanced: acked > 0,
+            repaired: self.board.again() == 0,
+            all: self.una.ge(self.recovery.recover),
+            original: got.original,
+            beyond: got.beyond,
+            more: waits > 0 && self.usable() >= waits.min(u32::from(self.mss)),
+        };
+        if self.recovery.frto.on_ack(&said) {
+            cx.mib.spurious_rtos += 1;
+            self.undo(cx, acked);
+            //= RFC 5682 2.1 (i), 3.1 (k): recover is SND.UNA, so that a loss of now is found
+            self.recovery.recover = self.una - 1;
+        }
     }
 
     /// Fast recovery begins; `newly` octets were delivered by what tells of the loss.
@@ -374,7 +391,7 @@ impl Snd {
         self.congestion.get().on_spurious(&mut self.window, cx.now);
     }
 
-    /// The congestion window follows.
+    /// The congestion window follows. `timed_out`: the acknowledgment came while a timeout was being recovered.
     fn control<P: Probe>(
         &mut self,
         cx: &Cx<'_, P>,
@@ -382,6 +399,7 @@ impl Snd {
         got: &Delivery,
         rate: Option<super::congestion::RateSample>,
         lost: u32,
+        timed_out: bool,
     ) {
         let acked = self.una.since(before.una);
         let smss = u32::from(self.mss);
@@ -399,9 +417,9 @@ impl Snd {
         if acked == 0 && got.octets == 0 && lost == 0 {
             return;
         }
-        let after_timeout = self.recovery.phase == Phase::Loss;
+        //= RFC 5682 3.1 (f): also if it covers everything that was out
         //= RFC 3465 2.3: after a timeout L = 1, for one ACK may then cover much that was sent long ago
-        let limit = match (after_timeout, self.pacing(cx.cfg)) {
+        let limit = match (timed_out, self.pacing(cx.cfg)) {
             (true, _) => 1,
             //= RFC 9406 4.3: no limit where text is paced
             (false, Some(_)) => u32::MAX,

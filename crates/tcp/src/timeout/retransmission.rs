@@ -81,8 +81,10 @@ impl Snd {
         let patience = self.recovery.rack.patience(reo_wnd);
         self.lose(cx, |board, each| board.timeout(cx.now, patience, each));
         let r = &mut self.recovery;
-        //= RFC 5682 3.1 (step 1): not for what is being recovered already
-        r.frto = if cx.cfg.frto && first && r.phase == Phase::Open { Frto::Waiting } else { Frto::Off };
+        // Not for what is being recovered already; but anew while nothing has been acknowledged since the first timeout.
+        //= RFC 5682 2.1 (a) (b) (e), 3.1 (a) (b) (c) (d)
+        let begins = (first && r.phase == Phase::Open) || r.frto == Frto::Waiting;
+        r.frto = if cx.cfg.frto && begins { Frto::Waiting } else { Frto::Off };
         if r.phase == Phase::Open {
             r.episode().undo = first.then(|| Undo::new(self.una, window));
         }

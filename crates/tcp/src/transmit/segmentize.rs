@@ -19,9 +19,10 @@ pub(super) fn resend<P: Probe>(t: &Tcb, cx: &Cx<'_, P>, limits: &Limits) -> Opti
     if s.wnd == 0 || s.una.lt(s.queue.base()) {
         return None;
     }
-    //= RFC 5682 3.1 (step 2b)
-    let new_first = s.recovery.frto == Frto::Probing && s.has_pending() && s.usable() > 0;
-    let (seq, run) = s.board.next_lost().filter(|_| !new_first)?;
+    // New text goes instead, if it is only little.
+    //= RFC 5682 2.1 (g), 3.1 (g)
+    let asked = s.nxt.gt(s.recovery.recover) || (s.has_pending() && s.usable() > 0);
+    let (seq, run) = s.board.next_lost().filter(|_| s.recovery.frto != Frto::Probing || !asked)?;
     let mss = u32::from(s.mss).saturating_sub(options::sack_room(t)).max(1);
     // The first one of a recovery goes whatever cwnd says.
     let force = s.recovery.force;
@@ -123,7 +124,9 @@ pub(super) fn at_cursor<P: Probe>(t: &Tcb, cx: &Cx<'_, P>, limits: &Limits) -> O
         // Minshall's variant of Nagle's algorithm: at most one small segment is unacknowledged.
         //= RFC 9293 3.7.4 MUST-17
         //= RFC 9293 3.9.1.2 MAY-16
-        let tail_may_go = cx.cfg.nodelay || s.fin || resent || s.small_end.le(s.una);
+        //= RFC 5682 2.1: F-RTO may override it
+        let asks = s.recovery.frto == Frto::Probing;
+        let tail_may_go = cx.cfg.nodelay || s.fin || resent || asks || s.small_end.le(s.una);
         let whole = len - len % mss;
         if len < mss {
             let all = len == available && tail_may_go;

@@ -15,7 +15,7 @@ pub use newreno::Duplicates;
 pub use prr::{Prr, Step};
 pub(crate) use rack::DUP_THRESH;
 pub use rack::Rack;
-pub use spurious::{Frto, Undo};
+pub use spurious::{AfterTimeout, Frto, Undo};
 pub use tlp::{Answer, Tlp};
 
 use crate::time::{Duration, Instant};
