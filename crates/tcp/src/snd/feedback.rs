@@ -316,6 +316,7 @@ impl Snd {
         let prr = Prr::begin(out.saturating_sub(self.recovery.duplicates.octets).saturating_add(newly));
         *self.recovery.episode() = Episode { prr, undo: Some(undo) };
         self.recovery.duplicates.partial = false;
+        self.recovery.tlp.reset();
         if newly == 0 && !self.congestion.view().governs_recovery() {
             // No acknowledgment told, but the time: one segment goes.
             let (inflight, ssthresh, smss) = (self.pipe(), self.window.ssthresh, u32::from(self.mss));

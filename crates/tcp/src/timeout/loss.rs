@@ -39,7 +39,7 @@ fn may_probe<P: Probe>(t: &Tcb, cx: &Cx<'_, P>) -> bool {
     let once = p.end().is_none() && p.measured && !p.due && p.since != Instant::NEVER;
     // Everything that is out must be on the scoreboard: nothing was rolled back, our SYN is acknowledged.
     let whole = s.board.pipe() > 0 && s.cursor == s.nxt && s.una.ge(s.queue.base());
-    cx.cfg.tlp && t.negotiated.sack && quiet && once && whole && s.wnd > 0
+    cx.cfg.tlp && cx.cfg.rack && t.negotiated.sack && quiet && once && whole && s.wnd > 0
 }
 
 /// The probe goes out.

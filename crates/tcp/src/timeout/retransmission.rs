@@ -7,7 +7,7 @@ use crate::probe::Probe;
 use crate::rule::SendReason;
 use crate::snd::Snd;
 use crate::snd::congestion::{Loss, LossCause};
-use crate::snd::recovery::{Duplicates, Frto, Phase, Tlp, Undo};
+use crate::snd::recovery::{Duplicates, Frto, Phase, Undo};
 use crate::tcb::Tcb;
 use crate::time::Instant;
 
@@ -90,7 +90,8 @@ impl Snd {
         }
         //= RFC 6582 3.2 (step 4)
         (r.phase, r.recover, r.force) = (Phase::Loss, self.nxt, true);
-        (r.duplicates, r.tlp, r.reorder) = (Duplicates::default(), Tlp::default(), Instant::NEVER);
+        (r.duplicates, r.reorder) = (Duplicates::default(), Instant::NEVER);
+        r.tlp.reset();
         // What was rolled back goes out from the cursor on, as new text does.
         r.force &= self.board.unsent() > 0;
     }

@@ -52,6 +52,13 @@ impl Tlp {
         *self = Tlp { end: nxt, out: true, is_retrans, since: Instant::NEVER, due: false, measured: false };
     }
 
+    /// Recovery begins: no probe is out any more, but that none was measured since the last one is remembered.
+    //= RFC 8985 7.1: TLP_init
+    //= RFC 8985 7.3 (b): a timeout measures nothing
+    pub fn reset(&mut self) {
+        *self = Tlp { measured: self.measured, ..Tlp::default() };
+    }
+
     /// TLP.end_seq of the probe that has not been answered.
     pub fn end(&self) -> Option<SeqNum> {
         self.out.then_some(self.end)
