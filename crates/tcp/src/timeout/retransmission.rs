@@ -78,7 +78,7 @@ impl Snd {
             return;
         }
         let reo_wnd = self.recovery.reo_wnd(self.board.sacked_pieces(), self.rtt.min(), self.rtt.smoothed());
-        let patience = self.recovery.rack.patience(reo_wnd);
+        let patience = self.recovery.rack.patience_at_timeout(reo_wnd, self.rtt.smoothed());
         self.lose(cx, |board, each| board.timeout(cx.now, patience, each));
         let r = &mut self.recovery;
         // Not for what is being recovered already; but anew while nothing has been acknowledged since the first timeout.

@@ -105,10 +105,15 @@ impl Rack {
         Some(Overdue { latest, patience: self.patience(reo_wnd), now })
     }
 
-    /// How long after it was sent a segment is lost when the retransmission timer has expired.
-    //= RFC 8985 6.3
-    pub fn patience(&self, reo_wnd: Duration) -> Duration {
+    /// How long after it was sent a segment is lost: RACK.rtt and the window.
+    fn patience(&self, reo_wnd: Duration) -> Duration {
         Duration::from_micros(u64::from(self.rtt_us)) + reo_wnd
+    }
+
+    /// The same when the retransmission timer has expired. Before anything has arrived SRTT, of the handshake, stands for RACK.rtt.
+    //= RFC 8985 6.3 (b)
+    pub fn patience_at_timeout(&self, reo_wnd: Duration, srtt: Duration) -> Duration {
+        if self.sent == Instant::NEVER { srtt + reo_wnd } else { self.patience(reo_wnd) }
     }
 
     /// What of it decides, for explorers of states.
