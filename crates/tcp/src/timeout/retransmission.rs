@@ -82,13 +82,14 @@ impl Snd {
         self.lose(cx, |board, each| board.timeout(cx.now, patience, each));
         let r = &mut self.recovery;
         // Not for what is being recovered already; but anew while nothing has been acknowledged since the first timeout.
-        //= RFC 5682 2.1 (a) (b) (e), 3.1 (a) (b) (c) (d)
+        //= RFC 5682 2.1 (a) (b) (c) (e), 3.1 (a) (b) (c) (d)
         let begins = (first && r.phase == Phase::Open) || r.frto == Frto::Waiting;
         r.frto = if cx.cfg.frto && begins { Frto::Waiting } else { Frto::Off };
         if r.phase == Phase::Open {
             r.episode().undo = first.then(|| Undo::new(self.una, window));
         }
         //= RFC 6582 3.2 (step 4)
+        //= RFC 6675 5.1 (c)
         (r.phase, r.recover, r.force) = (Phase::Loss, self.nxt, true);
         (r.duplicates, r.reorder) = (Duplicates::default(), Instant::NEVER);
         r.tlp.reset();
