@@ -28,6 +28,8 @@ pub(super) fn feedback<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment,
 }
 
 /// The segment is acceptable: its mark counts, and may ask for an acknowledgment at once.
+//= RFC 9768 4 (c) (d)
+//= RFC 9768 4 (c) (d)
 pub(super) fn arrived<P: Probe>(t: &mut Tcb, cx: &Cx<'_, P>, seg: &Segment, text: u32) -> Wants {
     let unacknowledged = !seg.payload.is_empty() || t.rcv.nxt != t.rcv.ack.acked;
     let Some(e) = t.rcv.ecn.on() else { return Wants::Nothing };

@@ -96,6 +96,7 @@ pub(super) fn advance<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment) 
     if s.small_end.lt(ack) {
         s.small_end = ack; // dragged along, so that it never falls half the circle behind
     }
+    //= RFC 8985 7.2 (a)
     s.recovery.tlp.since = cx.now;
     // An orphan has to take what is worth a segment, or all that is left: one that drips would keep it for ever.
     if !t.orphan || heard.acked >= u32::from(s.mss) || (s.flight() == 0 && !s.has_pending()) {

@@ -279,6 +279,7 @@ impl Snd {
     //= RFC 3168 6.1.2
     //= RFC 9293 3.8.2 SHLD-8
     //= RFC 9768 3.1.5
+    //= RFC 9768 4 (a)
     pub fn answer_marks(&mut self, now: Instant, ack: SeqNum, busy: bool) {
         if !busy && !self.ecn.is_reduced(ack) {
             self.reduce(now, self.flight());
@@ -316,6 +317,7 @@ impl Snd {
     //= RFC 3168 6.1.4
     //= RFC 3168 6.1.5
     //= RFC 3168 6.1.6
+    //= RFC 9768 4 (d)
     pub fn codepoint(&self, new: bool, control: bool) -> Ecn {
         let accurate = self.ecn.feedback == Feedback::Accurate;
         if self.ecn.ect && (new || (control && accurate)) { Ecn::Ect0 } else { Ecn::NotEct }

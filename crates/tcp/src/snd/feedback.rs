@@ -4,7 +4,7 @@
 use super::Snd;
 use super::congestion::{Ack, Loss, LossCause, LostPiece};
 use super::rate::Sampling;
-use super::recovery::{Answer, DUP_THRESH, Duplicates, Episode, Frto, Phase, Prr, Step, Undo};
+use super::recovery::{AfterTimeout, Answer, DUP_THRESH, Duplicates, Episode, Frto, Phase, Prr, Step, Undo};
 use super::scoreboard::Record;
 use crate::cx::Cx;
 use crate::probe::Probe;
@@ -57,6 +57,8 @@ struct Delivery {
     rtt: Option<Duration>,
     /// Something of it was sent once only, before recovery began.
     original: bool,
+    /// Something of it was sent after recovery began, for the first time.
+    beyond: bool,
 }
 
 impl Snd {
@@ -77,6 +79,7 @@ impl Snd {
         if !told.sack {
             got.octets = self.count_duplicates(told, acked, before.flight);
         } else if news {
+            //= RFC 6675 2
             self.recovery.duplicates.count = self.recovery.duplicates.count.saturating_add(1);
         } else if acked > 0 {
             self.recovery.duplicates.count = 0;
@@ -97,6 +100,7 @@ impl Snd {
         let bare = told.duplicate && told.blocks.is_empty();
         if self.recovery.tlp.on_ack(told.ack, dsack.map(|d| d.1), bare) == Answer::Repaired {
             cx.mib.loss_probe_recovery += 1;
+            //= RFC 8985 7.4.2 (b)
             if !self.recovery.is_on() {
                 self.react(cx, before.flight, before.una);
                 self.window.cwnd = self.window.cwnd.min(self.window.ssthresh);
@@ -107,14 +111,19 @@ impl Snd {
             self.undo(cx, acked);
         }
         self.find_losses(cx, told, acked);
+        if self.recovery.frto != Frto::Off && (acked > 0 || got.octets > 0 || told.duplicate) {
+            self.after_timeout(cx, told, &got, acked);
+        }
+        let timed_out = self.recovery.phase == Phase::Loss;
         let restart = self.move_on(cx, told, &before, &got, again);
         let lost = (self.rate.lost - before.lost) as u32;
-        self.control(cx, &before, &got, rate, lost);
+        self.control(cx, &before, &got, rate, lost, timed_out);
         Heard { acked, news: news || (told.duplicate && !told.sack), restart: acked > 0 && restart }
     }
 
     /// SND.UNA moves, and the scoreboard learns. In the order of sequence numbers, so that nothing looks reordered that is not.
     //= RFC 9293 3.10.7.4: fifth, SND.UNA <- SEG.ACK
+    //= RFC 6675 5 (a) (g), 5.1 (b): in every phase
     //= RFC 2018 5
     fn deliver<P: Probe>(
         &mut self,
@@ -129,14 +138,17 @@ impl Snd {
         let Snd { board, recovery, rate, .. } = self;
         let recover = recovery.recover;
         let mut each = |r: &Record| {
+            //= RFC 9937 6.2 (a)
             got.octets += r.len();
             rate.delivered(sampling, r, now);
             recovery.rack.delivered(r, now, min_rtt, told.echo);
             if !r.resent {
                 let rtt = now.since(r.sent);
+                //= RFC 9406 4.3 (b)
                 got.rtt = Some(got.rtt.map_or(rtt, |least| least.min(rtt)));
                 got.original |= r.end.le(recover);
             }
+            got.beyond |= r.end.gt(recover);
         };
         board.acknowledge(told.ack, cx.pool, &mut each);
         if !told.blocks.is_empty() {
@@ -199,6 +211,8 @@ impl Snd {
     }
 
     /// Looks for losses by time, or by what lies above them; also when the reordering timer has expired.
+    //= RFC 8985 9.2: by one of them, never by both
+    //= RFC 6675 5 (c): by segments that are SACKed, not by duplicates
     pub(crate) fn detect<P: Probe>(&mut self, cx: &mut Cx<'_, P>) {
         self.recovery.reorder = Instant::NEVER;
         // Where nothing was SACKed and nothing sent again, what is out was sent after all that has arrived.
@@ -254,17 +268,6 @@ impl Snd {
         let mut restart = true;
         match self.recovery.phase {
             Phase::Recovery | Phase::Loss if acked > 0 && all => self.recovered(cx, smss, told.sack),
-            Phase::Loss => {
-                let more = self.queue.end().gt(self.nxt) && self.usable() > 0;
-                let advanced = acked > 0;
-                if self.recovery.frto != Frto::Off
-                    && (advanced || got.octets > 0)
-                    && self.recovery.frto.on_ack(advanced, all, got.original, more)
-                {
-                    cx.mib.spurious_rtos += 1;
-                    self.undo(cx, acked);
-                }
-            }
             Phase::Recovery if acked > 0 && !told.sack => {
                 *again = SendReason::PartialAck;
                 self.recovery.force = true;
@@ -274,6 +277,7 @@ impl Snd {
             _ => {}
         }
         if !self.recovery.is_on() {
+            //= RFC 6675 5 (c), 5.1 (d)
             if self.board.unsent() > 0 {
                 let newly = got.octets;
                 self.enter(cx, before.flight, newly);
@@ -285,20 +289,44 @@ impl Snd {
         restart
     }
 
+    /// F-RTO hears what an acknowledgment says.
+    //= RFC 5682 2.1 (d), 3.1 (h): nothing else is heard
+    fn after_timeout<P: Probe>(&mut self, cx: &mut Cx<'_, P>, told: &Told<'_>, got: &Delivery, acked: u32) {
+        let waits = self.queue.end().diff(self.nxt).max(0) as u32;
+        let said = AfterTimeout {
+            sack: told.sack,
+            advanced: acked > 0,
+            repaired: self.board.again() == 0,
+            all: self.una.ge(self.recovery.recover),
+            original: got.original,
+            beyond: got.beyond,
+            more: waits > 0 && self.usable() >= waits.min(u32::from(self.mss)),
+        };
+        if self.recovery.frto.on_ack(&said) {
+            cx.mib.spurious_rtos += 1;
+            self.undo(cx, acked);
+            //= RFC 5682 2.1 (i), 3.1 (k): recover is SND.UNA, so that a loss of now is found
+            self.recovery.recover = self.una - 1;
+        }
+    }
+
     /// Fast recovery begins; `newly` octets were delivered by what tells of the loss.
     //= RFC 5681 3.2 (e)
     //= RFC 6582 3.2 (step 2)
+    //= RFC 6675 5 (d)
+    //= RFC 8985 7.1
     pub(crate) fn enter<P: Probe>(&mut self, cx: &mut Cx<'_, P>, flight: u32, newly: u32) {
         let undo = Undo::new(self.una, self.window);
         self.react(cx, flight, self.una);
         cx.mib.fast_retrans += 1;
         let r = &mut self.recovery;
         (r.phase, r.recover, r.force) = (Phase::Recovery, self.nxt, true);
-        //= RFC 9937 6.1
+        //= RFC 9937 6.1 (a) (b)
         let out = self.nxt.since(self.una) - self.board.sacked();
         let prr = Prr::begin(out.saturating_sub(self.recovery.duplicates.octets).saturating_add(newly));
         *self.recovery.episode() = Episode { prr, undo: Some(undo) };
         self.recovery.duplicates.partial = false;
+        self.recovery.tlp.reset();
         if newly == 0 && !self.congestion.view().governs_recovery() {
             // No acknowledgment told, but the time: one segment goes.
             let (inflight, ssthresh, smss) = (self.pipe(), self.window.ssthresh, u32::from(self.mss));
@@ -310,8 +338,11 @@ impl Snd {
     /// Congestion control answers to a loss of what was sent from `first` on, once in a window of data: not if marks have told
     /// of congestion in the same one, unless it answers those otherwise.
     //= RFC 3168 6.1.2: once in response to dropped and marked packets of one window
+    //= RFC 9768 4 (b)
+    //= RFC 9768 4 (b)
     //= RFC 5681 3.2 (c) (d), 4.3 (a): without what limited transmit has sent
-    //= RFC 9438 4.6
+    //= RFC 6675 5 (d): step 4.2
+    //= RFC 9438 4.6 (a) (c)
     fn react<P: Probe>(&mut self, cx: &Cx<'_, P>, flight: u32, first: SeqNum) {
         let answered = self.ecn.is_reduced_for(first) && self.congestion.view().answers_marks_as_losses();
         self.reduced_now();
@@ -328,7 +359,8 @@ impl Snd {
     }
 
     /// Everything is acknowledged that was out when recovery began.
-    //= RFC 9937 6.4
+    //= RFC 9937 6.4 (a)
+    //= RFC 6675 5 (e) (f): the scoreboard stays
     //= RFC 5681 3.2 (g), 4.3 (c)
     //= RFC 6582 3.2 (step 3, full acknowledgments)
     fn recovered<P: Probe>(&mut self, cx: &Cx<'_, P>, smss: u32, sack: bool) {
@@ -352,6 +384,7 @@ impl Snd {
 
     /// The loss was none: what it changed is put back.
     //= RFC 4015 3.2
+    //= RFC 5682 4
     fn undo<P: Probe>(&mut self, cx: &mut Cx<'_, P>, acked: u32) {
         let Some(u) = self.recovery.episode.take().and_then(|e| e.undo) else { return };
         cx.mib.undo += 1;
@@ -374,7 +407,7 @@ impl Snd {
         self.congestion.get().on_spurious(&mut self.window, cx.now);
     }
 
-    /// The congestion window follows.
+    /// The congestion window follows. `timed_out`: the acknowledgment came while a timeout was being recovered.
     fn control<P: Probe>(
         &mut self,
         cx: &Cx<'_, P>,
@@ -382,6 +415,7 @@ impl Snd {
         got: &Delivery,
         rate: Option<super::congestion::RateSample>,
         lost: u32,
+        timed_out: bool,
     ) {
         let acked = self.una.since(before.una);
         let smss = u32::from(self.mss);
@@ -392,6 +426,8 @@ impl Snd {
             if got.octets > 0 && self.recovery.phase == Phase::Recovery {
                 let safe = acked > 0 && lost == 0;
                 let step = Step { delivered: got.octets, inflight: pipe, safe, ssthresh: self.window.ssthresh, smss };
+                //= RFC 8985 9.3 (b)
+                //= RFC 9937 5
                 self.window.cwnd = self.recovery.episode().prr.on_ack(&step);
             }
             return;
@@ -399,11 +435,11 @@ impl Snd {
         if acked == 0 && got.octets == 0 && lost == 0 {
             return;
         }
-        let after_timeout = self.recovery.phase == Phase::Loss;
+        //= RFC 5682 3.1 (f): also if it covers everything that was out
         //= RFC 3465 2.3: after a timeout L = 1, for one ACK may then cover much that was sent long ago
-        let limit = match (after_timeout, self.pacing(cx.cfg)) {
+        let limit = match (timed_out, self.pacing(cx.cfg)) {
             (true, _) => 1,
-            //= RFC 9406 4.3: no limit where text is paced
+            //= RFC 9406 4.3 (e): no limit where text is paced
             (false, Some(_)) => u32::MAX,
             (false, None) => u32::from(cx.cfg.slow_start_limit),
         };

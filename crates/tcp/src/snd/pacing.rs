@@ -27,6 +27,7 @@ impl Pacer {
 
 impl Snd {
     /// How fast text may leave now; `None` if it is not paced.
+    //= RFC 9937 6.4 (b)
     pub fn pacing(&self, cfg: &TcpConfig) -> Option<Pacing> {
         match cfg.pacing {
             Setting::Off => None,

@@ -60,6 +60,7 @@ impl SendQueue {
     }
 
     /// Drops everything before `una`.
+    //= RFC 6675 4 (b)
     //= RFC 2018 8 (c): only the acknowledgment number lets go
     pub fn acknowledge(&mut self, una: SeqNum, pool: &mut Pool) {
         let n = una.min(self.end()).diff(self.base).max(0) as u32;

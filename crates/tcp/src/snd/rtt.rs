@@ -64,7 +64,7 @@ impl Rtt {
     }
 
     /// A segment that was sent once took `rtt`.
-    //= RFC 8985 6.2: step 1, a windowed minimum
+    //= RFC 8985 6.2 (a): step 1, a windowed minimum
     pub fn least(&mut self, rtt: Duration, now: Instant) {
         if now.since(self.min_since) > MIN_WINDOW / 2 {
             (self.min_us, self.min_since) = ([self.min_us[1], u32::MAX], now);
@@ -176,6 +176,25 @@ mod tests {
         assert_eq!(r.rto(&cfg), cfg.rto_min + Duration::from_micros(1));
         r.sample(Duration::from_secs(1 << 40), &cfg);
         assert_eq!(r.rto(&cfg), cfg.rto_max);
+    }
+
+    #[test]
+    //= RFC 8985 6.2 (a)
+    fn the_least_round_trip_is_forgotten_when_the_path_has_become_longer() {
+        let at = |s| Instant::ZERO + Duration::from_secs(s);
+        let mut r = Rtt::new(&TcpConfig::default());
+        assert_eq!(r.min(), MS(0));
+        r.least(MS(40), at(1));
+        r.least(MS(90), at(2));
+        assert_eq!(r.min(), MS(40));
+        for s in (10..=300).step_by(10) {
+            r.least(MS(90), at(s));
+        }
+        assert_eq!(r.min(), MS(40), "not before five minutes are over");
+        for s in (310..=320).step_by(10) {
+            r.least(MS(90), at(s));
+        }
+        assert_eq!(r.min(), MS(90));
     }
 
     #[test]

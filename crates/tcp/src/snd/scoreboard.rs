@@ -135,6 +135,7 @@ impl Overdue {
 
 impl Scoreboard {
     /// Text, or a FIN, has left for the first time since the board was last cleared.
+    //= RFC 8985 4 (b), 6.1: RACK_transmit_new_data
     pub fn sent(&mut self, record: Record, pool: &mut Pool) {
         if self.board.is_none() {
             self.judged = record.start;
@@ -157,6 +158,7 @@ impl Scoreboard {
     }
 
     /// `start..end`, which was sent before, was sent again in pieces of `piece` octets.
+    //= RFC 8985 4 (b), 6.1: RACK_retransmit_data
     pub fn resent(&mut self, start: SeqNum, end: SeqNum, piece: u16, now: Instant, stamp: Stamp) {
         let Some(mut board) = self.board.take() else { return };
         let mut i = board.records.find(start);
@@ -248,7 +250,8 @@ impl Scoreboard {
     }
 
     /// The peer has `left..right`; `each` is told what it was not known to have. Nothing outside of what is out counts.
-    //= RFC 6675 4: Update()
+    //= RFC 6675 3, 4 (a), 5 (a): Update()
+    //= RFC 8985 4 (a)
     pub fn sack(&mut self, left: SeqNum, right: SeqNum, mut each: impl FnMut(&Record)) {
         let Some(mut board) = self.board.take() else { return };
         let mut i = board.records.find(left);
@@ -295,7 +298,7 @@ impl Scoreboard {
     }
 
     /// Finds lost what is overdue, and tells `each`. When the next will be: [`Instant::NEVER`] if nothing is on its way there.
-    //= RFC 8985 6.2: step 5, detect losses
+    //= RFC 8985 6.2 (e) (f): step 5, detect losses
     pub fn detect(&mut self, o: &Overdue, mut each: impl FnMut(&Record)) -> Instant {
         let Some(mut board) = self.board.take() else { return Instant::NEVER };
         let mut next = Instant::NEVER;
@@ -363,7 +366,7 @@ impl Scoreboard {
     }
 
     /// Finds lost what lies before `limit` and was sent once, and tells `each`.
-    //= RFC 6675 4: IsLost()
+    //= RFC 6675 4 (c): IsLost()
     pub fn lose_before(&mut self, limit: SeqNum, mut each: impl FnMut(&Record)) {
         let Some(mut board) = self.board.take() else { return };
         let mut i = board.records.find(self.judged);
@@ -422,7 +425,8 @@ impl Scoreboard {
 
     /// The retransmission timer has expired: the first segment is lost, and what is older than `patience`. A peer that has
     /// not acknowledged a first segment that it had reported has reneged: then nothing that it reported counts.
-    //= RFC 8985 6.3
+    //= RFC 8985 6.3 (a) (b)
+    //= RFC 6675 5.1 (b)
     //= RFC 2018 5.1 (b)
     pub fn timeout(&mut self, now: Instant, patience: Duration, mut each: impl FnMut(&Record)) {
         let Some(mut board) = self.board.take() else { return };
@@ -519,7 +523,7 @@ impl Scoreboard {
     }
 
     /// What is to be sent again next: where it begins, and the octets up to something that is not.
-    //= RFC 6675 4: NextSeg(), rule 1
+    //= RFC 6675 4 (e) (i): NextSeg()
     pub fn next_lost(&self) -> Option<(SeqNum, u32)> {
         self.board.as_ref()?.unsent.first().map(|(start, end)| (start, end.since(start)))
     }
@@ -535,9 +539,9 @@ impl Scoreboard {
     }
 
     /// Octets in the network.
-    //= RFC 6675 2: pipe
+    //= RFC 6675 4 (d): SetPipe()
     //= RFC 5681 3.2 (b): what tells nothing new makes no room
-    //= RFC 9937 6.2
+    //= RFC 9937 6.2 (b)
     pub fn pipe(&self) -> u32 {
         self.board.as_ref().map_or(0, |b| b.end().since(b.start()) - self.sacked - self.lost + self.again)
     }
@@ -683,7 +687,8 @@ mod tests {
     }
 
     #[test]
-    //= RFC 6675 4
+    //= RFC 6675 3, 4 (a) (d)
+    //= RFC 9937 6.2 (b)
     fn a_super_segment_is_cut_at_its_pieces_and_what_is_covered_in_part_stays_unsacked() {
         let mut pool = Pool::default();
         let mut b = ten(&mut pool);
@@ -701,7 +706,9 @@ mod tests {
     }
 
     #[test]
-    //= RFC 6675 4
+    //= RFC 6675 4 (c) (d) (e) (i)
+    //= RFC 8985 6.2 (e) (f)
+    //= RFC 9937 6.2 (b)
     fn what_three_segments_lie_above_is_lost_goes_again_and_is_lost_again_by_time() {
         let mut pool = Pool::default();
         let mut b = ten(&mut pool);
@@ -728,7 +735,7 @@ mod tests {
     }
 
     #[test]
-    //= RFC 8985 6.3
+    //= RFC 8985 6.3 (a) (b)
     //= RFC 2018 5.1 (b)
     fn a_timeout_loses_the_first_segment_and_what_is_old_and_believes_nobody_who_reneges() {
         let mut pool = Pool::default();
@@ -743,6 +750,29 @@ mod tests {
         b.acknowledge(SeqNum(1000), &mut pool, |_| {});
         b.timeout(at(120), MS(100), |_| {});
         assert_eq!((b.next_lost(), sums(&b)), (Some((SeqNum(1000), 500)), (0, 0, 500, 500, 0)));
+    }
+
+    #[test]
+    //= RFC 8985 4 (b), 6.1
+    fn each_segment_keeps_the_time_at_which_it_was_sent_last_finer_than_a_quarter_of_a_short_round_trip() {
+        let us = |n: u64| Instant::ZERO + Duration::from_micros(n);
+        let sent = |start: u32, at| Record::new(SeqNum(start), SeqNum(start + 100), PIECE, false, at, Stamp::default());
+        let mut pool = Pool::default();
+        let mut b = Scoreboard::default();
+        for n in 0..4 {
+            b.sent(sent(n * 100, us(u64::from(n))), &mut pool);
+        }
+        let times = |b: &Scoreboard| b.records().map(|r| (r.start.0, r.sent, r.resent)).collect::<Vec<_>>();
+        assert_eq!(times(&b), (0..4).map(|n| (n * 100, us(u64::from(n)), false)).collect::<Vec<_>>());
+        // A microsecond apart, on a path of ten: the last has arrived, the first is lost, the second not yet.
+        b.sack(SeqNum(300), SeqNum(400), |_| {});
+        let o = Overdue { latest: (us(3), SeqNum(400)), patience: Duration::from_micros(10), now: us(10) };
+        let mut lost = Vec::new();
+        assert_eq!(b.detect(&o, |r| lost.push(r.start.0)), us(11));
+        assert_eq!((lost.as_slice(), b.records().next().map(|r| r.mark)), (&[0][..], Some(Mark::Lost)));
+        b.resent(SeqNum(0), SeqNum(100), PIECE, us(12), Stamp::default());
+        assert_eq!(times(&b)[0], (0, us(12), true));
+        assert_eq!(b.records().next().map(|r| r.mark), Some(Mark::LostResent), "it is out, and not lost");
     }
 
     #[test]

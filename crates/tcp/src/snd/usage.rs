@@ -32,6 +32,7 @@ impl Usage {
         }
     }
 
+    //= RFC 9438 4.6 (c), 5.8
     /// Whether cwnd was what limited the sender in the round. In slow start, where it doubles, it was if more than half of it
     /// was out.
     pub fn limited(&self, w: &Window) -> bool {
@@ -44,6 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
+    //= RFC 9438 4.6 (c), 5.8
     fn a_full_window_counts_until_what_filled_it_is_acknowledged() {
         let w = Window { cwnd: 10_000, ssthresh: 5_000 };
         let mut u = Usage::new(SeqNum(0));

@@ -15,7 +15,7 @@ pub(super) fn arm<P: Probe>(t: &mut Tcb, cx: &Cx<'_, P>) {
     t.timers.probe = if may_probe(t, cx) {
         let one = s.flight() <= u32::from(s.mss);
         let pto = Tlp::pto(s.rtt.smoothed(), one, cx.cfg.tlp_max_ack_delay);
-        //= RFC 8985 7.2: not after the retransmission timer
+        //= RFC 8985 7.2 (c): not after the retransmission timer
         (s.recovery.tlp.since + pto).min(t.timers.retransmission)
     } else {
         Instant::NEVER
@@ -31,27 +31,28 @@ pub(super) fn arm<P: Probe>(t: &mut Tcb, cx: &Cx<'_, P>) {
 
 /// Not while recovery, a SACKed segment or the reordering timer does the same; one probe at a time, with a round trip
 /// measured between two of them.
-//= RFC 8985 7.2
-//= RFC 8985 7.3
+//= RFC 8985 4 (a) (d)
+//= RFC 8985 7.2 (a)
+//= RFC 8985 7.3 (a) (b) (c)
 fn may_probe<P: Probe>(t: &Tcb, cx: &Cx<'_, P>) -> bool {
     let (s, p) = (&t.snd, &t.snd.recovery.tlp);
     let quiet = !s.recovery.is_on() && s.board.sacked() == 0 && s.recovery.reorder == Instant::NEVER;
     let once = p.end().is_none() && p.measured && !p.due && p.since != Instant::NEVER;
     // Everything that is out must be on the scoreboard: nothing was rolled back, our SYN is acknowledged.
     let whole = s.board.pipe() > 0 && s.cursor == s.nxt && s.una.ge(s.queue.base());
-    cx.cfg.tlp && t.negotiated.sack && quiet && once && whole && s.wnd > 0
+    cx.cfg.tlp && cx.cfg.rack && t.negotiated.sack && quiet && once && whole && s.wnd > 0
 }
 
 /// The probe goes out.
 pub(super) fn probe<P: Probe>(t: &mut Tcb, cx: &Cx<'_, P>) {
     t.snd.recovery.tlp.due = true;
     t.timers.probe = Instant::NEVER;
-    //= RFC 8985 7.3: the retransmission timer is the last resort
+    //= RFC 8985 7.3 (g): the retransmission timer is the last resort
     t.timers.retransmission = cx.now + t.snd.rtt.rto(cx.cfg);
 }
 
 /// What was not acknowledged within the reordering window is lost.
-//= RFC 8985 6.3
+//= RFC 8985 6.2 (f)
 pub(super) fn reordered<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>) {
     t.timers.reorder = Instant::NEVER;
     t.snd.detect(cx);

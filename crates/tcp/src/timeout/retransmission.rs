@@ -7,7 +7,7 @@ use crate::probe::Probe;
 use crate::rule::SendReason;
 use crate::snd::Snd;
 use crate::snd::congestion::{Loss, LossCause};
-use crate::snd::recovery::{Duplicates, Frto, Phase, Tlp, Undo};
+use crate::snd::recovery::{Duplicates, Frto, Phase, Undo};
 use crate::tcb::Tcb;
 use crate::time::Instant;
 
@@ -78,17 +78,21 @@ impl Snd {
             return;
         }
         let reo_wnd = self.recovery.reo_wnd(self.board.sacked_pieces(), self.rtt.min(), self.rtt.smoothed());
-        let patience = self.recovery.rack.patience(reo_wnd);
+        let patience = self.recovery.rack.patience_at_timeout(reo_wnd, self.rtt.smoothed());
         self.lose(cx, |board, each| board.timeout(cx.now, patience, each));
         let r = &mut self.recovery;
-        //= RFC 5682 3.1 (step 1): not for what is being recovered already
-        r.frto = if cx.cfg.frto && first && r.phase == Phase::Open { Frto::Waiting } else { Frto::Off };
+        // Not for what is being recovered already; but anew while nothing has been acknowledged since the first timeout.
+        //= RFC 5682 2.1 (a) (b) (c) (e), 3.1 (a) (b) (c) (d)
+        let begins = (first && r.phase == Phase::Open) || r.frto == Frto::Waiting;
+        r.frto = if cx.cfg.frto && begins { Frto::Waiting } else { Frto::Off };
         if r.phase == Phase::Open {
             r.episode().undo = first.then(|| Undo::new(self.una, window));
         }
         //= RFC 6582 3.2 (step 4)
+        //= RFC 6675 5.1 (c)
         (r.phase, r.recover, r.force) = (Phase::Loss, self.nxt, true);
-        (r.duplicates, r.tlp, r.reorder) = (Duplicates::default(), Tlp::default(), Instant::NEVER);
+        (r.duplicates, r.reorder) = (Duplicates::default(), Instant::NEVER);
+        r.tlp.reset();
         // What was rolled back goes out from the cursor on, as new text does.
         r.force &= self.board.unsent() > 0;
     }

@@ -12,16 +12,19 @@ use synfin_wire::SeqNum;
 use synfin_wire::tcp::Flags;
 
 /// What was found lost, as far as cwnd lets it go again.
-//= RFC 6675 4: NextSeg(), rule 1
+//= RFC 6675 4 (e), 5 (h): NextSeg(), rule 1
+//= RFC 8985 9.3 (a)
+//= RFC 9937 3 (a) (b)
 //= RFC 5681 3.2 (e)
 pub(super) fn resend<P: Probe>(t: &Tcb, cx: &Cx<'_, P>, limits: &Limits) -> Option<Plan> {
     let s = &t.snd;
     if s.wnd == 0 || s.una.lt(s.queue.base()) {
         return None;
     }
-    //= RFC 5682 3.1 (step 2b)
-    let new_first = s.recovery.frto == Frto::Probing && s.has_pending() && s.usable() > 0;
-    let (seq, run) = s.board.next_lost().filter(|_| !new_first)?;
+    // New text goes instead, if it is only little.
+    //= RFC 5682 2.1 (g), 3.1 (g)
+    let asked = s.nxt.gt(s.recovery.recover) || (s.has_pending() && s.usable() > 0);
+    let (seq, run) = s.board.next_lost().filter(|_| s.recovery.frto != Frto::Probing || !asked)?;
     let mss = u32::from(s.mss).saturating_sub(options::sack_room(t)).max(1);
     // The first one of a recovery goes whatever cwnd says.
     let force = s.recovery.force;
@@ -51,7 +54,7 @@ pub(super) fn resend<P: Probe>(t: &Tcb, cx: &Cx<'_, P>, limits: &Limits) -> Opti
 }
 
 /// A loss probe: one new segment if there is one, else the last one again. cwnd does not count.
-//= RFC 8985 7.3: TLP_send_probe
+//= RFC 8985 7.3 (d) (e): TLP_send_probe
 pub(super) fn loss_probe(t: &Tcb) -> Option<Plan> {
     let s = &t.snd;
     if !s.recovery.tlp.due {
@@ -94,6 +97,8 @@ pub(super) fn paced<P: Probe>(t: &Tcb, cx: &Cx<'_, P>) -> bool {
 //= RFC 5681 2
 //= RFC 5681 3
 //= RFC 2018 5.1 (a)
+//= RFC 6675 4 (f), 5 (h): NextSeg(), rule 2
+//= RFC 9937 3 (a) (b)
 //= RFC 9293 3.8.6.2.1 MUST-38
 pub(super) fn at_cursor<P: Probe>(t: &Tcb, cx: &Cx<'_, P>, limits: &Limits) -> Option<Plan> {
     let s = &t.snd;
@@ -123,7 +128,9 @@ pub(super) fn at_cursor<P: Probe>(t: &Tcb, cx: &Cx<'_, P>, limits: &Limits) -> O
         // Minshall's variant of Nagle's algorithm: at most one small segment is unacknowledged.
         //= RFC 9293 3.7.4 MUST-17
         //= RFC 9293 3.9.1.2 MAY-16
-        let tail_may_go = cx.cfg.nodelay || s.fin || resent || s.small_end.le(s.una);
+        //= RFC 5682 2.1: F-RTO may override it
+        let asks = s.recovery.frto == Frto::Probing;
+        let tail_may_go = cx.cfg.nodelay || s.fin || resent || asks || s.small_end.le(s.una);
         let whole = len - len % mss;
         if len < mss {
             let all = len == available && tail_may_go;
@@ -206,6 +213,7 @@ pub(super) fn sent<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, plan: &Plan, edge:
     }
     if plan.why == SendReason::LossProbe {
         cx.mib.loss_probes += 1;
+        //= RFC 8985 7.3 (g)
         s.recovery.tlp.sent(s.nxt, plan.kind == Kind::Resend);
         t.timers.retransmission = cx.now + s.rtt.rto(cx.cfg);
     }
@@ -216,7 +224,8 @@ pub(super) fn sent<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, plan: &Plan, edge:
     t.sack.sent();
 }
 
-/// Text, or a FIN, has left: the scoreboard, the rate of delivery, congestion control and pacing are told.
+/// Text, or a FIN, has left, in a loss probe too: the scoreboard, the rate of delivery, congestion control and pacing are told.
+//= RFC 8985 6.1, 7.3 (f)
 fn left<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, plan: &Plan, end: SeqNum) {
     let s = &mut t.snd;
     let (pipe, octets) = (s.pipe(), end.since(plan.seq));
@@ -243,6 +252,7 @@ fn left<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, plan: &Plan, end: SeqNum) {
     let out = pipe.saturating_add(octets);
     let room = u64::from(out) + u64::from(s.mss) <= u64::from(s.window.cwnd);
     s.usage.sent(out, room, s.una, s.nxt.max(end));
+    //= RFC 9937 6.3
     if let Some(e) = &mut s.recovery.episode {
         e.prr.sent(octets);
     }

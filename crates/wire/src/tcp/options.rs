@@ -390,6 +390,8 @@ impl OptionsBuf {
 
     /// Padded at its end, as Linux does it.
     //= RFC 9768 3.2.3: kind 172 for order 0, 174 for order 1; the length says which fields are there
+    //= RFC 9768 7
+    //= RFC 9768 7
     #[inline]
     fn push_acc_ecn(&mut self, a: Option<AccEcn>) {
         let Some(a) = a else { return };
@@ -574,6 +576,8 @@ mod tests {
 
     #[test]
     //= RFC 9768 3.2.3: any length, either order
+    //= RFC 9768 7
+    //= RFC 9768 7
     fn accurate_ecn_options_of_every_length_and_order() {
         let b = [0, 0, 1, 0xff, 0xff, 0xff, 1, 2, 3, 9, 9, 9];
         for order1 in [false, true] {

@@ -62,8 +62,8 @@ impl Cubic {
     }
 
     /// Slow start; returns how many of the acknowledged octets it has left for congestion avoidance.
-    //= RFC 9438 4.10
-    //= RFC 9406 4.2
+    //= RFC 9438 4.10 (a) (b)
+    //= RFC 9406 4.2 (a)
     fn slow_start(&mut self, w: &mut Window, ack: &Ack) -> u32 {
         // A stage that began before has ended: cwnd came down to below ssthresh, and time will have passed.
         self.stage.epoch_start = Instant::NEVER;
@@ -88,12 +88,12 @@ impl Cubic {
         let t = ack.now.since(self.stage.epoch_start);
         self.stage.estimate(w.cwnd, acked, ack.smss);
         let w_est = u32::try_from(self.stage.w_est >> EST_BITS).unwrap_or(u32::MAX);
-        //= RFC 9438 4.3: below W_est, cwnd is W_est at each acknowledgment
+        //= RFC 9438 4.3 (a): below W_est, cwnd is W_est at each acknowledgment
         if self.stage.w_cubic(t, ack.smss) < u64::from(w_est) {
             w.cwnd = w.cwnd.max(w_est);
             return;
         }
-        //= RFC 9438 4.2: the target is bounded
+        //= RFC 9438 4.2 (b): the target is bounded
         let cwnd = u64::from(w.cwnd);
         let target = self.stage.w_cubic(t.saturating_add(ack.srtt), ack.smss).clamp(cwnd, cwnd + cwnd / 2);
         //= RFC 9438 4.4
@@ -105,7 +105,7 @@ impl Cubic {
     }
 
     /// A congestion avoidance stage begins.
-    //= RFC 9438 4.2 (K)
+    //= RFC 9438 4.2 (a): K
     fn begin_stage(&mut self, w: &Window, ack: &Ack) {
         let s = &mut self.stage;
         s.epoch_start = ack.now;
@@ -116,8 +116,8 @@ impl Cubic {
                 cube_root(u128::from(below) * C_DEN * SECOND_CUBED / (C_NUM * u128::from(ack.smss.max(1))))
             }
             // W_max is undefined, after HyStart++ and after a timeout, or was passed: the curve begins here.
-            //= RFC 9438 4.8
-            //= RFC 9438 4.10
+            //= RFC 9438 4.8 (b) (c)
+            //= RFC 9438 4.10 (c)
             _ => {
                 s.w_max = w.cwnd;
                 0
@@ -127,11 +127,11 @@ impl Cubic {
     }
 
     /// Remembers cwnd and W_max, with fast convergence.
-    //= RFC 9438 4.7
+    //= RFC 9438 4.7 (a)
     fn remember(&mut self, w: &Window) {
         self.undo = Some(Box::new(self.stage));
         let s = &mut self.stage;
-        //= RFC 9438 4.6 (figure 5: cwnd_prior)
+        //= RFC 9438 4.6 (a) (figure 5: cwnd_prior)
         s.cwnd_prior = w.cwnd;
         // (1 + beta) / 2 = 17/20
         s.w_max = if w.cwnd < s.w_max { scale(w.cwnd, 17, 20) } else { w.cwnd };
@@ -140,7 +140,7 @@ impl Cubic {
     }
 
     /// Time in which the window was not used, up to now, is not part of the stage.
-    //= RFC 9438 4.2: t MUST NOT include application-limited periods
+    //= RFC 9438 4.2 (c): t MUST NOT include application-limited periods
     //= RFC 9438 5.8
     fn skip_time(&mut self, now: Instant) {
         if self.stage.epoch_start != Instant::NEVER {
@@ -171,7 +171,7 @@ impl CongestionControl for Cubic {
         self.left_at = w.cwnd;
     }
 
-    //= RFC 9438 4.6
+    //= RFC 9438 4.6 (a) (b) (d)
     fn on_loss(&mut self, w: &mut Window, loss: &Loss) {
         self.remember(w);
         let reduced = scale(loss.flight, 7, 10);
@@ -184,7 +184,7 @@ impl CongestionControl for Cubic {
         self.left_at = 0;
     }
 
-    //= RFC 9438 4.8
+    //= RFC 9438 4.8 (a)
     fn on_timeout(&mut self, w: &mut Window, loss: &Loss, first: bool) {
         if first {
             self.remember(w);
@@ -198,7 +198,7 @@ impl CongestionControl for Cubic {
         w.cwnd = loss.smss; // the loss window
     }
 
-    //= RFC 9438 4.9.2
+    //= RFC 9438 4.9.2 (a) (b)
     fn on_spurious(&mut self, w: &mut Window, _now: Instant) {
         // Found out so late that cwnd has come further: then what is now goes on.
         if let Some(undo) = self.undo.take()
@@ -219,7 +219,7 @@ impl CongestionControl for Cubic {
 
 impl Stage {
     /// W_cubic(t), in octets.
-    //= RFC 9438 4.2 (figure 1)
+    //= RFC 9438 4.2 (a): figure 1
     fn w_cubic(&self, t: Duration, smss: u32) -> u64 {
         let t_us = u64::try_from(t.as_micros()).unwrap_or(u64::MAX).min(LONGEST_US);
         let d = u128::from(t_us.abs_diff(self.k_us));
@@ -231,7 +231,7 @@ impl Stage {
 
     /// W_est grows by alpha x SMSS per window of acknowledged text: as Reno with beta, and once it has come to where ssthresh
     /// was set, as Reno.
-    //= RFC 9438 4.3 (figure 4)
+    //= RFC 9438 4.3 (a) (b): figure 4
     fn estimate(&mut self, cwnd: u32, acked: u32, smss: u32) {
         // alpha = 3 (1 - beta) / (1 + beta) = 9/17
         let reached = self.w_est >> EST_BITS >= u64::from(self.cwnd_prior);
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    //= RFC 9438 4.2
+    //= RFC 9438 4.2 (a)
     fn the_curve_passes_the_points_of_the_formula() {
         // W_max = 100 segments, cwnd_epoch = 70: K = (30 / 0.4)^(1/3) = 75^(1/3) = 4.217163 s.
         let mut c = Cubic::new(false);
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    //= RFC 9438 4.2
+    //= RFC 9438 4.2 (b)
     fn a_window_grows_by_half_in_a_round_trip_at_most_and_never_shrinks() {
         let mut c = Cubic::new(false);
         let mut w = Window { cwnd: 100 * SMSS, ssthresh: 10 * SMSS };
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    //= RFC 9438 4.3
+    //= RFC 9438 4.3 (a) (b)
     fn on_a_short_path_it_is_as_friendly_as_reno() {
         // 20 segments, 5 ms: Reno's line is far above the curve. 9/17 of a segment per round trip until it is back at
         // cwnd_prior, 20 segments, after (20 - 14) x 17/9 = 11.3 round trips; then one.
@@ -403,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    //= RFC 9438 4.6
+    //= RFC 9438 4.6 (a) (b)
     //= RFC 9438 5.1
     fn a_loss_takes_three_tenths_and_never_goes_below_two_segments() {
         for (flight, want) in [(100 * SMSS, 70 * SMSS), (3 * SMSS, 2_100), (2 * SMSS, 2 * SMSS), (0, 2 * SMSS)] {
@@ -414,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    //= RFC 9438 4.6: marks reduce cwnd down to one segment
+    //= RFC 9438 4.6 (d)
     fn marks_reduce_the_window_at_once() {
         for (flight, cwnd, ssthresh) in
             [(100 * SMSS, 70 * SMSS, 70 * SMSS), (2 * SMSS, 1_400, 2 * SMSS), (SMSS, SMSS, 2 * SMSS)]
@@ -428,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    //= RFC 9438 4.7
+    //= RFC 9438 4.7 (a)
     fn fast_convergence_gives_up_more_when_the_path_has_less() {
         let mut c = Cubic::new(false);
         let mut w = Window { cwnd: 100 * SMSS, ssthresh: 50 * SMSS };
@@ -443,7 +443,7 @@ mod tests {
     }
 
     #[test]
-    //= RFC 9438 4.8
+    //= RFC 9438 4.8 (a) (b) (c)
     fn a_timeout_starts_slowly_and_the_next_stage_begins_its_curve_at_ssthresh() {
         let mut c = Cubic::new(true);
         let mut w = Window { cwnd: 100 * SMSS, ssthresh: u32::MAX };
@@ -451,13 +451,16 @@ mod tests {
         assert_eq!(w, Window { cwnd: SMSS, ssthresh: 70 * SMSS });
         c.on_timeout(&mut w, &loss(SMSS, LossCause::Lost), false);
         assert_eq!(w, Window { cwnd: SMSS, ssthresh: 70 * SMSS }, "the same loss is not counted twice");
+        let mut at_the_end = (c.clone(), Window { cwnd: 70 * SMSS, ..w });
+        at_the_end.0.begin_stage(&at_the_end.1, &ack(SMSS, at(700), MS(100)));
+        assert_eq!(at_the_end.0.stage.w_est >> EST_BITS, u64::from(70 * SMSS), "Reno's line begins there, too");
         run(&mut c, &mut w, 0, 800, 100);
         assert_eq!((c.stage.k_us, c.stage.w_max, c.stage.cwnd_prior), (0, 70 * SMSS, 100 * SMSS));
     }
 
     #[test]
-    //= RFC 9438 4.10
-    //= RFC 9406 4.2
+    //= RFC 9438 4.10 (a) (b) (c)
+    //= RFC 9406 4.2 (a)
     fn slow_start_ends_exactly_at_ssthresh_and_by_delay() {
         let mut c = Cubic::new(true);
         let mut w = Window { cwnd: 10 * SMSS, ssthresh: 12 * SMSS };
@@ -489,7 +492,7 @@ mod tests {
     }
 
     #[test]
-    //= RFC 9438 4.9.2
+    //= RFC 9438 4.9.2 (a) (b)
     fn a_spurious_loss_leaves_no_trace() {
         let mut c = Cubic::new(false);
         let mut w = Window { cwnd: 1000 * SMSS, ssthresh: 500 * SMSS };
@@ -510,8 +513,8 @@ mod tests {
     }
 
     #[test]
-    //= RFC 9438 4.2
-    //= RFC 9438 5.8
+    //= RFC 9438 4.2 (c)
+    //= RFC 9438 4.6 (c), 5.8
     fn time_in_which_the_window_is_not_used_does_not_count() {
         for idle in [false, true] {
             let mut c = Cubic::new(false);

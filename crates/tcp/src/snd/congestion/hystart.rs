@@ -59,8 +59,8 @@ impl HyStart {
     }
 
     /// An acknowledgment in slow start: grows cwnd, if it was used, and sets ssthresh when it is time to leave.
-    //= RFC 9406 4.2
-    //= RFC 9406 4.3: only for the initial slow start
+    //= RFC 9406 4.2 (a) (b) (d) (f)
+    //= RFC 9406 4.3 (c) (f)
     //= RFC 5681 3.1 (a): equation 2, with L x SMSS
     pub fn on_ack(&mut self, w: &mut Window, ack: &Ack) {
         let n = ack.acked.min(ack.limit.saturating_mul(ack.smss));
@@ -108,6 +108,7 @@ impl HyStart {
     }
 
     /// Compares the round with the one before, or with the one that began CSS.
+    //= RFC 9406 4.2 (c) (e)
     fn judge(&mut self) {
         let (last, current) = (self.last_round_min_rtt, self.current_round_min_rtt);
         if self.in_css() {
@@ -145,7 +146,7 @@ impl HyStart {
 const INFINITY: u32 = u32::MAX;
 
 // The constants that 4.3 recommends.
-//= RFC 9406 4.3: CSS_GROWTH_DIVISOR is at least 2
+//= RFC 9406 4.3 (a) (d): CSS_GROWTH_DIVISOR is at least 2
 const MIN_RTT_THRESH: u32 = Duration::from_millis(4).as_micros() as u32;
 const MAX_RTT_THRESH: u32 = Duration::from_millis(16).as_micros() as u32;
 const MIN_RTT_DIVISOR: u32 = 8;
@@ -196,8 +197,8 @@ mod tests {
     }
 
     #[test]
-    //= RFC 9406 4.2
-    //= RFC 9406 4.3
+    //= RFC 9406 4.2 (b) (c)
+    //= RFC 9406 4.3 (c)
     fn a_growing_queue_leads_through_five_conservative_rounds_to_avoidance() {
         let mut p = Path::new(10);
         p.round(2, |_| 40);
@@ -212,7 +213,15 @@ mod tests {
     }
 
     #[test]
-    //= RFC 9406 4.2
+    //= RFC 9406 4.3 (a) (d)
+    fn the_constants_are_those_recommended() {
+        assert_eq!((MIN_RTT_THRESH, MAX_RTT_THRESH, MIN_RTT_DIVISOR), (4_000, 16_000, 8));
+        assert_eq!((N_RTT_SAMPLE, CSS_GROWTH_DIVISOR, CSS_ROUNDS), (8, 4, 5));
+        assert_eq!(crate::TcpConfig::default().slow_start_limit, 8, "L");
+    }
+
+    #[test]
+    //= RFC 9406 4.2 (d) (f)
     fn conservative_slow_start_grows_by_a_quarter_and_ends_after_five_rounds() {
         let mut p = Path::new(32);
         p.round(1, |_| 40);
@@ -237,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    //= RFC 9406 4.2
+    //= RFC 9406 4.2 (b) (e)
     fn jitter_does_not_end_slow_start() {
         let mut p = Path::new(16);
         // Every second acknowledgment is late by 30 ms: the least of a round is what it was.
@@ -257,8 +266,8 @@ mod tests {
     }
 
     #[test]
-    //= RFC 9406 4.2
-    //= RFC 9406 4.3
+    //= RFC 9406 4.2 (c)
+    //= RFC 9406 4.3 (a)
     fn thresholds_are_an_eighth_between_4_and_16_ms() {
         for (base, below, enough) in [(8, 11, 12), (40, 44, 45), (80, 89, 90), (400, 415, 416)] {
             for (rtt, css) in [(below, false), (enough, true)] {
@@ -271,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    //= RFC 9406 4.3: eight measurements are recommended; rounds of super-segments are judged by what they have
+    //= RFC 9406 4.3 (c): eight measurements are recommended; rounds of super-segments are judged by what they have
     fn a_round_of_few_acknowledgments_is_judged_at_its_end_and_one_of_few_segments_not_at_all() {
         let mut p = Path::new(64);
         p.round(32, |_| 40);
@@ -293,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    //= RFC 9406 4.3
+    //= RFC 9406 4.3 (f)
     fn later_slow_starts_and_those_without_it_only_double() {
         for (enabled, ssthresh) in [(false, u32::MAX), (true, u32::MAX - 1)] {
             let mut p = Path::new(16);
@@ -306,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    //= RFC 9406 4.2: L
+    //= RFC 9406 4.2 (a): L
     fn an_acknowledgment_counts_as_l_segments_at_most_and_an_unused_window_stays() {
         let mut h = HyStart::new(true);
         let mut w = Window { cwnd: 100 * SMSS, ssthresh: u32::MAX };

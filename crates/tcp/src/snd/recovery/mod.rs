@@ -15,7 +15,7 @@ pub use newreno::Duplicates;
 pub use prr::{Prr, Step};
 pub(crate) use rack::DUP_THRESH;
 pub use rack::Rack;
-pub use spurious::{Frto, Undo};
+pub use spurious::{AfterTimeout, Frto, Undo};
 pub use tlp::{Answer, Tlp};
 
 use crate::time::{Duration, Instant};
@@ -93,7 +93,8 @@ impl Recovery {
     /// What is out will be sent again as if it never had been, without a sign of congestion: the window was shut over it, or
     /// it was too big for the path. Up to `nxt` duplicates mean nothing.
     pub fn rolled_back(&mut self, nxt: SeqNum) {
-        *self = Recovery { recover: nxt, rack: self.rack, ..Recovery::new(nxt) };
+        self.tlp.reset();
+        *self = Recovery { recover: nxt, rack: self.rack, tlp: self.tlp, ..Recovery::new(nxt) };
     }
 
     /// What there is only after a loss.

@@ -17,14 +17,14 @@ pub struct Duplicates {
 impl Duplicates {
     /// One more, while `most` octets can have left the network.
     //= RFC 5681 3.2 (f): no more segments can have left than are out; duplicates can be forged
-    //= RFC 9937 6.2
+    //= RFC 9937 6.2 (a) (c)
     pub fn another(&mut self, smss: u32, most: u32) {
         self.count = self.count.saturating_add(1);
         self.octets = self.octets.saturating_add(smss).min(most).max(self.octets);
     }
 
     /// `acked` octets were acknowledged. How many of them no duplicate stood for.
-    //= RFC 9937 6.2
+    //= RFC 9937 6.2 (a)
     pub fn acknowledged(&mut self, acked: u32, smss: u32) -> u32 {
         self.count = 0;
         // The first of them was missing: it caused the duplicates.
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    //= RFC 9937 6.2
+    //= RFC 9937 6.2 (a)
     fn what_duplicates_stood_for_is_not_delivered_again() {
         let mut d = Duplicates::default();
         (0..3).for_each(|_| d.another(SMSS, u32::MAX));

@@ -29,7 +29,7 @@ pub struct Step {
 
 impl Prr {
     /// An episode begins.
-    //= RFC 9937 6.1
+    //= RFC 9937 6.1 (a)
     pub fn begin(recover_fs: u32) -> Prr {
         Prr { recover_fs: recover_fs.max(1), delivered: 0, out: 0 }
     }
@@ -41,13 +41,13 @@ impl Prr {
     }
 
     /// How many more octets an episode without SACK may count as delivered: duplicates can be forged.
-    //= RFC 9937 6.2
+    //= RFC 9937 6.2 (a)
     pub fn credible(&self) -> u32 {
         u64::from(self.recover_fs).saturating_sub(self.delivered) as u32
     }
 
     /// cwnd after an acknowledgment.
-    //= RFC 9937 6.2
+    //= RFC 9937 6.2 (d) (e)
     //= RFC 5681 4.3 (b)
     pub fn on_ack(&mut self, s: &Step) -> u32 {
         self.delivered += u64::from(s.delivered);
@@ -74,7 +74,7 @@ mod tests {
 
     /// RFC 9937 8, figure 1: 20 segments, the first lost, ssthresh 10.
     #[test]
-    //= RFC 9937 6.2
+    //= RFC 9937 6.2 (d), 6.3
     //= RFC 5681 4.3 (b)
     fn one_of_twenty_lost_lets_out_every_second_and_ends_at_ssthresh() {
         let mut prr = Prr::begin(20 * SMSS);
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    //= RFC 9937 6.2
+    //= RFC 9937 6.2 (d), 6.3
     fn below_ssthresh_no_more_leaves_than_arrives_unless_progress_is_safe() {
         let mut prr = Prr::begin(20 * SMSS);
         let step = Step { delivered: SMSS, inflight: 4 * SMSS, safe: false, ssthresh: 10 * SMSS, smss: SMSS };
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    //= RFC 9937 6.2
+    //= RFC 9937 6.2 (e)
     fn the_first_retransmission_is_never_held_back_and_nothing_overflows() {
         let mut prr = Prr::begin(100 * SMSS);
         let step = Step { delivered: 0, inflight: 90 * SMSS, safe: false, ssthresh: 0, smss: SMSS };

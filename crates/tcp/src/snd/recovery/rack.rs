@@ -41,7 +41,7 @@ impl Rack {
     }
 
     /// A record was delivered at `now`. `echo`: the time of sending, in milliseconds, that the peer's timestamp echoes.
-    //= RFC 8985 6.2: steps 2 and 3
+    //= RFC 8985 6.2 (b) (c): steps 2 and 3
     pub fn delivered(&mut self, r: &Record, now: Instant, min_rtt: Duration, echo: Option<u32>) {
         if r.end.gt(self.fack) {
             self.fack = r.end;
@@ -72,7 +72,7 @@ impl Rack {
     }
 
     /// A D-SACK came with SND.UNA at `una`: something was sent again for nothing. Once a round the window widens.
-    //= RFC 8985 6.2: step 4, RACK_update_reo_wnd
+    //= RFC 8985 3.3.2 (c), 4 (c), 6.2 (d): step 4, RACK_update_reo_wnd
     pub fn on_dsack(&mut self, una: SeqNum, nxt: SeqNum) {
         if self.dsack_round.is_none_or(|end| una.ge(end)) {
             self.dsack_round = Some(nxt);
@@ -82,7 +82,7 @@ impl Rack {
     }
 
     /// A recovery has ended.
-    //= RFC 8985 6.2: step 4, RACK_update_reo_wnd
+    //= RFC 8985 6.2 (d): step 4, RACK_update_reo_wnd
     pub fn on_recovered(&mut self) {
         self.persist = self.persist.saturating_sub(1);
         if self.persist == 0 {
@@ -91,7 +91,7 @@ impl Rack {
     }
 
     /// RACK.reo_wnd.
-    //= RFC 8985 6.2: step 4, RACK_update_reo_wnd
+    //= RFC 8985 3.3.2 (a) (b) (d), 6.2 (d): step 4, RACK_update_reo_wnd
     pub fn reo_wnd(&self, recovering: bool, sacked_pieces: u32, min_rtt: Duration, srtt: Duration) -> Duration {
         if !self.reordering_seen() && (recovering || sacked_pieces >= DUP_THRESH) {
             return Duration::ZERO;
@@ -105,10 +105,15 @@ impl Rack {
         Some(Overdue { latest, patience: self.patience(reo_wnd), now })
     }
 
-    /// How long after it was sent a segment is lost when the retransmission timer has expired.
-    //= RFC 8985 6.3
-    pub fn patience(&self, reo_wnd: Duration) -> Duration {
+    /// How long after it was sent a segment is lost: RACK.rtt and the window.
+    fn patience(&self, reo_wnd: Duration) -> Duration {
         Duration::from_micros(u64::from(self.rtt_us)) + reo_wnd
+    }
+
+    /// The same when the retransmission timer has expired. Before anything has arrived SRTT, of the handshake, stands for RACK.rtt.
+    //= RFC 8985 6.3 (b)
+    pub fn patience_at_timeout(&self, reo_wnd: Duration, srtt: Duration) -> Duration {
+        if self.sent == Instant::NEVER { srtt + reo_wnd } else { self.patience(reo_wnd) }
     }
 
     /// What of it decides, for explorers of states.
@@ -144,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    //= RFC 8985 6.2
+    //= RFC 8985 6.2 (b)
     fn the_most_recently_sent_of_what_arrived_counts_and_ambiguous_ones_do_not() {
         let mut r = Rack::new(SeqNum(0));
         let now = Instant::ZERO + MS(100);
@@ -163,11 +168,12 @@ mod tests {
     }
 
     #[test]
-    //= RFC 8985 6.2
+    //= RFC 8985 3.3.2 (a) (b) (c) (d), 4 (c), 6.2 (c) (d)
     fn the_window_is_nothing_at_three_then_a_quarter_and_wider_with_each_round_of_dsack() {
         let mut r = Rack::new(SeqNum(0));
         let wnd = |r: &Rack, recovering, sacked| r.reo_wnd(recovering, sacked, MS(40), MS(60));
         assert_eq!((wnd(&r, false, 2), wnd(&r, false, 3), wnd(&r, true, 1)), (MS(10), MS(0), MS(0)));
+        assert_eq!(r.reo_wnd(false, 2, MS(0), MS(0)), MS(0), "no estimate");
         r.delivered(&record(3000, 0, false), Instant::ZERO + MS(40), MS(40), None);
         r.delivered(&record(1000, 0, false), Instant::ZERO + MS(41), MS(40), None);
         assert!(r.reordering_seen());

@@ -61,19 +61,40 @@ pub enum Frto {
 }
 
 impl Frto {
-    /// An acknowledgment after the timeout. `advanced`: it moves SND.UNA; `all`: beyond all that was out then; `original`: it
-    /// delivers something that was sent once, before the timeout; `more`: there is new text that may go. True if the timeout
-    /// was spurious.
-    //= RFC 5682 3.1
-    pub fn on_ack(&mut self, advanced: bool, all: bool, original: bool, more: bool) -> bool {
+    /// An acknowledgment after the timeout; one that neither moves SND.UNA, nor is a duplicate, nor tells of more is none. True
+    /// if the timeout was spurious.
+    //= RFC 5682 2.1 (f) (g) (h) (i): without SACK
+    //= RFC 5682 3.1 (e) (f) (g) (i) (j): with SACK
+    pub fn on_ack(&mut self, a: &AfterTimeout) -> bool {
         let (next, spurious) = match *self {
-            Frto::Waiting if advanced && !all && more => (Frto::Probing, false), // step 2b
-            Frto::Probing if original => (Frto::Off, true),                      // step 3b
-            _ => (Frto::Off, false),
+            // Step 2 with SACK: duplicates only tell the scoreboard; without, they end it (2a).
+            Frto::Waiting if a.sack && !a.advanced => (Frto::Waiting, false),
+            Frto::Waiting if a.advanced && a.repaired && !a.all && a.more => (Frto::Probing, false), // step 2b
+            Frto::Probing if a.original && !(a.sack && a.beyond) => (Frto::Off, true),               // step 3b
+            _ => (Frto::Off, false),                                                                 // steps 2a and 3a
         };
         *self = next;
         spurious
     }
+}
+
+/// What an acknowledgment after a timeout says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AfterTimeout {
+    /// SACK was agreed on: what duplicates tell of can be seen.
+    pub sack: bool,
+    /// It moves SND.UNA.
+    pub advanced: bool,
+    /// All that was sent again is acknowledged.
+    pub repaired: bool,
+    /// All is acknowledged that was out at the timeout.
+    pub all: bool,
+    /// It delivers something that was sent once, before the timeout.
+    pub original: bool,
+    /// It delivers something that was sent for the first time after the timeout.
+    pub beyond: bool,
+    /// There is new text that may go.
+    pub more: bool,
 }
 
 #[cfg(test)]
@@ -110,23 +131,51 @@ mod tests {
         assert!(!u.came_twice(SeqNum(2000), SeqNum(4000), una, 1000), "once");
     }
 
+    /// What two acknowledgments after a timeout lead to: where it then stands, and whether it was found spurious.
+    fn after(first: AfterTimeout, second: AfterTimeout) -> (Frto, bool) {
+        let mut f = Frto::Waiting;
+        assert!(!f.on_ack(&first), "one never decides");
+        let spurious = f.on_ack(&second);
+        (f, spurious)
+    }
+
     #[test]
-    //= RFC 5682 3.1
-    fn two_acknowledgments_decide() {
-        let after = |first: (bool, bool, bool, bool), second: (bool, bool, bool, bool)| {
-            let mut f = Frto::Waiting;
-            let a = f.on_ack(first.0, first.1, first.2, first.3);
-            (a, f.on_ack(second.0, second.1, second.2, second.3))
-        };
-        let more = true;
-        assert_eq!(after((true, false, false, more), (true, false, true, more)), (false, true), "spurious");
-        assert_eq!(after((true, false, false, more), (false, false, false, more)), (false, false), "a duplicate");
-        assert_eq!(after((false, false, false, more), (true, false, true, more)), (false, false), "step 2a");
-        assert_eq!(after((true, true, true, more), (true, false, true, more)), (false, false), "all at once: not told");
-        assert_eq!(
-            after((true, false, false, false), (true, false, true, more)),
-            (false, false),
-            "no new text to ask with"
-        );
+    //= RFC 5682 2.1 (f) (g) (h) (i)
+    fn without_sack_two_acknowledgments_in_a_row_must_move_on() {
+        let partial = AfterTimeout { advanced: true, repaired: true, more: true, ..AfterTimeout::default() };
+        let next = AfterTimeout { original: true, ..partial };
+        let duplicate = AfterTimeout { more: true, ..AfterTimeout::default() };
+        assert_eq!(after(partial, next), (Frto::Off, true), "step 3b");
+        assert_eq!(after(partial, AfterTimeout { all: true, ..next }), (Frto::Off, true), "step 3b, everything");
+        assert_eq!(after(partial, AfterTimeout { all: true, beyond: true, ..next }), (Frto::Off, true), "and more");
+        assert_eq!(after(partial, duplicate), (Frto::Off, false), "step 3a");
+        assert_eq!(after(duplicate, next), (Frto::Off, false), "step 2a: a duplicate");
+        assert_eq!(after(AfterTimeout { all: true, ..partial }, next), (Frto::Off, false), "step 2a: all at once");
+        let some = AfterTimeout { repaired: false, ..partial };
+        assert_eq!(after(some, next), (Frto::Off, false), "step 2a: not all of what was sent again");
+        let nothing = AfterTimeout { more: false, ..partial };
+        assert_eq!(after(nothing, next), (Frto::Off, false), "no new text to ask with");
+    }
+
+    #[test]
+    //= RFC 5682 3.1 (e) (f) (g) (i) (j)
+    fn with_sack_duplicates_before_the_first_acknowledgment_are_waited_out() {
+        let sack = AfterTimeout { sack: true, more: true, ..AfterTimeout::default() };
+        let news = AfterTimeout { original: true, ..sack };
+        let partial = AfterTimeout { advanced: true, repaired: true, ..sack };
+        let next = AfterTimeout { original: true, ..partial };
+        let mut f = Frto::Waiting;
+        for duplicate in [news, sack, news] {
+            assert!(!f.on_ack(&duplicate), "it may be what arrived before the timeout");
+            assert_eq!(f, Frto::Waiting, "step 2");
+        }
+        assert_eq!(after(partial, next), (Frto::Off, true), "step 3b");
+        assert_eq!(after(partial, news), (Frto::Off, true), "step 3b, by SACK");
+        assert_eq!(after(partial, AfterTimeout { all: true, ..next }), (Frto::Off, true), "step 3b, everything");
+        assert_eq!(after(partial, sack), (Frto::Off, false), "step 3a: a duplicate that tells nothing");
+        assert_eq!(after(partial, AfterTimeout { beyond: true, ..news }), (Frto::Off, false), "step 3a: new text");
+        assert_eq!(after(AfterTimeout { all: true, ..partial }, next), (Frto::Off, false), "step 2a");
+        let nothing = AfterTimeout { more: false, ..partial };
+        assert_eq!(after(nothing, next), (Frto::Off, false), "no new text to ask with");
     }
 }

@@ -38,7 +38,7 @@ impl Default for Tlp {
 
 impl Tlp {
     /// The time to the probe, PTO, with `flight` segments out.
-    //= RFC 8985 7.2: TLP_calc_PTO
+    //= RFC 8985 7.2 (b) (c): TLP_calc_PTO
     pub fn pto(srtt: Duration, one_segment: bool, max_ack_delay: Duration) -> Duration {
         if srtt.is_zero() {
             return Duration::from_secs(1);
@@ -47,9 +47,16 @@ impl Tlp {
     }
 
     /// The probe is sent, with SND.NXT after it at `nxt`.
-    //= RFC 8985 7.3: TLP_send_probe
+    //= RFC 8985 7.3 (a): TLP_send_probe
     pub fn sent(&mut self, nxt: SeqNum, is_retrans: bool) {
         *self = Tlp { end: nxt, out: true, is_retrans, since: Instant::NEVER, due: false, measured: false };
+    }
+
+    /// Recovery begins: no probe is out any more, but that none was measured since the last one is remembered.
+    //= RFC 8985 7.1: TLP_init
+    //= RFC 8985 7.3 (b): a timeout measures nothing
+    pub fn reset(&mut self) {
+        *self = Tlp { measured: self.measured, ..Tlp::default() };
     }
 
     /// TLP.end_seq of the probe that has not been answered.
@@ -59,7 +66,7 @@ impl Tlp {
 
     /// What an acknowledgment of everything before `ack` says of a probe that is out. `dsack`: the end of what came twice.
     /// `bare`: it is a duplicate without any SACK.
-    //= RFC 8985 7.4.2: TLP_process_ack
+    //= RFC 8985 7.4.2 (a): TLP_process_ack
     pub fn on_ack(&mut self, ack: SeqNum, dsack: Option<SeqNum>, bare: bool) -> Answer {
         if !self.out || ack.lt(self.end) {
             return Answer::Fine;
@@ -79,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    //= RFC 8985 7.2
+    //= RFC 8985 7.2 (b) (c)
     fn the_time_to_the_probe() {
         let ms = Duration::from_millis;
         assert_eq!(Tlp::pto(Duration::ZERO, true, ms(200)), ms(1000));
@@ -88,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    //= RFC 8985 7.4.2
+    //= RFC 8985 7.4.2 (a)
     fn a_probe_that_was_needed_is_told_from_one_that_was_not() {
         let sent = |is_retrans| {
             let mut t = Tlp::default();
