@@ -493,6 +493,25 @@ impl Scoreboard {
         Some((r.end - len, len))
     }
 
+    /// The record that holds `seq`.
+    pub fn find_record(&self, seq: SeqNum) -> Option<Record> {
+        let board = self.board.as_ref()?;
+        board.records.get(board.find(seq)).filter(|r| r.start.le(seq)).copied()
+    }
+
+    /// Octets of the first segment, as it left last.
+    pub fn first_segment(&self) -> Option<u32> {
+        let r = self.board.as_ref()?.records.front()?;
+        Some(r.len().min(u32::from(r.piece)))
+    }
+
+    /// Octets of `from..to` found lost and not sent again.
+    pub fn unsent_in(&self, from: SeqNum, to: SeqNum) -> u32 {
+        let Some(board) = &self.board else { return 0 };
+        let within = board.records.iter().skip(board.find(from)).take_while(|r| r.start.lt(to));
+        within.filter(|r| r.mark == Mark::Lost).map(|r| r.end.min(to).since(r.start.max(from))).sum()
+    }
+
     /// Octets in the network.
     //= RFC 6675 2: pipe
     //= RFC 5681 3.2 (b): what tells nothing new makes no room
