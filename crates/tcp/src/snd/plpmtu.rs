@@ -92,11 +92,11 @@ impl Search {
         Some(low + step)
     }
 
-    /// How many segments are to follow a probe. Where segments are very small one is enough for RACK, and the window may not
-    /// get to more.
+    /// How many segments are to follow a probe, that its loss is found in time: three for duplicates, one for RACK. On a path
+    /// of many losses, where three timeouts in a row are no black hole, the window hardly gets to more.
     //= RFC 4821 7.4 (e)
-    pub(crate) fn following(mss: u16, sack: bool, cfg: &TcpConfig) -> u32 {
-        if mss < base(cfg) && sack && cfg.rack { 1 } else { DUP_THRESH }
+    pub(crate) fn following(sack: bool, cfg: &TcpConfig) -> u32 {
+        if sack && cfg.rack { 1 } else { DUP_THRESH }
     }
 
     /// A probe of `size` has left; `most` is what the handshake allows.

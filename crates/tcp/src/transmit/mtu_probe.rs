@@ -21,7 +21,7 @@ pub(super) enum Turn {
 }
 
 /// A probe is one segment of new text, whatever the link cuts. Behind it there must be enough text, and room for it in both
-/// windows, that three segments follow: else its loss would only be found by a timeout.
+/// windows, that segments follow: else its loss would only be found by a timeout.
 //= RFC 4821 7.4 (a) (c) (d) (e)
 //= RFC 4821 10.1: the segments that follow do not overlap it
 //= RFC 4821 5.1: with its options it has exactly the size that is asked about
@@ -31,7 +31,7 @@ pub(super) fn turn<P: Probe>(t: &Tcb, cx: &Cx<'_, P>, limits: &Limits) -> Turn {
     let link = limits.max_segment.saturating_sub(if t.negotiated.timestamps { 12 } else { 0 });
     let Some(size) = search.next(s.mss, t.negotiated.text().min(link), cx.cfg, cx.now) else { return Turn::Pass };
     let len = u32::from(size).saturating_sub(options::sack_room(t));
-    let all = len + Search::following(s.mss, t.negotiated.sack, cx.cfg) * u32::from(s.mss);
+    let all = len + Search::following(t.negotiated.sack, cx.cfg) * u32::from(s.mss);
     let text = s.queue.end().diff(s.cursor).max(0) as u32;
     // CWR should not be lost, nor should urgent data have to wait.
     let plain = urgent(t, s.cursor) == Flags::NONE && !s.ecn.cwr().has(Flags::CWR);
