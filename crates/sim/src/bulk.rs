@@ -1,9 +1,10 @@
 //! Bulk transfer both ways over a bad link, by seed: all octets, in order, both ends closed, nothing left allocated.
 
-use crate::link::{Limit, Link, LinkModel};
+use crate::link::{Limit, Link, LinkModel, Oversize};
 use crate::network::Network;
 use std::fmt;
 use std::time::Duration;
+use synfin_stack::engine::config::MtuProbing;
 use synfin_stack::engine::{Rng, TcpConfig};
 use synfin_stack::{ConnId, Occupancy};
 
@@ -29,7 +30,8 @@ pub struct Params {
 }
 
 impl Params {
-    /// Draws everything from `seed`: loss up to 20 %, reordering, duplication, corruption, rates, buffers, memory, options.
+    /// Draws everything from `seed`: loss up to 20 %, reordering, duplication, corruption, black holes, rates, buffers, memory,
+    /// options.
     pub fn from_seed(seed: u64) -> Params {
         let mut r = Rng::from_number(seed ^ 0x5eed);
         let mut one_in = |n: u32| r.below(n) == 0;
@@ -58,7 +60,7 @@ impl Params {
             ..tcp
         };
         let percent = |r: &mut Rng, p: u32| if lossless { 0 } else { r.below(p * 10_000) };
-        let link = LinkModel {
+        let mut link = LinkModel {
             delay: Duration::from_micros(u64::from(1 + r.below(100_000))),
             rate: if r.below(2) == 0 { 0 } else { 1_000_000 + u64::from(r.below(50_000_000)) },
             queue: Limit::Bytes(20_000 + u64::from(r.below(200_000))),
@@ -74,7 +76,13 @@ impl Params {
         let mtu = if v6 { mtu.max(1280) } else { mtu };
         // One host in four has less than its connection would hold.
         let memory = if r.below(4) == 0 { 4_096 + r.below(200_000) } else { u32::MAX };
-        Params { seed, bytes, link, mtu, offload, v6, memory, tcp }
+        // Not drawn: what else a seed stands for stays as it was.
+        let mtu_probing = if seed.is_multiple_of(4) { MtuProbing::On } else { MtuProbing::Auto };
+        if seed % 8 < 2 && !offload {
+            // A black hole for full segments. (A super-segment would not be cut before it.)
+            (link.mtu, link.oversize) = (mtu / 4 * 3, Oversize::Silent);
+        }
+        Params { seed, bytes, link, mtu, offload, v6, memory, tcp: TcpConfig { mtu_probing, ..tcp } }
     }
 }
 

@@ -55,7 +55,11 @@ fn burst_loss() {
 #[test]
 fn black_hole() {
     let r = play("black-hole.toml");
-    assert_eq!((r.flows[1].outcome, r.flows[1].bytes), (Outcome::Finished, 1_000_000));
+    assert_eq!(r.flows[0].bytes, 0, "a black hole");
+    for f in &r.flows[1..] {
+        assert_eq!((f.outcome, f.bytes), (Outcome::Finished, 1_000_000), "{}", f.name);
+    }
+    assert!(r.flows[1].took.as_secs() < 10, "{:?}", r.flows[1].took);
     assert!(r.links.iter().any(|l| l.counters.lost(Lost::TooBig) > 0));
 }
 

@@ -274,10 +274,11 @@ impl Stack {
         // Where the link cuts no super-segments they are cut here: planning once for many segments is what is dear.
         let cuts = l.cfg.max_gso == 0;
         let max_text = if cuts { SOFTWARE_GSO } else { l.cfg.max_gso.min(MAX_TEXT) };
-        let limits = Limits { max_text, repeats_flags: cuts };
         let (cfg, link, header_len) = (e.cfg, e.link, l.header_len());
         //= RFC 9293 3.9.1.1 MUST-45
         let Tuple { local, remote } = e.tuple;
+        let max_segment = l.cfg.mtu.saturating_sub(ip_header_len(remote.ip()) as u32 + 20).min(65_535) as u16;
+        let limits = Limits { max_text, max_segment, repeats_flags: cuts };
         let cx = tcp_cx!(self, cfg, now, probe);
         let Some(plan) = e.conn.plan_transmit(&cx, &limits) else { return Sent::Nothing };
         let hop = self.next_hop(now, link, remote.ip());

@@ -4,6 +4,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
+use synfin_stack::engine::config::MtuProbing;
 use synfin_stack::engine::probe::Watch;
 use synfin_stack::engine::{
     Chunk, CloseReason, Event, Instant, Observer, Rng, Rule, State, TcpConfig, Trigger, Verdict,
@@ -492,6 +493,8 @@ fn what_a_router_said_of_the_path_is_forgotten_after_ten_minutes() {
     let mut lab = Lab::new(StackConfig::default());
     let mss = |lab: &Lab, c| lab.stack.tcp_status(c).unwrap().mss;
     let c = lab.establish(1000);
+    // Nobody answers for ten minutes: that would be a black hole.
+    assert!(lab.stack.tcp_configure(lab.now, &mut (), c, |t| t.mtu_probing = MtuProbing::Off));
     let full = mss(&lab, c);
     lab.stack.tcp_send(lab.now, &mut (), c, &vec![1; 20_000]).unwrap();
     let sent = lab.out();

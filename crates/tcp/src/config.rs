@@ -141,6 +141,18 @@ pub enum IdleRestart {
     Keep,
 }
 
+/// When a connection probes for what its path carries (RFC 4821).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum MtuProbing {
+    /// Never: it is left to routers to say.
+    Off,
+    /// Once timeouts make it suspect a black hole.
+    #[default]
+    Auto,
+    /// From the start, and from the setting `mtu-base` on.
+    On,
+}
+
 macro_rules! choice {
     ($($t:ty: $($name:literal => $value:ident),+;)*) => {$(
         impl Value for $t {
@@ -171,6 +183,7 @@ choice! {
     Pacing: "auto" => Auto, "on" => On, "off" => Off;
     Algorithm: "reno" => Reno, "cubic" => Cubic, "dctcp" => Dctcp, "bbr" => Bbr;
     IdleRestart: "restart" => Restart, "validate" => Validate, "keep" => Keep;
+    MtuProbing: "off" => Off, "auto" => Auto, "on" => On;
     HyStartUse: "cubic" => Cubic, "on" => On, "off" => Off;
 }
 
@@ -315,6 +328,18 @@ settings! {
     mss: u16 = 0, "mss", 0..=65_495, "TCP_MAXSEG", "MTU - headers (RFC 9293 3.7.1, MUST-67)";
     /// The least MSS that a peer or a router can talk us down to.
     mss_min: u16 = 88, "mss-min", 48..=1_460, "tcp_min_snd_mss", "536 unless path MTU discovery says less (RFC 9293 3.7.1)";
+    /// Whether a connection finds out by itself what its path carries (RFC 4821): `auto`, once it suspects a black hole; `on`, from the start, from mtu-base on.
+    mtu_probing: MtuProbing = MtuProbing::Auto, "mtu-probing", 0..=2, "tcp_mtu_probing: 0, 1, 2", "recommended (RFC 4821 7.7)";
+    /// The MSS, beside the options that every segment has, to which a black hole brings it down, or from which the search begins.
+    mtu_base: u16 = 1_024, "mtu-base", 48..=65_495, "tcp_base_mss", "1024 octets, as MTU (RFC 4821 7.2)";
+    /// The MSS below which a black hole does not bring it, nor does mss-min.
+    mtu_floor: u16 = 48, "mtu-floor", 48..=65_495, "tcp_mtu_probe_floor", "68 octets, 1280 with IPv6, or less, as MTU (RFC 4821 7.7)";
+    /// The search is at its end when fewer octets are left in doubt.
+    //= RFC 4821 7.3
+    mtu_threshold: u16 = 8, "mtu-threshold", 1..=65_535, "tcp_probe_threshold", "small enough (RFC 4821 7.3)";
+    /// How long a search that is at its end rests before it begins again.
+    //= RFC 4821 7.3: not less than five minutes
+    mtu_raise: Duration = Duration::from_secs(600), "mtu-raise", 300_000..=2_147_483_647, "tcp_probe_interval", "10 min, at least 5 (RFC 4821 7.3)";
     /// In which order a SYN carries its options: `linux` or `freebsd`.
     layout: Layout = Layout::Linux, "layout", 0..=1, "-", "-";
     /// How the first receive windows are measured: `linux` or `freebsd`.

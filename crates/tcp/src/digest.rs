@@ -66,6 +66,10 @@ impl Tcb {
         order.iter().for_each(|(_, start)| start.hash(h));
         s.board.records().for_each(|r| (r.start.0, r.end.0, r.mark as u8, r.resent).hash(h));
         s.recovery.digest(h);
+        s.mss.hash(h);
+        if let Some(search) = &s.search {
+            search.digest(h);
+        }
         (s.ecn.feedback(), s.ecn.ect, s.ecn.cep, s.ecn.cwr().0, r.ecn.ece, r.ecn.cep, r.ecn.handshake).hash(h);
         [r.nxt, r.edge, r.last_ack_sent, r.ack.acked].map(|n| n.0).hash(h);
         (r.fin.map(|n| n.0), r.up.map(|n| n.0), r.buf, r.closed, r.queue.len(), r.ack.quick, r.ack.repeat).hash(h);

@@ -54,6 +54,10 @@ counters! {
         undo = "SynfinUndo",
         /// Timeouts that F-RTO found spurious.
         spurious_rtos = "TcpExtTCPSpuriousRTOs",
+        /// Path MTU probes that were lost.
+        mtup_fail = "TcpExtTCPMTUPFail",
+        /// Path MTU probes that have arrived.
+        mtup_success = "TcpExtTCPMTUPSuccess",
         /// Zero-window probes sent.
         win_probe = "TcpExtTCPWinProbe",
         /// Keepalive probes sent.

@@ -159,6 +159,10 @@ named! {
         PartialAck = "retransmission after partial acknowledgment",
         /// RFC 8985 7.3: a tail loss probe.
         LossProbe = "loss probe",
+        /// RFC 4821 7.5: a segment larger than others, to see whether the path carries it.
+        MtuProbe = "path MTU probe",
+        /// RFC 4821 7.6.2: the text of a path MTU probe that was lost alone.
+        ProbeGap = "text of a lost path MTU probe again",
         /// RFC 9293 3.8.6.1: zero-window probe.
         WindowProbe = "window probe",
         /// RFC 9293 3.8.6.2.1: the override timeout of silly-window avoidance.

@@ -10,7 +10,7 @@ use crate::rule::SendReason;
 use crate::snd::busy::{Busy, Limited};
 use crate::snd::congestion::{Congestion, Start, Window, initial_window};
 use crate::snd::recovery::Recovery;
-use crate::snd::{Pacer, Rate, Rtt, Scoreboard, SendQueue, Snd, Usage};
+use crate::snd::{Pacer, Rate, Rtt, Scoreboard, Search, SendQueue, Snd, Usage};
 use crate::state::{State, Trigger};
 use crate::time::Instant;
 use crate::timeout::Timers;
@@ -103,7 +103,7 @@ impl Tcb {
     /// The block of a connection that has just become ESTABLISHED, in `state`.
     pub fn new<P: Probe>(h: Handshake, state: State, cx: &mut Cx<'_, P>) -> Tcb {
         let n = h.negotiated;
-        let mss = n.text();
+        let (mss, search) = Search::at_start(cx.cfg, n.text());
         let mut rtt = Rtt::new(cx.cfg);
         if let Some(sample) = h.rtt {
             rtt.sample(sample, cx.cfg);
@@ -153,6 +153,7 @@ impl Tcb {
                 rate: Rate::default(),
                 pacer: Pacer::default(),
                 rtt,
+                search,
                 last_sent: cx.now,
                 queue: SendQueue::new(first),
             },
@@ -244,6 +245,9 @@ impl Tcb {
         let limit = s.queue.end() + u32::from(s.fin);
         assert!(s.nxt.le(limit), "nothing was sent that is not in the queue: nxt {} limit {limit}", s.nxt);
         s.board.check_invariants();
+        if let Some(search) = &s.search {
+            search.check_invariants(s);
+        }
         assert!(s.mss > 0 && s.window.cwnd >= u32::from(s.mss).min(s.window.cwnd.max(1)));
         assert_eq!(self.state.we_closed(), s.fin, "{}", self.state);
         assert!(self.rcv.nxt.le(self.rcv.edge) || self.rcv.wnd() == 0);

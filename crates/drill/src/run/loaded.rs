@@ -25,6 +25,7 @@ const OURS: &[(&str, &str)] = &[
     ("net.ipv4.tcp_congestion_control", "reno"),
     ("net.ipv4.tcp_no_metrics_save", "1"),
     ("net.ipv4.tcp_syn_linear_timeouts", "0"),
+    ("net.ipv4.tcp_mtu_probing", "1"),
 ];
 
 /// Makes the network namespace of this thread, which must be one of its own, say what our settings do by default: a script

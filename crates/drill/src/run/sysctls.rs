@@ -19,6 +19,8 @@ enum Meaning {
     RtoMin,
     /// The setting `orphan-retries`, where 0 stands for 8.
     OrphanRetries,
+    /// The setting `mtu-raise`, in seconds, which is not below the least of RFC 4821 7.3.
+    ProbeInterval,
     /// The receive buffer at first and at most: the second of three numbers, half of which is for text, and the third.
     ReceiveBuffer,
     /// The send buffer: the third of three numbers.
@@ -48,6 +50,7 @@ const ECN: &[(&str, &str)] = &[
     ("4", "rfc3168-accept-accecn"),
     ("5", "accept-accecn"),
 ];
+const MTU_PROBING: &[(&str, &str)] = &[("0", "off"), ("1", "auto"), ("2", "on")];
 const ECN_OPTION: &[(&str, &str)] = &[("0", "off"), ("1", "changed"), ("2", "full"), ("3", "persist")];
 
 /// The sysctls that are known, by their names below `net.`.
@@ -82,13 +85,17 @@ const TABLE: &[(&str, Meaning)] = &[
     ("ipv4.tcp_ecn_option", Word("accecn-option", ECN_OPTION)),
     ("ipv4.tcp_ecn_option_beacon", Number("accecn-beacon", "")),
     ("ipv4.tcp_syn_linear_timeouts", Number("syn-linear", "")),
+    ("ipv4.tcp_mtu_probing", Word("mtu-probing", MTU_PROBING)),
+    ("ipv4.tcp_base_mss", Number("mtu-base", "")),
+    ("ipv4.tcp_mtu_probe_floor", Number("mtu-floor", "")),
+    ("ipv4.tcp_probe_threshold", Number("mtu-threshold", "")),
+    ("ipv4.tcp_probe_interval", ProbeInterval),
     // What is there is off, or as it is in one case.
     ("ipv4.tcp_ecn_fallback", Only(&["1"], "a SYN that is not answered goes again without ECN")),
     ("ipv4.tcp_fastopen", Only(&["0"], "there is no Fast Open")),
     ("ipv4.tcp_reordering", Only(&["3"], "three duplicate acknowledgments, RFC 5681 3.2")),
     ("ipv4.tcp_max_reordering", Only(&["300"], "the threshold does not adapt")),
     ("ipv4.tcp_moderate_rcvbuf", Only(&["1"], "the receive buffer grows")),
-    ("ipv4.tcp_mtu_probing", Only(&["0"], "there is no probing")),
     ("ipv4.tcp_abort_on_overflow", Only(&["0"], "what a full queue does not take is not reset")),
     ("ipv4.tcp_shrink_window", Only(&["0"], "a window never shrinks, RFC 9293 3.8.6 SHLD-14")),
     ("ipv4.tcp_migrate_req", Only(&["0"], "a request stays with its listener")),
@@ -160,6 +167,11 @@ pub(crate) fn sysctl(tcp: &mut TcpConfig, key: &str, value: &str) -> Result<(), 
         },
         OrphanRetries => match number {
             Some(n) => ("orphan-retries", if n == 0 { "8".into() } else { n.to_string() }),
+            None => return malformed("a number".into()),
+        },
+        ProbeInterval => match number {
+            Some(n) if n < 300 => return unsupported(": at least 300 is what happens here (RFC 4821 7.3)"),
+            Some(n) => ("mtu-raise", format!("{n}s")),
             None => return malformed("a number".into()),
         },
         SendBuffer => match three(value) {
@@ -246,7 +258,7 @@ mod tests {
             ("ipv4.tcp_reordering", "5"),
             ("ipv4.tcp_max_reordering", "1"),
             ("ipv4.tcp_challenge_ack_limit", "1"),
-            ("ipv4.tcp_mtu_probing", "1"),
+            ("ipv4.tcp_probe_interval", "299"),
             ("ipv4.tcp_fastopen", "0x70403"),
             ("ipv4.tcp_congestion_control", "vegas"),
             ("ipv4.tcp_nothing_like_this", "1"),
@@ -260,6 +272,9 @@ mod tests {
             ("tcp_sack", "2"),
             ("tcp_ecn", "6"),
             ("tcp_ecn_option", "4"),
+            ("tcp_mtu_probing", "3"),
+            ("tcp_base_mss", "47"),
+            ("tcp_probe_interval", "x"),
             ("tcp_timestamps", "3"),
             ("tcp_syn_retries", "999"),
             ("tcp_syn_retries", "x"),
@@ -287,6 +302,8 @@ mod tests {
         assert!(!set("net.ipv4.tcp_rfc1337", "0").unwrap().rfc1337);
         assert_eq!(set("net.ipv4.tcp_rto_min_us", "1500").unwrap().rto_min, Duration::from_millis(2));
         assert_eq!(set("net.ipv4.tcp_orphan_retries", "0").unwrap().orphan_retries, 8);
+        assert_eq!(set("net.ipv4.tcp_probe_interval", "300").unwrap().mtu_raise, Duration::from_secs(300));
+        assert_eq!(set("net.ipv4.tcp_base_mss", "512").unwrap().mtu_base, 512);
         // As the kernel prints them.
         assert_eq!(set("net.ipv4.tcp_rmem", "4096\t131072\t6291456").unwrap().rcv_buf_initial, 65_536);
     }

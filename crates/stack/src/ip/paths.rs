@@ -15,6 +15,7 @@ struct Path {
 
 /// What is known of paths. They may have become better: what was told ten minutes ago is forgotten, by a sweep once a
 /// minute (RFC 1191 6.3).
+//= RFC 4821 5.2: by address, not by network
 #[derive(Debug)]
 pub(crate) struct Paths {
     known: BTreeMap<IpAddr, Path>,
@@ -80,6 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
+    //= RFC 4821 5.2: the neighbor's is another
     fn the_least_is_believed_for_ten_minutes_and_the_table_is_bounded() {
         let at = |s: u64| Instant::ZERO + Duration::from_secs(s);
         let ip = |n: u8| IpAddr::from([192, 0, 2, n]);

@@ -35,7 +35,7 @@ impl Connection {
             return false;
         }
         let soft = match error {
-            IcmpError::TooBig(mss) => return self.path_mss(cx, mss),
+            IcmpError::TooBig(mss) => return self.path_mss(cx, mss, seq),
             IcmpError::Unreachable(Unreachable::Net) => CloseReason::NetUnreachable,
             IcmpError::Unreachable(Unreachable::Host | Unreachable::Other(_)) => CloseReason::HostUnreachable,
             IcmpError::Unreachable(Unreachable::Protocol | Unreachable::Port | Unreachable::Prohibited) => {
@@ -62,7 +62,12 @@ impl Connection {
     //= RFC 8201 5.3
     pub fn on_path_forgotten<P: Probe>(&mut self, cx: &Cx<'_, P>) {
         let Phase::Synchronized(t) = &mut self.phase else { return };
-        t.snd.mss = t.negotiated.text();
+        let most = t.negotiated.text();
+        if let Some(s) = &mut t.snd.search {
+            // Who has met a black hole does not take the way on trust: a probe asks first.
+            return s.restart(most, cx.now);
+        }
+        t.snd.mss = most;
         // Else a whole segment could never leave.
         t.snd.window.cwnd = t.snd.window.cwnd.max(u32::from(t.snd.mss));
         t.settle(cx);
@@ -71,7 +76,7 @@ impl Connection {
     /// The path carries at most `mss` octets of text per segment without options. Only downwards here.
     //= RFC 7323 5.7
     //= RFC 9293 3.7.1 MUST-16
-    fn path_mss<P: Probe>(&mut self, cx: &mut Cx<'_, P>, mss: u16) -> bool {
+    fn path_mss<P: Probe>(&mut self, cx: &mut Cx<'_, P>, mss: u16, seq: SeqNum) -> bool {
         let mss = mss.max(cx.cfg.mss_min);
         match &mut self.phase {
             Phase::SynSent(s) => s.open.mss_limit = s.open.mss_limit.min(mss),
@@ -79,9 +84,12 @@ impl Connection {
             Phase::Synchronized(t) => {
                 let mss = mss.saturating_sub(if t.negotiated.timestamps { 12 } else { 0 }).max(1);
                 if mss >= t.snd.mss {
-                    return false;
+                    return t.snd.search.as_mut().is_some_and(|s| s.told(seq, mss));
                 }
                 t.snd.mss = mss;
+                if let Some(s) = &mut t.snd.search {
+                    s.lowered(mss, cx.cfg, cx.now);
+                }
                 // What was too big is lost, and is sent again in smaller pieces at once; the path is not congested.
                 t.snd.rtt.retransmitted();
                 if t.snd.recovery.is_on() {

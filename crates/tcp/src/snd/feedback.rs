@@ -2,8 +2,8 @@
 //! congestion window, in this order.
 
 use super::Snd;
-use super::congestion::{Ack, Loss, LossCause, LostPiece};
-use super::rate::Sampling;
+use super::congestion::{Ack, Congestion, Loss, LossCause, LostPiece, Window};
+use super::rate::{Rate, Sampling};
 use super::recovery::{AfterTimeout, Answer, DUP_THRESH, Duplicates, Episode, Frto, Phase, Prr, Step, Undo};
 use super::scoreboard::Record;
 use crate::cx::Cx;
@@ -111,6 +111,7 @@ impl Snd {
             self.undo(cx, acked);
         }
         self.find_losses(cx, told, acked);
+        self.judge_probe(cx, again);
         if self.recovery.frto != Frto::Off && (acked > 0 || got.octets > 0 || told.duplicate) {
             self.after_timeout(cx, told, &got, acked);
         }
@@ -231,26 +232,24 @@ impl Snd {
         }
     }
 
-    /// Lets `find` find losses, and tells congestion control of each.
+    /// Lets `find` find losses, and tells congestion control of each; not yet of a path MTU probe, which is judged after it.
     pub(crate) fn lose<P: Probe>(
         &mut self,
         cx: &Cx<'_, P>,
         find: impl FnOnce(&mut super::Scoreboard, &mut dyn FnMut(&Record)),
     ) {
+        let is_probe = self.is_probe();
         let Snd { board, rate, congestion, window, .. } = self;
         find(board, &mut |r: &Record| {
-            rate.lost += u64::from(r.len());
-            let piece = LostPiece {
-                seq: r.start,
-                total_delivered: rate.delivered,
-                len: r.len(),
-                tx_in_flight: r.stamp.in_flight,
-                lost_before: r.stamp.lost,
-                total_lost: rate.lost,
-                is_app_limited: r.stamp.app_limited,
-            };
-            congestion.get().on_lost(window, &piece, cx.now);
+            if !is_probe(r) {
+                tell_lost(rate, congestion, window, r, cx.now);
+            }
         });
+    }
+
+    /// Tells congestion control of a loss that was kept from it until it was known what it means.
+    pub(crate) fn tell_lost(&mut self, r: &Record, now: Instant) {
+        tell_lost(&mut self.rate, &mut self.congestion, &mut self.window, r, now);
     }
 
     /// From one phase to another. Whether the retransmission timer may begin anew.
@@ -278,7 +277,7 @@ impl Snd {
         }
         if !self.recovery.is_on() {
             //= RFC 6675 5 (c), 5.1 (d)
-            if self.board.unsent() > 0 {
+            if self.congestive() > 0 {
                 let newly = got.octets;
                 self.enter(cx, before.flight, newly);
                 *again = SendReason::FastRetransmit;
@@ -467,6 +466,21 @@ impl Snd {
             self.rate.app_limited(pipe);
         }
     }
+}
+
+/// Counts a loss, and tells congestion control.
+fn tell_lost(rate: &mut Rate, congestion: &mut Congestion, window: &mut Window, r: &Record, now: Instant) {
+    rate.lost += u64::from(r.len());
+    let piece = LostPiece {
+        seq: r.start,
+        total_delivered: rate.delivered,
+        len: r.len(),
+        tx_in_flight: r.stamp.in_flight,
+        lost_before: r.stamp.lost,
+        total_lost: rate.lost,
+        is_app_limited: r.stamp.app_limited,
+    };
+    congestion.get().on_lost(window, &piece, now);
 }
 
 /// What the first block says came twice: text that is acknowledged, or that the second block covers.

@@ -10,6 +10,7 @@ pub mod congestion;
 pub mod ecn;
 mod feedback;
 mod pacing;
+mod plpmtu;
 mod queue;
 mod ranges;
 pub mod rate;
@@ -22,6 +23,7 @@ mod usage;
 
 pub use feedback::{Heard, Told};
 pub use pacing::Pacer;
+pub use plpmtu::Search;
 pub use queue::SendQueue;
 pub use rate::Rate;
 pub use rtt::Rtt;
@@ -29,6 +31,7 @@ pub use scoreboard::Scoreboard;
 pub use usage::Usage;
 
 use crate::time::Instant;
+use alloc::boxed::Box;
 use congestion::{Congestion, Window};
 use recovery::Recovery;
 use synfin_wire::SeqNum;
@@ -85,6 +88,8 @@ pub struct Snd {
     pub pacer: Pacer,
     /// Round-trip time and retransmission timeout.
     pub rtt: Rtt,
+    /// The search for what the path carries, once there is one.
+    pub search: Option<Box<Search>>,
     /// When text was last sent (RFC 5681 4.1).
     pub last_sent: Instant,
     /// The text from `una` on.
@@ -112,6 +117,9 @@ impl Snd {
         self.cursor = self.una;
         self.board.clear(pool);
         self.recovery.rolled_back(self.nxt);
+        if let Some(s) = &mut self.search {
+            s.inconclusive();
+        }
     }
 
     /// The sequence number of our FIN, if it is queued: right behind the text.

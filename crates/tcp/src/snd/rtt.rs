@@ -15,8 +15,8 @@ pub struct Rtt {
     pub rto_us: u32,
     /// The least round trip of the last minutes, in two halves: since [`Rtt::least`] began the second one, and before.
     min_us: [u32; 2],
-    /// When the second half began.
-    min_since: Instant,
+    /// When the second half began, in seconds of the driver's clock: a coarse time, for the sake of what an idle connection costs.
+    min_since: u32,
     /// How often the timeout was doubled since the last measurement.
     pub backoff: u8,
     /// The segment being timed was sent, once, at this time; [`Instant::NEVER`] if none is.
@@ -34,7 +34,7 @@ impl Rtt {
             rttvar_us: 0,
             rto_us: micros(cfg.rto_initial),
             min_us: [u32::MAX; 2],
-            min_since: Instant::ZERO,
+            min_since: 0,
             backoff: 0,
             timed_at: Instant::NEVER,
             timed: SeqNum(0),
@@ -66,7 +66,8 @@ impl Rtt {
     /// A segment that was sent once took `rtt`.
     //= RFC 8985 6.2 (a): step 1, a windowed minimum
     pub fn least(&mut self, rtt: Duration, now: Instant) {
-        if now.since(self.min_since) > MIN_WINDOW / 2 {
+        let now = (now.as_millis() / 1_000) as u32;
+        if now.wrapping_sub(self.min_since) > MIN_WINDOW_S / 2 {
             (self.min_us, self.min_since) = ([self.min_us[1], u32::MAX], now);
         }
         self.min_us[1] = self.min_us[1].min(micros(rtt).max(1));
@@ -132,8 +133,8 @@ impl Rtt {
     }
 }
 
-/// How long a least round trip is remembered: the path may have changed.
-const MIN_WINDOW: Duration = Duration::from_secs(300);
+/// How long a least round trip is remembered, in seconds: the path may have changed.
+const MIN_WINDOW_S: u32 = 300;
 
 fn micros(d: Duration) -> u32 {
     u32::try_from(d.as_micros()).unwrap_or(u32::MAX)

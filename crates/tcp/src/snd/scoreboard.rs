@@ -538,6 +538,29 @@ impl Scoreboard {
         Some((r.end - len, len))
     }
 
+    /// The record that holds `seq`.
+    pub fn find_record(&self, seq: SeqNum) -> Option<Record> {
+        let board = self.board.as_ref()?;
+        board.records.get(board.records.find(seq)).filter(|r| r.start.le(seq)).copied()
+    }
+
+    /// Octets of the first segment, as it left last.
+    pub fn first_segment(&self) -> Option<u32> {
+        let r = self.board.as_ref()?.records.first()?;
+        Some(r.len().min(u32::from(r.piece)))
+    }
+
+    /// Octets of `from..to` found lost and not sent again.
+    pub fn unsent_in(&self, from: SeqNum, to: SeqNum) -> u32 {
+        let Some(board) = &self.board else { return 0 };
+        let (mut at, mut octets) = (board.records.find(from), 0);
+        while let Some(r) = board.records.get(at).filter(|r| r.start.lt(to)) {
+            octets += if r.mark == Mark::Lost { r.end.min(to).since(r.start.max(from)) } else { 0 };
+            at = board.records.after(at);
+        }
+        octets
+    }
+
     /// Octets in the network.
     //= RFC 6675 4 (d): SetPipe()
     //= RFC 5681 3.2 (b): what tells nothing new makes no room

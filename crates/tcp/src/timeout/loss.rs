@@ -56,7 +56,8 @@ pub(super) fn probe<P: Probe>(t: &mut Tcb, cx: &Cx<'_, P>) {
 pub(super) fn reordered<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>) {
     t.timers.reorder = Instant::NEVER;
     t.snd.detect(cx);
-    if t.snd.board.unsent() > 0 && !t.snd.recovery.is_on() {
+    t.snd.judge_probe(cx, &mut t.again);
+    if t.snd.congestive() > 0 && !t.snd.recovery.is_on() {
         let flight = t.snd.flight();
         t.snd.enter(cx, flight, 0);
         t.again = SendReason::FastRetransmit;

@@ -10,6 +10,7 @@ use crate::snd::congestion::{Loss, LossCause};
 use crate::snd::recovery::{Duplicates, Frto, Phase, Undo};
 use crate::tcb::Tcb;
 use crate::time::Instant;
+use crate::transmit;
 
 /// It runs while something is unacknowledged.
 //= RFC 6298 5.1
@@ -55,6 +56,11 @@ pub(super) fn expired<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>) -> Option<Ended
         return None;
     }
     cx.mib.timeouts += 1;
+    t.snd.probe_timed_out(cx);
+    if t.snd.retries >= cx.cfg.retries1 {
+        //= RFC 4821 7.7: for TCP a full stop is when R1 is reached
+        t.snd.full_stop(cx.cfg, transmit::sack_room(t), cx.now);
+    }
     t.snd.timed_out(cx);
     t.sws_override = t.snd.wnd < u32::from(t.snd.mss);
     t.again = SendReason::Timeout;

@@ -4,11 +4,12 @@
 
 mod control;
 mod ecn;
+mod mtu_probe;
 mod options;
 mod segmentize;
 
 pub(crate) use control::syn_backoff;
-pub(crate) use options::syn_ack_options;
+pub(crate) use options::{sack_room, syn_ack_options};
 
 use crate::buf::Slices;
 use crate::connection::{Connection, Phase};
@@ -24,6 +25,8 @@ use synfin_wire::tcp::{Flags, Header, OptionsBuf};
 pub struct Limits {
     /// The most text in one frame: more than an MSS if the link cuts super-segments itself.
     pub max_text: u32,
+    /// The most text in one packet beside the headers without options, by the link's MTU.
+    pub max_segment: u16,
     /// Who cuts them repeats every flag but PSH and FIN. What cuts for RFC 3168, as links do, clears CWR instead.
     pub repeats_flags: bool,
 }

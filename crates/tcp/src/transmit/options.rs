@@ -31,7 +31,7 @@ pub(super) fn segment(t: &Tcb, now: Instant, p: &Plan) -> (OptionsBuf, Option<u8
 
 /// The room that SACK blocks and an AccECN option take from the text of a segment (RFC 6691 2; timestamps are taken off the
 /// MSS already).
-pub(super) fn sack_room(t: &Tcb) -> u32 {
+pub(crate) fn sack_room(t: &Tcb) -> u32 {
     let (fields, n) = layout(t, true);
     let sack = if n == 0 { 0 } else { 4 + 8 * n as u32 };
     sack + fields.map_or(0, AccEcn::padded_len) as u32

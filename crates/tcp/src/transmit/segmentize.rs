@@ -1,5 +1,6 @@
 //! Segments with text: how much goes into the next one (RFC 9293 3.7), and what its leaving changes.
 
+use super::mtu_probe::{self, Turn};
 use super::{Kind, Limits, Plan, ecn, options};
 use crate::cx::Cx;
 use crate::probe::Probe;
@@ -66,6 +67,9 @@ pub(super) fn loss_probe(t: &Tcb) -> Option<Plan> {
         (Kind::AtCursor, s.cursor, new.min(s.usable()).min(mss))
     } else {
         let (seq, octets) = s.board.last_segment()?;
+        // It may have been larger than what goes now: a path MTU probe, or sent when there were fewer options.
+        let over = octets.saturating_sub(mss + u32::from(s.fin_sent()));
+        let (seq, octets) = (seq + over, octets - over);
         let text = s.queue.end().diff(seq).max(0) as u32;
         (Kind::Resend, seq, octets.min(text))
     };
@@ -110,6 +114,11 @@ pub(super) fn at_cursor<P: Probe>(t: &Tcb, cx: &Cx<'_, P>, limits: &Limits) -> O
         // CLOSE in SYN-RECEIVED: our SYN, unacknowledged, stands before the text.
         let (flags, why) = (Flags::SYN | Flags::ACK, SendReason::SynAckRetransmission);
         return Some(Plan { kind: Kind::SynAck, seq: s.cursor, len: 0, flags, why, gso: 0 });
+    }
+    match mtu_probe::turn(t, cx, limits) {
+        Turn::Probe(plan) => return Some(plan),
+        Turn::Wait => return None,
+        Turn::Pass => {}
     }
     //= RFC 9293 3.7.1 MUST-16
     let mss = u32::from(s.mss).saturating_sub(options::sack_room(t)).max(1);
@@ -166,14 +175,15 @@ pub(super) fn at_cursor<P: Probe>(t: &Tcb, cx: &Cx<'_, P>, limits: &Limits) -> O
     Some(Plan { kind: Kind::AtCursor, seq: s.cursor, len, flags, why, gso })
 }
 
-fn urgent(t: &Tcb, seq: SeqNum) -> Flags {
+pub(super) fn urgent(t: &Tcb, seq: SeqNum) -> Flags {
     if t.snd.up.gt(seq) { Flags::URG } else { Flags::NONE }
 }
 
 /// The segment has left: SND.NXT, the acknowledgment it carried, the clock of the round trip.
 pub(super) fn sent<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, plan: &Plan, edge: SeqNum) {
     let end = plan.seq + plan.len + u32::from(plan.flags.has(Flags::FIN));
-    let full = u32::from(t.snd.mss).saturating_sub(options::sack_room(t)).max(1);
+    let room = options::sack_room(t);
+    let full = u32::from(t.snd.mss).saturating_sub(room).max(1);
     let s = &mut t.snd;
     let resent = plan.kind != Kind::Ack && plan.kind != Kind::Empty && plan.seq.lt(s.nxt);
     match plan.kind {
@@ -207,7 +217,11 @@ pub(super) fn sent<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, plan: &Plan, edge:
     }
     if !matches!(plan.kind, Kind::Ack | Kind::Empty) {
         s.nxt = s.nxt.max(end);
-        if plan.len > 0 && !plan.len.is_multiple_of(full) {
+        if plan.why == SendReason::MtuProbe {
+            if let Some(search) = &mut s.search {
+                search.sent(plan.seq, end, (plan.len + room) as u16, t.negotiated.text());
+            }
+        } else if plan.len > 0 && !plan.len.is_multiple_of(full) {
             s.small_end = plan.seq + plan.len;
         }
     }
@@ -238,6 +252,9 @@ fn left<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, plan: &Plan, end: SeqNum) {
     let stamp = s.rate.stamp(cx.now, pipe, octets);
     let piece = if plan.gso > 0 { plan.gso } else { s.mss.max(octets.min(u32::from(u16::MAX)) as u16) };
     if plan.kind == Kind::Resend {
+        if let Some(search) = &mut s.search {
+            search.resent(plan.seq, end);
+        }
         s.board.resent(plan.seq, end, piece, cx.now, stamp);
         s.recovery.force = false;
         if let Some(u) = s.recovery.undo() {

@@ -219,7 +219,7 @@ impl Host {
             });
         }
         if let Some(c) = &mut self.conn {
-            let limits = Limits { max_text: self.max_text, repeats_flags: false };
+            let limits = Limits { max_text: self.max_text, max_segment: 1460, repeats_flags: false };
             cx!(self, now, cx, {
                 while let Some(plan) = c.plan_transmit(&cx, &limits) {
                     let f = c.frame(&cx, plan);
