@@ -47,6 +47,7 @@ impl Sender {
         let mut p = Pair::new();
         p.b.mss = 1;
         p.a.cfg.rack = rack;
+        p.a.cfg.snd_buf_initial = p.a.cfg.snd_buf_max;
         p.establish();
         p.pass = Box::new(|_, _, _| false);
         let now = p.now;
