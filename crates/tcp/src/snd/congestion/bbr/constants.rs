@@ -3,7 +3,7 @@
 use crate::time::Duration;
 
 /// A factor in per cent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Gain(pub(super) u32);
 
 impl Gain {
@@ -15,6 +15,11 @@ impl Gain {
         let gain = u64::from(self.0);
         // Only a value that no path has is too large to be multiplied first.
         value.checked_mul(gain).map_or_else(|| (value / 100).saturating_mul(gain), |v| v / 100)
+    }
+
+    /// What `value` is this part of, rounded down; of no part, all.
+    pub(super) fn over(self, value: u64) -> u64 {
+        value.saturating_mul(100) / u64::from(self.0.max(1))
     }
 
     /// This part of a volume.

@@ -1,6 +1,6 @@
 //! What losses do: to the short-term model, while the flow does not probe, and to inflight_longterm, while it does.
 
-use super::constants::{BETA, INFINITE, INFINITE_RATE, LOSS_THRESH, clamp};
+use super::constants::{BETA, Gain, INFINITE, INFINITE_RATE, LOSS_THRESH, PACING_MARGIN, clamp};
 use super::{Bbr, State};
 use crate::snd::congestion::LostPiece;
 
@@ -9,6 +9,7 @@ impl Bbr {
     //= draft-ietf-ccwg-bbr-06 5.5.10.3
     pub(super) fn update_latest_delivery_signals(&mut self) {
         self.bw_latest = self.bw_latest.max(self.rs.delivery_rate);
+        self.held_back[0] = self.held_back[0].min(self.state.pacing_gain());
         self.inflight_latest = self.inflight_latest.max(self.rs.delivered);
         self.loss_round_start = self.rs.has_data && self.rs.prior_delivered >= self.loss_round_delivered;
         if self.loss_round_start {
@@ -21,6 +22,7 @@ impl Bbr {
     pub(super) fn advance_latest_delivery_signals(&mut self) {
         if self.loss_round_start {
             self.bw_latest = self.rs.delivery_rate;
+            self.held_back = [self.state.pacing_gain(), self.held_back[0]];
             self.inflight_latest = self.rs.delivered;
         }
     }
@@ -56,8 +58,16 @@ impl Bbr {
             self.inflight_shortterm = self.c.cwnd;
         }
         // LossLowerBounds.
-        self.bw_shortterm = BETA.of(self.bw_shortterm).max(self.bw_latest);
+        let delivered = self.delivered_but_for_pacing().min(self.bw_shortterm);
+        self.bw_shortterm = BETA.of(self.bw_shortterm).max(delivered);
         self.inflight_shortterm = BETA.of_volume(self.inflight_shortterm).max(clamp(self.inflight_latest));
+    }
+
+    /// The bandwidth that would have been delivered had it not been paced by less than the model says: by the margin, always,
+    /// and by the gain of DOWN, when what arrives now was sent. Losses do not explain that part.
+    fn delivered_but_for_pacing(&self) -> u64 {
+        let gain = self.held_back[0].min(self.held_back[1]).min(Gain::UNIT);
+        PACING_MARGIN.over(gain.over(self.bw_latest))
     }
 
     //= draft-ietf-ccwg-bbr-06 5.5.10.3

@@ -21,6 +21,9 @@
 //! * A cycle without a sample of use does not age `max_bw`. One that ProbeRTT cuts off does, if none has come to its end since
 //!   the ProbeRTT before: where a round takes seconds, as it does when the bandwidth falls in front of a deep buffer, none ever
 //!   would, and what is no longer there would keep the buffer full for good.
+//! * What is delivered less because it was paced by less, by the margin or in DOWN, does not bring `bw_shortterm` down
+//!   (5.5.10.3). By the draft each round with a loss, however small, takes a hundredth, and one in DOWN a tenth, until the next
+//!   probe: at a loss of 0.1 % that is a tenth of the path.
 //! * A careful probe (5.3.3.6) stops when no segment more fits under `inflight_longterm`, with what was in flight before the
 //!   acknowledgment. Counted in octets, and after it, the draft's C.inflight does not come to the bound at all.
 //! * ECN: the draft leaves the response open, and asks for one (3.7). A window of data in which marks were reported counts as
@@ -83,6 +86,8 @@ pub struct Bbr {
 
     // Congestion (2.10, 2.15).
     bw_latest: u64,
+    /// The least pacing gain of this round, and of the one before, in which what arrives now was sent.
+    held_back: [Gain; 2],
     inflight_latest: u64,
     is_loss_in_round: bool,
     loss_round_start: bool,
@@ -160,6 +165,7 @@ impl Bbr {
             extra_acked_delivered: 0,
             extra_acked_filter: WindowedMax::default(),
             bw_latest: 0,
+            held_back: [Gain::UNIT; 2],
             inflight_latest: 0,
             is_loss_in_round: false,
             loss_round_start: false,

@@ -138,9 +138,15 @@ fn a_round_with_losses_follows_what_was_delivered_by_no_more_than_beta() {
     b.update_congestion_signals();
     assert_eq!((b.bw_shortterm, b.inflight_shortterm), (700_000, 70_000));
     assert!(!b.is_loss_in_round);
-    (b.bw_latest, b.inflight_latest, b.is_loss_in_round) = (680_000, 65_000, true);
+    (b.bw_latest, b.inflight_latest, b.is_loss_in_round) = (673_200, 65_000, true);
     b.update_congestion_signals();
-    assert_eq!((b.bw_shortterm, b.inflight_shortterm), (680_000, 65_000));
+    assert_eq!((b.bw_shortterm, b.inflight_shortterm), (680_000, 65_000), "but for the pacing margin");
+    // What was sent in DOWN was paced by a tenth less.
+    (b.bw_latest, b.is_loss_in_round, b.held_back[1]) = (594_000, true, State::ProbeBwDown.pacing_gain());
+    b.update_congestion_signals();
+    assert_eq!(b.bw_shortterm, 666_666);
+    b.bw_shortterm = 680_000;
+    b.held_back[1] = State::ProbeBwCruise.pacing_gain();
     // While it probes, it does not.
     b.state = State::ProbeBwUp;
     (b.bw_latest, b.is_loss_in_round) = (0, true);
