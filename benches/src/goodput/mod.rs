@@ -161,7 +161,9 @@ impl Options {
         let mut o = Options { seconds: 10, seeds: 5, cells: Vec::new() };
         let mut args = args.iter();
         while let Some(key) = args.next() {
-            let value = args.next().ok_or_else(|| invalid(format!("{key} needs a value")))?;
+            let Some(value) = args.next().filter(|_| key.starts_with("--") && key != "--help") else {
+                return Err(invalid(format!("{key}: --seconds N, --seeds N or --cells NAME,.. is expected")));
+            };
             let number = || value.parse().ok().filter(|n| (1..=3_600).contains(n));
             let number =
                 || number().ok_or_else(|| invalid(format!("{key} {value}: a number from 1 to 3600 is expected")));
@@ -169,7 +171,7 @@ impl Options {
                 "--seconds" => o.seconds = number()?,
                 "--seeds" => o.seeds = number()?,
                 "--cells" => o.cells = value.split(',').map(str::to_string).collect(),
-                _ => return Err(invalid(format!("{key}: --seconds, --seeds or --cells is expected"))),
+                _ => return Err(invalid(format!("{key}: --seconds N, --seeds N or --cells NAME,.. is expected"))),
             }
         }
         Ok(o)
