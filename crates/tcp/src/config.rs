@@ -280,7 +280,7 @@ settings! {
     /// What becomes of the congestion window when nothing is sent for longer than an RTO: `restart`, `validate` or `keep`.
     idle_restart: IdleRestart = IdleRestart::Restart, "idle-restart", 0..=2, "tcp_slow_start_after_idle", "restart (RFC 5681 4.1), validate (RFC 7661)";
     /// Connections begin with the round-trip time and ssthresh that earlier ones to the same host found.
-    share_path: bool = false, "share-path", 0..=1, "tcp_no_metrics_save", "may (RFC 9040)";
+    share_path: bool = false, "share-path", 0..=1, "tcp_no_metrics_save: 1, 0", "may (RFC 9040)";
     /// The initial window, in segments.
     initial_window: u8 = 10, "initial-window", 1..=100, "initcwnd", "10 (RFC 6928)";
     /// Segments by which slow start may grow per acknowledgment (L of RFC 3465, as in RFC 9406 4.3).

@@ -35,8 +35,8 @@ pub struct Status {
     pub ssthresh: u32,
     /// SendMSS without the timestamps' room.
     pub mss: u16,
-    /// What we announced.
-    pub rcvmss: u16,
+    /// The MSS that we announced.
+    pub advmss: u16,
     /// Snd.Wind.Shift and Rcv.Wind.Shift.
     pub wscale: (u8, u8),
     /// Octets sent and not acknowledged.
@@ -145,7 +145,7 @@ impl Connection {
             cwnd: s.window.cwnd,
             ssthresh: s.window.ssthresh,
             mss: s.mss,
-            rcvmss: r.mss,
+            advmss: r.mss,
             wscale: (n.snd_shift, n.rcv_shift),
             unacked: s.flight(),
             pipe: s.pipe(),

@@ -480,7 +480,7 @@ impl Stack {
                     snd_wnd: u32::from(h.wnd),
                     rcv_wnd: u32::from(h.window),
                     mss: n.snd_mss,
-                    rcvmss: n.rcv_mss,
+                    advmss: n.rcv_mss,
                     wscale: (n.snd_shift, n.rcv_shift),
                     retries: h.retries,
                     options: (n.timestamps, n.sack),

@@ -207,10 +207,12 @@ pub(super) fn sent<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, plan: &Plan, edge:
     let pieces = u64::from(if plan.gso > 0 { plan.len.div_ceil(u32::from(plan.gso)) } else { 1 });
     t.counters.segs_out += pieces;
     t.counters.bytes_sent += u64::from(plan.len);
-    if resent {
+    if resent && plan.kind != Kind::WindowProbe {
         t.counters.retrans += pieces;
         t.counters.bytes_retrans += u64::from(plan.len);
         cx.mib.retrans_segs += pieces;
+    }
+    if resent {
         s.rtt.retransmitted();
     } else if end.gt(s.nxt) && plan.kind == Kind::AtCursor {
         s.rtt.sent(end, cx.now);
