@@ -350,9 +350,10 @@ impl Snd {
         }
         let told_by_others = self.board.sacked() > 0 || self.recovery.duplicates.octets > 0;
         let flight = if told_by_others { flight.min(self.recovery.flight_before) } else { flight };
-        // What is less than a segment short of cwnd was limited by it: cwnd is what the path bore.
-        let full = flight + u32::from(self.mss) > self.window.cwnd && flight < self.window.cwnd;
-        let flight = if full { self.window.cwnd } else { flight };
+        // Where cwnd is what limits the sender it is what the path bore. FlightSize is short of it by less than a segment, or by
+        // what was acknowledged just before the loss was told of, with nothing sent in between.
+        let full = self.usage.full() && self.has_pending();
+        let flight = if full { flight.max(self.window.cwnd) } else { flight };
         let loss = Loss { now: cx.now, flight, smss: u32::from(self.mss), cause: LossCause::Lost };
         self.congestion.get().on_loss(&mut self.window, &loss);
     }

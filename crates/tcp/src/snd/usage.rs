@@ -33,10 +33,15 @@ impl Usage {
     }
 
     //= RFC 9438 4.6 (c), 5.8
+    /// Whether there was no room for another segment at some time in the round.
+    pub fn full(&self) -> bool {
+        self.most == FULL
+    }
+
     /// Whether cwnd was what limited the sender in the round. In slow start, where it doubles, it was if more than half of it
     /// was out.
     pub fn limited(&self, w: &Window) -> bool {
-        self.most == FULL || (w.cwnd < w.ssthresh && u64::from(w.cwnd) < 2 * u64::from(self.most))
+        self.full() || (w.cwnd < w.ssthresh && u64::from(w.cwnd) < 2 * u64::from(self.most))
     }
 }
 
