@@ -206,7 +206,7 @@ fn expectation(algorithm: &str, loss: u32, rtt: Duration) -> (f64, f64) {
 fn how_long(expected: (f64, f64), loss: u32, rtt: Duration) -> Duration {
     let packets = if loss == 0 { PACKETS } else { PACKETS.max(LOST * 1e6 / f64::from(loss)) };
     let needed = packets / (expected.0 / 8.0 / SEGMENT);
-    Duration::from_secs_f64(needed.clamp(30.0, 1200.0)).max(rtt * 500)
+    Duration::from_secs_f64(needed.clamp(30.0, 1200.0)).max(rtt * 300)
 }
 
 /// Bits per second of the bottleneck.
@@ -222,6 +222,6 @@ const PACKET: f64 = 1_500.0;
 const RTO_MIN: f64 = 0.2;
 /// Packets, and losses, after which a mean is one.
 const PACKETS: f64 = 50_000.0;
-const LOST: f64 = 100.0;
+const LOST: f64 = 50.0;
 /// Flows begin one after another.
 const STAGGER: Duration = Duration::from_millis(500);
