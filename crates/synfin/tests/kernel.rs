@@ -207,8 +207,9 @@ fn killed_in_mid_transfer(c: Case) -> Verdict {
         let (mut ours, mut kernel) = r.connected(true)?;
         let kernel_writes = kernel.try_clone()?;
         let writes = std::thread::spawn(move || without_end(kernel_writes));
-        ours.write_all(&pattern(1 << 20, 1))?;
-        kernel.read_exact(&mut vec![0; 1 << 19])?;
+        // No more than the buffers hold: the kernel's program reads only half of it.
+        ours.write_all(&pattern(1 << 17, 1))?;
+        kernel.read_exact(&mut vec![0; 1 << 16])?;
         ours.read_exact(&mut vec![0; 1 << 20])?;
         ours.await_text()?;
         drop(ours);
@@ -219,7 +220,7 @@ fn killed_in_mid_transfer(c: Case) -> Verdict {
     let l = TcpListener::bind(&r.host, (r.ours, 0))?;
     let mut program = Command::new(std::env::current_exe()?).env(VICTIM, l.local_addr()?.to_string()).spawn()?;
     let (mut ours, _) = l.accept()?;
-    ours.write_all(&pattern(1 << 20, 1))?;
+    ours.write_all(&pattern(1 << 17, 1))?;
     ours.read_exact(&mut vec![0; 1 << 20])?;
     // More has reached the kernel than its program ever reads.
     let reached = || ours.status().is_some_and(|s| s.counters.bytes_acked > VICTIM_READS as u64);
