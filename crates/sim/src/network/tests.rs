@@ -86,9 +86,15 @@ fn transfer(
     d: Duration,
 ) -> (usize, Duration) {
     let start = net.now;
-    assert_eq!(net.hosts[from].stack.tcp_send(start, &mut (), a, &vec![7; n]), Ok(n));
-    let (mut got, mut buf) = (0, vec![0; n]);
-    while got < n && net.step(&mut (), start + d) {
+    let (mut left, mut got, mut buf) = (n, 0, vec![7; n]);
+    loop {
+        let now = net.now;
+        while let Ok(k @ 1..) = net.hosts[from].stack.tcp_send(now, &mut (), a, &vec![7; left]) {
+            left -= k;
+        }
+        if got == n || !net.step(&mut (), start + d) {
+            break;
+        }
         let now = net.now;
         while let Ok(k @ 1..) = net.hosts[to].stack.tcp_receive(now, &mut (), b, &mut buf) {
             got += k;

@@ -214,7 +214,7 @@ impl Snd {
             (false, false, false) => return,
         };
         // What is small enough already, and does not arrive, says nothing of sizes.
-        let large = self.board.first_segment().is_some_and(|octets| octets + options > u32::from(next));
+        let large = self.board.first_segment(mss.into()).is_some_and(|octets| octets + options > u32::from(next));
         if next >= mss || !large {
             return;
         }

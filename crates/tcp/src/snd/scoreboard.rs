@@ -544,10 +544,11 @@ impl Scoreboard {
         board.records.get(board.records.find(seq)).filter(|r| r.start.le(seq)).copied()
     }
 
-    /// Octets of the first segment, as it left last.
-    pub fn first_segment(&self) -> Option<u32> {
-        let r = self.board.as_ref()?.records.first()?;
-        Some(r.len().min(u32::from(r.piece)))
+    /// Octets of the segment that goes when all is sent again, at most `mss`: small ones are put together, up to what is SACKed.
+    pub fn first_segment(&self, mss: u32) -> Option<u32> {
+        let board = self.board.as_ref()?;
+        let end = board.sacked.first().map_or(board.end(), |(from, _)| from);
+        Some(end.since(board.start()).min(mss))
     }
 
     /// Octets of `from..to` found lost and not sent again.
