@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use synfin_sim::{Limit, LinkModel, Network};
 use synfin_stack::engine::TcpConfig;
-use synfin_stack::engine::snd::congestion::Algorithm;
 
 const RATE: u64 = 1_000_000_000;
 
@@ -57,10 +56,8 @@ fn from_the_tenth_second(cfg: &TcpConfig, queue: u64) -> u64 {
 #[test]
 fn nine_tenths_of_the_rate_from_the_tenth_second_on_and_the_memory_comes_back() {
     let bdp = RATE / 8 / 5;
-    for congestion in [Algorithm::Cubic, Algorithm::Reno, Algorithm::Bbr] {
-        let cfg = TcpConfig { congestion, rcv_buf_max: 64 << 20, snd_buf_max: 64 << 20, ..TcpConfig::default() };
-        let rate = from_the_tenth_second(&cfg, bdp) as f64 * 8.0 / 5.0;
-        println!("{}: {:.0} Mbit/s", congestion.name(), rate / 1e6);
-        assert!(rate >= 0.9 * RATE as f64, "{}: {:.0} Mbit/s", congestion.name(), rate / 1e6);
-    }
+    let cfg = TcpConfig { rcv_buf_max: 64 << 20, snd_buf_max: 64 << 20, ..TcpConfig::default() };
+    let rate = from_the_tenth_second(&cfg, bdp) as f64 * 8.0 / 5.0;
+    println!("{:.0} Mbit/s", rate / 1e6);
+    assert!(rate >= 0.9 * RATE as f64, "{:.0} Mbit/s", rate / 1e6);
 }

@@ -251,7 +251,8 @@ impl Tcb {
         assert!(s.mss > 0 && s.window.cwnd >= u32::from(s.mss).min(s.window.cwnd.max(1)));
         assert_eq!(self.state.we_closed(), s.fin, "{}", self.state);
         assert!(self.rcv.nxt.le(self.rcv.edge) || self.rcv.wnd() == 0);
-        if let Some(h) = &self.rcv.holes {
+        // A look at all pieces for each segment is too much where there are many.
+        if let Some(h) = self.rcv.holes.as_ref().filter(|h| h.pieces() <= 1_024) {
             h.check_invariants();
         }
         if let Some(f) = self.rcv.fin {
