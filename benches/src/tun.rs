@@ -8,7 +8,7 @@ use std::time::Instant;
 use synfin::device::{
     Device, Interface, Layer, Tun, TunOptions, add_address, add_veth, move_to_namespace, netns, set_up,
 };
-use synfin::{Host, blocking};
+use synfin::{Stack, blocking};
 
 const TOTAL: usize = 2 << 30;
 const PIECE: usize = 128 * 1024;
@@ -20,7 +20,7 @@ pub fn run() -> io::Result<()> {
     let tun = Tun::open(&TunOptions { name: "bench0".into(), layer: Layer::Ip, offload: true, mtu: 1500 })?;
     let (kernel, ours) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
     add_address("bench0", kernel, 24)?;
-    let host = Host::builder().address("192.0.2.2/24")?.start(Device::Tun(tun))?;
+    let host = Stack::builder().address("192.0.2.2/24")?.start(Device::Tun(tun))?;
     let mut peer = Peer::start()?;
     println!("one flow, MTU 1500, offload on, {} MiB each; up: the kernel sends, down: synfin sends", TOTAL >> 20);
     let (mut up, mut down, mut veth) = (Vec::new(), Vec::new(), Vec::new());
@@ -70,7 +70,7 @@ fn read_all(mut r: impl Read) -> io::Result<()> {
     Ok(())
 }
 
-fn measure_up(host: &Host, ours: IpAddr) -> io::Result<f64> {
+fn measure_up(host: &Stack, ours: IpAddr) -> io::Result<f64> {
     let l = blocking::TcpListener::bind(host, (ours, 0))?;
     let to = l.local_addr()?;
     let sender = std::thread::spawn(move || send_all(TcpStream::connect(to)?));
@@ -82,7 +82,7 @@ fn measure_up(host: &Host, ours: IpAddr) -> io::Result<f64> {
     Ok(g)
 }
 
-fn measure_down(host: &Host, kernel: IpAddr) -> io::Result<f64> {
+fn measure_down(host: &Stack, kernel: IpAddr) -> io::Result<f64> {
     let l = TcpListener::bind((kernel, 0))?;
     let to = l.local_addr()?;
     let reader = std::thread::spawn(move || read_all(l.accept()?.0));

@@ -10,7 +10,7 @@ mod rig;
 pub use rig::{far, path};
 
 use flow::Job;
-use rig::{Conditions, Outcome, Rig, Stack};
+use rig::{Conditions, Outcome, Rig, Who};
 use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
@@ -73,7 +73,7 @@ pub fn run(args: &[String]) -> io::Result<()> {
         }
         let (mut theirs, mut ours) = (Vec::new(), Vec::new());
         for seed in 1..=o.seeds {
-            for (who, results) in [(Stack::Linux, &mut theirs), (Stack::Synfin, &mut ours)] {
+            for (who, results) in [(Who::Linux, &mut theirs), (Who::Synfin, &mut ours)] {
                 let r = one(&mut rig, who, c, &o, seed);
                 let r = r.map_err(|e| io::Error::new(e.kind(), format!("{} seed {seed}, {who:?}: {e}", c.name)))?;
                 eprintln!(
@@ -103,7 +103,7 @@ pub fn run(args: &[String]) -> io::Result<()> {
     Ok(())
 }
 
-fn one(rig: &mut Rig, who: Stack, c: &Cell, o: &Options, seed: u64) -> io::Result<Outcome> {
+fn one(rig: &mut Rig, who: Who, c: &Cell, o: &Options, seed: u64) -> io::Result<Outcome> {
     let plain: Vec<String> = EACH_WAY.iter().map(|s| s.to_string()).collect();
     let bad: Vec<String> = EACH_WAY.iter().chain(c.path).map(|s| s.to_string()).collect();
     let bulk = Job::Bulk(Duration::from_secs(o.seconds));

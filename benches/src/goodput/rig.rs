@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use synfin::device::{
     Device, Layer, Tun, TunOptions, add_address, netns, set_congestion_control, set_real_time, set_timer_slack,
 };
-use synfin::{Host, TcpConfig, blocking};
+use synfin::{Stack, TcpConfig, blocking};
 use synfin_path::{LinkSpec, Path, Settings};
 
 const FAR: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
@@ -25,7 +25,7 @@ const PORT: u16 = 5001;
 
 /// Whose stack it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stack {
+pub enum Who {
     Linux,
     Synfin,
 }
@@ -52,7 +52,7 @@ pub struct Outcome {
 
 /// The stage.
 pub struct Rig {
-    host: Host,
+    host: Stack,
     far: Talker,
 }
 
@@ -71,7 +71,7 @@ impl Rig {
         let tun = Tun::open(&TunOptions { name: "h".into(), layer: Layer::Ip, offload: true, mtu: 1500 })?;
         let gateway = IpAddr::from([10, 77, 2, 1]);
         add_address("h", gateway, 24)?;
-        let host = Host::builder().address(&format!("{OURS}/24"))?.gateway(gateway).start(Device::Tun(tun))?;
+        let host = Stack::builder().address(&format!("{OURS}/24"))?.gateway(gateway).start(Device::Tun(tun))?;
         Ok(Rig { host, far })
     }
 
@@ -94,17 +94,17 @@ impl Rig {
     }
 
     /// One transfer from here to the far kernel.
-    pub fn outward(&mut self, who: Stack, algorithm: &str, job: Job, c: &Conditions) -> io::Result<Outcome> {
+    pub fn outward(&mut self, who: Who, algorithm: &str, job: Job, c: &Conditions) -> io::Result<Outcome> {
         let path = PathChild::start(&self.far, c)?;
         let to = SocketAddr::from((FAR, PORT));
         let began = Instant::now();
         let took = match who {
-            Stack::Linux => {
+            Who::Linux => {
                 let s = TcpStream::connect_timeout(&to, PATIENCE)?;
                 set_congestion_control(s.as_raw_fd(), algorithm)?;
                 send(s, job, began)
             }
-            Stack::Synfin => {
+            Who::Synfin => {
                 let cfg = self.config(algorithm).ok_or_else(|| io::Error::other("not there yet"))?;
                 send(blocking::TcpStream::connect_with(&self.host, None, to, &cfg)?, job, began)
             }
@@ -115,18 +115,18 @@ impl Rig {
     }
 
     /// One transfer from the far kernel to here.
-    pub fn inward(&mut self, who: Stack, algorithm: &str, job: Job, c: &Conditions) -> io::Result<Outcome> {
+    pub fn inward(&mut self, who: Who, algorithm: &str, job: Job, c: &Conditions) -> io::Result<Outcome> {
         let path = PathChild::start(&self.far, c)?;
         let asks = |rig: &mut Rig, to: SocketAddr| {
             rig.far.say(&format!("send {to} {algorithm} {}", u64::from_be_bytes(job.to_bytes())))
         };
         let (octets, took) = match who {
-            Stack::Linux => {
+            Who::Linux => {
                 let l = TcpListener::bind((NEAR, 0))?;
                 asks(self, l.local_addr()?)?;
                 receive(accept_within(&l)?)?
             }
-            Stack::Synfin => {
+            Who::Synfin => {
                 let l = blocking::TcpListener::bind(&self.host, (IpAddr::from(OURS), PORT))?;
                 asks(self, l.local_addr()?)?;
                 let s = l.accept_within(Some(PATIENCE))?.ok_or(io::ErrorKind::TimedOut)?.0;

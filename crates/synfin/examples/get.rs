@@ -4,7 +4,7 @@
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
 use synfin::device::{Device, Layer, Tun, TunOptions};
-use synfin::{Host, blocking::TcpStream};
+use synfin::{Stack, blocking::TcpStream};
 
 fn main() -> ExitCode {
     match get() {
@@ -18,7 +18,7 @@ fn main() -> ExitCode {
 
 fn get() -> io::Result<()> {
     let options = TunOptions { name: "tun0".into(), layer: Layer::Ip, offload: true, mtu: 1500 };
-    let host = Host::builder()
+    let host = Stack::builder()
         .address("192.0.2.2/24")?
         .gateway("192.0.2.1".parse().expect("an address"))
         .start(Device::Tun(Tun::open(&options)?))?;

@@ -1,17 +1,17 @@
 //! TCP/IP for Rust programs that cannot, or do not want to, use the kernel's.
 //!
-//! A [`Host`] owns a link and a stack; its driver runs on a thread of its own. Sockets are in [`blocking`], with the names
+//! A [`Stack`] is one host on one link; its driver runs on a thread of its own. Sockets are in [`blocking`], with the names
 //! and the meaning of `std::net`.
 //!
 //! ```
 //! use std::io::{Read, Write};
-//! use synfin::Host;
+//! use synfin::Stack;
 //! use synfin::blocking::{TcpListener, TcpStream};
 //!
 //! // Two hosts, connected in memory.
 //! let (a, b) = synfin::device::memory_pair(1500, true)?;
-//! let server = Host::builder().address("192.0.2.1/24")?.start(synfin::device::Device::Memory(a))?;
-//! let client = Host::builder().address("192.0.2.2/24")?.start(synfin::device::Device::Memory(b))?;
+//! let server = Stack::builder().address("192.0.2.1/24")?.start(synfin::device::Device::Memory(a))?;
+//! let client = Stack::builder().address("192.0.2.2/24")?.start(synfin::device::Device::Memory(b))?;
 //!
 //! let listener = TcpListener::bind(&server, "192.0.2.1:7")?;
 //! let echo = std::thread::spawn(move || {
@@ -32,10 +32,10 @@
 
 pub mod blocking;
 mod driver;
-mod host;
+mod handle;
 
 pub use driver::{PacketLog, Sniffed};
-pub use host::{Builder, Host};
+pub use handle::{Builder, Stack};
 pub use synfin_device as device;
 pub use synfin_stack as stack;
 pub use synfin_stack::engine::TcpConfig;

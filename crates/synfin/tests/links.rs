@@ -7,22 +7,22 @@ use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 use synfin::blocking::{TcpListener, TcpStream, UdpSocket};
 use synfin::device::{DatagramDevice, Device, memory_pair};
-use synfin::{Host, TcpConfig};
+use synfin::{Stack, TcpConfig};
 
-fn host(device: Device, last: u8, tcp: TcpConfig) -> io::Result<Host> {
-    Host::builder()
+fn host(device: Device, last: u8, tcp: TcpConfig) -> io::Result<Stack> {
+    Stack::builder()
         .address(&format!("192.0.2.{last}/24"))?
         .address(&format!("fd00:2::{last}/64"))?
         .tcp(tcp)
         .start(device)
 }
 
-fn pair(a: Device, b: Device) -> io::Result<(Host, Host)> {
+fn pair(a: Device, b: Device) -> io::Result<(Stack, Stack)> {
     Ok((host(a, 1, TcpConfig::default())?, host(b, 2, TcpConfig::default())?))
 }
 
 /// Sends a megabyte and a half each way, over both versions of IP.
-fn converse(a: &Host, b: &Host) -> io::Result<()> {
+fn converse(a: &Stack, b: &Stack) -> io::Result<()> {
     let data: Vec<u8> = (0..1_500_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     for to in ["192.0.2.2:7", "[fd00:2::2]:7"] {
         let l = TcpListener::bind(b, to)?;

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use synfin::device::{
     Device, Layer, PacketSocket, Tun, TunOptions, add_address, add_veth, interface_index, memory_pair, netns,
 };
-use synfin::{Host, TcpConfig};
+use synfin::{Stack, TcpConfig};
 
 /// What stands at the other end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -80,8 +80,8 @@ pub(crate) struct Rig {
     backend: Backend,
     pub rec: Recorder,
     pub real_time: bool,
-    host: Option<Host>,
-    other: Option<Host>,
+    host: Option<Stack>,
+    other: Option<Stack>,
 }
 
 impl Rig {
@@ -95,7 +95,7 @@ impl Rig {
     }
 
     /// Sets the stage: our end, and the other.
-    pub fn set(&mut self, tcp: TcpConfig) -> io::Result<(Host, Side)> {
+    pub fn set(&mut self, tcp: TcpConfig) -> io::Result<(Stack, Side)> {
         self.stop();
         let device = match self.backend {
             Backend::Auto | Backend::Tun => {
@@ -106,13 +106,13 @@ impl Rig {
             Backend::Veth => Device::Packet(veth()?),
             Backend::Memory => {
                 let (a, b) = memory_pair(1500, false)?;
-                let other = Host::builder().address(&format!("{THEIRS}/24"))?.start(Device::Memory(b))?;
+                let other = Stack::builder().address(&format!("{THEIRS}/24"))?.start(Device::Memory(b))?;
                 self.other = Some(other);
                 Device::Memory(a)
             }
         };
         self.rec.set_ours(&[OURS], self.backend == Backend::Veth);
-        let host = Host::builder()
+        let host = Stack::builder()
             .address(&format!("{OURS}/24"))?
             .tcp(tcp)
             .observer(Box::new(self.rec.clone()))

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use synfin::stack::ListenerStatus;
-use synfin::{Host, TcpConfig};
+use synfin::{Stack, TcpConfig};
 use synfin_sim::Network;
 use synfin_tcp::CloseReason;
 use synfin_wire::tcp::Flags;
@@ -132,7 +132,7 @@ fn connect(rec: &Recorder, side: &Side, to: SocketAddr) -> io::Result<Stream> {
 }
 
 /// Waits for our host to be done with its connections.
-fn settle(host: &Host) -> io::Result<()> {
+fn settle(host: &Stack) -> io::Result<()> {
     ensure(host.wait_closed(PATIENCE), format!("connections are open {} s after the last close", PATIENCE.as_secs()))?;
     pause(60);
     Ok(())
@@ -283,7 +283,7 @@ fn telnet_quit(rig: &mut Rig) -> io::Result<()> {
 }
 
 /// The same with a real Redis at the other end.
-fn redis(rig: &Rig, host: &Host, ours: &Side) -> io::Result<()> {
+fn redis(rig: &Rig, host: &Stack, ours: &Side) -> io::Result<()> {
     let rec = &rig.rec;
     let mut redis = Command::new("redis-server");
     redis.args("--bind 192.0.2.1 --port 6380 --appendonly no --protected-mode no --daemonize no --save".split(' '));
@@ -316,7 +316,7 @@ fn short_wait(rec: &Recorder) -> TcpConfig {
 }
 
 /// Waits for TIME-WAIT to end, and says what is left.
-fn end_of_wait(rec: &Recorder, host: &Host) -> io::Result<()> {
+fn end_of_wait(rec: &Recorder, host: &Stack) -> io::Result<()> {
     let over = comes(|| host.occupancy().time_wait == 0);
     let o = host.occupancy();
     let left = format!("on our side {} connections, {} in TIME-WAIT, {} timers", o.connections, o.time_wait, o.timers);

@@ -5,14 +5,14 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
-use synfin::Host;
+use synfin::Stack;
 use synfin::device::{EventFd, wait};
 
 /// An end.
 #[derive(Clone)]
 pub(crate) enum Side {
     Kernel,
-    Ours(Host),
+    Ours(Stack),
 }
 
 /// A connection of either end.

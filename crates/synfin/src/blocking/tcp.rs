@@ -2,7 +2,7 @@
 
 use super::ToAddress;
 use crate::driver::probed;
-use crate::host::Host;
+use crate::handle::Stack;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Mutex;
@@ -28,7 +28,7 @@ fn gone() -> io::Error {
 }
 
 /// Why a call ended without a result: the link is gone, or its time was up.
-fn unfinished(host: &Host, words: &'static str) -> io::Error {
+fn unfinished(host: &Stack, words: &'static str) -> io::Error {
     match host.shared().lock().broken {
         Some(kind) => io::Error::new(kind, "the link is gone"),
         None => io::Error::new(io::ErrorKind::WouldBlock, words),
@@ -38,7 +38,7 @@ fn unfinished(host: &Host, words: &'static str) -> io::Error {
 /// A connection.
 #[derive(Debug)]
 pub struct TcpStream {
-    host: Host,
+    host: Stack,
     id: ConnId,
     peer: SocketAddr,
     local: SocketAddr,
@@ -48,20 +48,20 @@ pub struct TcpStream {
 
 impl TcpStream {
     /// Connects. How long it may take is a setting: see `connect-timeout` and `syn-retries` of [`TcpConfig`].
-    pub fn connect(host: &Host, to: impl ToAddress) -> io::Result<TcpStream> {
+    pub fn connect(host: &Stack, to: impl ToAddress) -> io::Result<TcpStream> {
         let cfg = host.tcp_defaults();
         TcpStream::connect_with(host, None, to.to_address()?, &cfg)
     }
 
     /// Connects, and gives up after `timeout`.
-    pub fn connect_timeout(host: &Host, to: &SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
+    pub fn connect_timeout(host: &Stack, to: &SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
         let cfg = TcpConfig { connect_timeout: timeout, ..host.tcp_defaults() };
         TcpStream::connect_with(host, None, *to, &cfg)
     }
 
     /// Connects with settings of its own, from `local` if given.
     pub fn connect_with(
-        host: &Host,
+        host: &Stack,
         local: Option<SocketAddr>,
         to: SocketAddr,
         cfg: &TcpConfig,
@@ -87,7 +87,7 @@ impl TcpStream {
         Ok(stream)
     }
 
-    fn adopt(host: Host, id: ConnId) -> io::Result<TcpStream> {
+    fn adopt(host: Stack, id: ConnId) -> io::Result<TcpStream> {
         let t = host.shared().lock().stack.tcp_tuple(id).ok_or_else(gone)?;
         let (local, peer) = (t.local, t.remote);
         Ok(TcpStream { host, id, peer, local, read_timeout: Mutex::default(), write_timeout: Mutex::default() })
@@ -146,7 +146,7 @@ impl TcpStream {
         if linger.is_some_and(|l| !l.is_zero()) {
             return Err(io::Error::new(
                 io::ErrorKind::Unsupported,
-                "only a linger time of zero; see Host::wait_closed",
+                "only a linger time of zero; see Stack::wait_closed",
             ));
         }
         self.host.shared().lock().stack.tcp_set_linger_zero(self.id, linger.is_some());
@@ -294,20 +294,20 @@ impl Drop for TcpStream {
 /// A listening socket.
 #[derive(Debug)]
 pub struct TcpListener {
-    host: Host,
+    host: Stack,
     id: ListenerId,
     local: SocketAddr,
 }
 
 impl TcpListener {
     /// Listens with a backlog of 128, as `std` does.
-    pub fn bind(host: &Host, on: impl ToAddress) -> io::Result<TcpListener> {
+    pub fn bind(host: &Stack, on: impl ToAddress) -> io::Result<TcpListener> {
         let cfg = host.tcp_defaults();
         TcpListener::bind_with(host, on.to_address()?, 128, &cfg)
     }
 
     /// Listens with a backlog, which bounds the SYN queue and the accept queue each, and with settings of its own.
-    pub fn bind_with(host: &Host, on: SocketAddr, backlog: usize, cfg: &TcpConfig) -> io::Result<TcpListener> {
+    pub fn bind_with(host: &Stack, on: SocketAddr, backlog: usize, cfg: &TcpConfig) -> io::Result<TcpListener> {
         let mut s = host.shared().lock();
         let now = s.now();
         let id = probed!(s, stack, probe, stack.tcp_listen(now, probe, on, backlog, cfg)).map_err(|e| {

@@ -1,7 +1,7 @@
 //! UDP.
 
 use super::ToAddress;
-use crate::host::Host;
+use crate::handle::Stack;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Mutex;
@@ -11,7 +11,7 @@ use synfin_stack::{SocketEvent, UdpError, UdpId};
 /// A UDP socket.
 #[derive(Debug)]
 pub struct UdpSocket {
-    host: Host,
+    host: Stack,
     id: UdpId,
     local: SocketAddr,
     read_timeout: Mutex<Option<Duration>>,
@@ -31,7 +31,7 @@ fn error(e: UdpError) -> io::Error {
 
 impl UdpSocket {
     /// Opens a socket; port 0 takes a free one.
-    pub fn bind(host: &Host, on: impl ToAddress) -> io::Result<UdpSocket> {
+    pub fn bind(host: &Stack, on: impl ToAddress) -> io::Result<UdpSocket> {
         let on = on.to_address()?;
         let mut s = host.shared().lock();
         let id = s.stack.udp_bind(on).map_err(error)?;

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 use synfin::blocking::{TcpListener, TcpStream};
 use synfin::device::{self, Device, Layer, PacketSocket, Tun, TunOptions, add_address};
-use synfin::{Builder, Host};
+use synfin::{Builder, Stack};
 
 /// How a situation is varied: the axes of a case, as bits of its number.
 pub const IP: u8 = 1;
@@ -50,7 +50,7 @@ impl Case {
 
 /// An interface of its own for each test: the kernel at 1, synfin at 2, nobody at 77.
 pub struct Rig {
-    pub host: Host,
+    pub host: Stack,
     pub kernel: IpAddr,
     pub ours: IpAddr,
     pub nobody: IpAddr,
@@ -74,7 +74,7 @@ impl Rig {
         let [kernel, ours, nobody] = [1, 2, 77].map(|last| address(c.v6, n, last));
         add_address(&name, kernel, prefix(c.v6))?;
         usable(kernel)?;
-        let host = set(Host::builder().address(&format!("{ours}/{}", prefix(c.v6)))?).start(Device::Tun(tun))?;
+        let host = set(Stack::builder().address(&format!("{ours}/{}", prefix(c.v6)))?).start(Device::Tun(tun))?;
         Ok(Rig { host, kernel, ours, nobody, name })
     }
 
@@ -97,7 +97,7 @@ impl Rig {
     /// One host with an address of each version of IP, as two rigs. The kernel is ready when this returns; our own IPv6
     /// address may still be tentative.
     fn ethernet(n: u16, name: &str, device: Device) -> io::Result<(Rig, Rig)> {
-        let mut builder = Host::builder();
+        let mut builder = Stack::builder();
         for v6 in [false, true] {
             add_address(name, address(v6, n, 1), prefix(v6))?;
             builder = builder.address(&format!("{}/{}", address(v6, n, 2), prefix(v6)))?;
@@ -214,7 +214,7 @@ impl Listener {
 }
 
 /// Connects from our end, or from the kernel's.
-pub fn connect(host: &Host, we: bool, to: SocketAddr) -> io::Result<Socket> {
+pub fn connect(host: &Stack, we: bool, to: SocketAddr) -> io::Result<Socket> {
     Ok(if we { Box::new(TcpStream::connect(host, to)?) } else { Box::new(std::net::TcpStream::connect(to)?) })
 }
 

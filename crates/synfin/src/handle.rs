@@ -1,4 +1,4 @@
-//! A host: how it is set up, and the handle to it.
+//! A stack: how it is set up, and the handle to it.
 
 use crate::driver::{PacketLog, Shard, Shared, run};
 use std::io;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use synfin_device::{Device, Medium};
 use synfin_stack::engine::{Instant, Observer, Rng, TcpConfig, TcpMib};
 use synfin_stack::wire::ethernet::Mac;
-use synfin_stack::{Cidr, LinkConfig, LinkId, Occupancy, Route, Stack, StackConfig, StackMib};
+use synfin_stack::{Cidr, LinkConfig, LinkId, Occupancy, Route, StackConfig, StackMib};
 
 /// What a host is to be.
 #[derive(Default)]
@@ -86,14 +86,14 @@ impl Builder {
     }
 
     /// Starts the host on `device`.
-    pub fn start(self, device: Device) -> io::Result<Host> {
+    pub fn start(self, device: Device) -> io::Result<Stack> {
         let rng = match self.seed {
             Some(n) => Rng::from_number(n),
             //= RFC 6528 4
             None => Rng::from_seed(entropy()?),
         };
         let caps = device.capabilities();
-        let mut stack = Stack::new(self.stack, self.tcp, rng);
+        let mut stack = synfin_stack::Stack::new(self.stack, self.tcp, rng);
         let link_cfg = LinkConfig {
             medium: match caps.medium {
                 Medium::Ip => synfin_stack::Medium::Ip,
@@ -120,7 +120,7 @@ impl Builder {
             let shared = shared.clone();
             move || run(&shared)
         })?;
-        Ok(Host(Arc::new(Inner { shared, driver: Some(driver), link })))
+        Ok(Stack(Arc::new(Inner { shared, driver: Some(driver), link })))
     }
 }
 
@@ -131,9 +131,9 @@ fn entropy() -> io::Result<[u8; 32]> {
     Ok(seed)
 }
 
-/// A host that runs. Clones share it; it stops when the last one, sockets included, is gone.
+/// A stack that runs. Clones share it; it stops when the last one, sockets included, is gone.
 #[derive(Debug, Clone)]
-pub struct Host(Arc<Inner>);
+pub struct Stack(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -151,7 +151,7 @@ impl Drop for Inner {
     }
 }
 
-impl Host {
+impl Stack {
     /// How a host is made.
     pub fn builder() -> Builder {
         Builder::default()
