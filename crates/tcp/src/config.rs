@@ -259,9 +259,9 @@ settings! {
     orphan_retries: u8 = 8, "orphan-retries", 1..=255, "tcp_orphan_retries", "-";
     /// The retransmission timeout before the first measurement.
     rto_initial: Duration = Duration::from_secs(1), "rto-initial", 1..=120_000, "-", "1 s (RFC 6298 2.1)";
-    /// The least retransmission timeout.
+    /// The least retransmission timeout, unless rto-max is less.
     rto_min: Duration = Duration::from_millis(200), "rto-min", 1..=120_000, "tcp_rto_min_us", "1 s (RFC 6298 2.4)";
-    /// The greatest retransmission timeout.
+    /// The greatest retransmission timeout, that of the first segment as well.
     rto_max: Duration = Duration::from_secs(120), "rto-max", 1_000..=240_000, "tcp_rto_max_ms", "at least 60 s (RFC 6298 2.5)";
     /// Losses are found by time (RFC 8985); off: by three segments SACKed above (RFC 6675).
     rack: bool = true, "rack", 0..=1, "tcp_recovery", "RFC 8985, RFC 6675 5";
@@ -296,11 +296,11 @@ settings! {
     /// Send small segments at once (Nagle's algorithm off).
     //= RFC 9293 3.7.4 MUST-17
     nodelay: bool = false, "nodelay", 0..=1, "TCP_NODELAY", "off (RFC 9293 3.7.4, MUST-17 asks that it can be on)";
-    /// The least and first size of the receive buffer.
+    /// The least and first size of the receive buffer; not more than rcv-buf-max.
     rcv_buf_initial: u32 = 131_072, "rcv-buf-initial", 2_048..=1_073_741_824, "tcp_rmem[1]", "-";
     /// The size up to which the receive buffer grows.
     rcv_buf_max: u32 = 6_291_456, "rcv-buf-max", 2_048..=1_073_725_440, "tcp_rmem[2]", "under 2^30 (RFC 7323 2.3)";
-    /// The least and first size of the send buffer.
+    /// The least and first size of the send buffer; not more than snd-buf-max.
     snd_buf_initial: u32 = 131_072, "snd-buf-initial", 2_048..=1_073_741_824, "tcp_wmem[1]", "-";
     /// The size up to which the send buffer grows with the congestion window.
     snd_buf_max: u32 = 4_194_304, "snd-buf-max", 2_048..=1_073_741_824, "tcp_wmem[2]", "-";
@@ -394,6 +394,11 @@ impl TcpConfig {
     pub fn window_shift(&self) -> u8 {
         (0..14).find(|s| self.rcv_buf_max <= 65_535 << s).unwrap_or(14)
     }
+
+    /// The first size of the receive buffer. A window of it must be one that the shift can say.
+    pub(crate) fn first_rcv_buf(&self) -> u32 {
+        self.rcv_buf_initial.min(self.rcv_buf_max)
+    }
 }
 
 #[cfg(test)]
@@ -406,6 +411,9 @@ mod tests {
         let shift = |max| TcpConfig { rcv_buf_max: max, ..TcpConfig::default() }.window_shift();
         assert_eq!(TcpConfig::default().window_shift(), 7);
         assert_eq!((shift(65_535), shift(65_536), shift(1 << 30)), (0, 1, 14));
+        let small = TcpConfig { rcv_buf_max: 20_000, ..TcpConfig::default() };
+        assert!(small.rcv_buf_initial > small.rcv_buf_max, "contradictory");
+        assert_eq!((small.window_shift(), small.first_rcv_buf()), (0, 20_000), "the maximum holds");
     }
 
     #[test]

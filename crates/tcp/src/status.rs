@@ -1,5 +1,7 @@
 //! What a connection tells of itself, under the names that `ss` uses.
 
+use crate::arrives::syn_received::SynReceived;
+use crate::arrives::syn_sent::SynSent;
 use crate::connection::{Connection, Phase};
 use crate::ecn::{FIRST_CEP, Feedback, Options};
 use crate::rcv::ecn::Receiver;
@@ -8,6 +10,7 @@ use crate::snd::ecn::Sender;
 use crate::snd::recovery;
 use crate::state::State;
 use crate::tcb::Counters;
+use crate::time::Instant;
 use synfin_wire::SeqNum;
 
 /// A snapshot. Times in microseconds, sizes in octets.
@@ -127,11 +130,50 @@ impl EcnStatus {
     }
 }
 
+impl Status {
+    fn of_syn_sent(s: &SynSent) -> Status {
+        let sent = u32::from(s.first_sent != Instant::NEVER);
+        Status {
+            state: State::SynSent,
+            seq: (s.open.iss, s.open.iss + sent, SeqNum(0)),
+            rcv_wnd: u32::from(s.window),
+            backoff: s.retries,
+            retries: s.retries,
+            counters: Counters { retrans: s.retries.into(), ..Counters::default() },
+            ..Status::default()
+        }
+    }
+
+    /// What is known of a half-open connection: little more than its numbers.
+    pub fn of_syn_received(s: &SynReceived) -> Status {
+        let n = &s.negotiated;
+        Status {
+            state: State::SynReceived,
+            seq: (s.iss, s.iss + 1, s.irs + 1),
+            snd_wnd: u32::from(s.wnd),
+            rcv_wnd: u32::from(s.window),
+            mss: n.snd_mss,
+            advmss: n.rcv_mss,
+            wscale: (n.snd_shift, n.rcv_shift),
+            backoff: s.retries,
+            retries: s.retries,
+            options: (n.timestamps, n.sack),
+            counters: Counters { retrans: s.retries.into(), ..Counters::default() },
+            ..Status::default()
+        }
+    }
+}
+
 impl Connection {
     /// A snapshot of the connection (STATUS call, RFC 9293 3.10.6).
     pub fn status(&self) -> Status {
         let state = self.state();
-        let Phase::Synchronized(t) = &self.phase else { return Status { state, ..Status::default() } };
+        let t = match &self.phase {
+            Phase::SynSent(s) => return Status::of_syn_sent(s),
+            Phase::SynReceived(s) => return Status::of_syn_received(s),
+            Phase::Closed => return Status { state, ..Status::default() },
+            Phase::Synchronized(t) => t,
+        };
         let (s, r, n) = (&t.snd, &t.rcv, &t.negotiated);
         Status {
             state,

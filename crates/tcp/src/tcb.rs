@@ -164,7 +164,7 @@ impl Tcb {
                 last_ack_sent: nxt,
                 up: None,
                 fin: None,
-                buf: cx.cfg.rcv_window.after_syn(cx.cfg.rcv_buf_initial, n.rcv_mss),
+                buf: cx.cfg.rcv_window.after_syn(cx.cfg.first_rcv_buf(), n.rcv_mss),
                 sizing: Sizing::new(n.rcv_mss, cx.now),
                 shift: n.rcv_shift,
                 mss: n.rcv_mss,

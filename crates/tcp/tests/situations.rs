@@ -695,6 +695,11 @@ fn an_unanswered_syn_goes_out_after_1_2_4_and_8_seconds_and_is_given_up_16_after
         if p.a.log.sent.len() > seen {
             seen = p.a.log.sent.len();
             sent.push(p.now.since(start).as_secs());
+            // What one who waits for a connection is told, as of any retransmission.
+            let told = p.a.conn.as_ref().expect("it waits").status();
+            let again = p.a.log.sent.len() as u64 - 1;
+            assert_eq!((told.state, told.counters.retrans), (State::SynSent, again));
+            assert_eq!(told.seq.1, told.seq.0 + 1, "a SYN is out");
         }
         if p.a.conn.as_ref().is_some_and(|c| c.reason().is_some()) {
             break;

@@ -471,22 +471,7 @@ impl Stack {
                 let conn = &self.tcp.conns.at(i)?.conn;
                 Some(Status { state: conn.state(), ..conn.status() })
             }
-            Slot::Half(i) => {
-                let h = &self.tcp.half.at(i)?.syn;
-                let n = &h.negotiated;
-                Some(Status {
-                    state: State::SynReceived,
-                    seq: (h.iss, h.iss + 1, h.irs + 1),
-                    snd_wnd: u32::from(h.wnd),
-                    rcv_wnd: u32::from(h.window),
-                    mss: n.snd_mss,
-                    advmss: n.rcv_mss,
-                    wscale: (n.snd_shift, n.rcv_shift),
-                    retries: h.retries,
-                    options: (n.timestamps, n.sack),
-                    ..Status::default()
-                })
-            }
+            Slot::Half(i) => Some(Status::of_syn_received(&self.tcp.half.at(i)?.syn)),
             Slot::Wait(i) => {
                 let w = &self.tcp.waits.at(i)?.tw;
                 Some(Status {

@@ -60,7 +60,7 @@ impl Rcv {
     /// The window field of a SYN or SYN+ACK, which is never scaled (RFC 7323 2.2).
     //= RFC 7323 2.2 (c)
     pub fn syn_window(cfg: &TcpConfig) -> u16 {
-        cfg.rcv_buf_initial.min(65_535) as u16
+        cfg.first_rcv_buf().min(65_535) as u16
     }
 
     /// Whether the user's reading has opened the window enough to tell the peer without being asked: it saw the
