@@ -2,14 +2,17 @@
 //!
 //! `cargo run --release -p synfin-benches -- memory`: engine to engine, MSS 1460 with checksums, beside smoltcp.
 //! `cargo run --release -p synfin-benches -- tun`: over a TUN to the kernel, beside kernel to kernel over veth.
+//! `cargo run --release -p synfin-benches -- connections`: connections per second, likewise.
 //! `cargo run --release -p synfin-benches -- goodput [--seconds 10] [--seeds 5] [--cells reno,short/cubic]`: over a path with
 //! delay, loss and reordering, beside Linux over the same path.
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods, unreachable_pub)] // a benchmark reads the clock
 
+mod connections;
 mod goodput;
 mod memory;
 mod tun;
+mod veth;
 
 use std::io;
 
@@ -19,13 +22,15 @@ fn main() -> io::Result<()> {
         Some("memory") => memory::run(),
         Some("memory-ours") => memory::ours_only(),
         Some("tun") => tun::run(),
+        Some("connections") => connections::run(),
         Some("goodput") => goodput::run(&args[1..]),
         // The path and the far end of that measurement: this program again.
         Some("goodput-path") => goodput::path(&args[1..]),
         Some("goodput-far") => goodput::far(),
-        // The other namespace of the veth measurement: this program again.
-        Some("veth-peer") => tun::veth_peer(),
-        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "memory, tun or goodput is expected")),
+        // The other namespace of the measurements over veth: this program again.
+        Some("veth-sink") => tun::far(),
+        Some("veth-echo") => connections::far(),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "memory, tun, connections or goodput is expected")),
     }
 }
 

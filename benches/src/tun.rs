@@ -1,13 +1,11 @@
 //! One flow between the kernel and synfin over a TUN with offload, both directions, beside kernel to kernel over veth.
 
 use crate::spread;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use crate::veth::Peer;
+use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
 use std::time::Instant;
-use synfin::device::{
-    Device, Interface, Layer, Tun, TunOptions, add_address, add_veth, move_to_namespace, netns, set_up,
-};
+use synfin::device::{Device, Layer, Tun, TunOptions, add_address, netns};
 use synfin::{Stack, blocking};
 
 const TOTAL: usize = 2 << 30;
@@ -21,11 +19,11 @@ pub fn run() -> io::Result<()> {
     let (kernel, ours) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
     add_address("bench0", kernel, 24)?;
     let host = Stack::builder().address("192.0.2.2/24")?.start(Device::Tun(tun))?;
-    let mut peer = Peer::start()?;
+    let mut peer = Peer::start("veth-sink")?;
     println!("one flow, MTU 1500, offload on, {} MiB each; up: the kernel sends, down: synfin sends", TOTAL >> 20);
     let (mut up, mut down, mut veth) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        veth.push(peer.measure()?);
+        veth.push(measure_veth(&mut peer)?);
         up.push(measure_up(&host, ours)?);
         down.push(measure_down(&host, kernel)?);
     }
@@ -93,70 +91,25 @@ fn measure_down(host: &Stack, kernel: IpAddr) -> io::Result<f64> {
     Ok(gbit(start))
 }
 
-const HERE: [u8; 4] = [198, 51, 100, 1];
-const THERE: [u8; 4] = [198, 51, 100, 2];
-
-/// A process in a network namespace of its own, at the other end of a veth.
-struct Peer(Child, BufReader<std::process::ChildStdout>);
-
-impl Peer {
-    fn start() -> io::Result<Peer> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .arg("veth-peer")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let out = child.stdout.take().ok_or_else(|| io::Error::other("no output"))?;
-        let mut peer = Peer(child, BufReader::new(out));
-        peer.expect("ready")?;
-        add_veth("veth0", "veth1")?;
-        add_address("veth0", IpAddr::from(HERE), 24)?;
-        move_to_namespace("veth1", peer.0.id())?;
-        peer.say("go")?;
-        peer.expect("listening")?;
-        Ok(peer)
-    }
-
-    fn say(&mut self, word: &str) -> io::Result<()> {
-        let stdin = self.0.stdin.as_mut().ok_or_else(|| io::Error::other("no input"))?;
-        writeln!(stdin, "{word}")
-    }
-
-    fn expect(&mut self, word: &str) -> io::Result<()> {
-        let mut line = String::new();
-        self.1.read_line(&mut line)?;
-        if line.trim() == word { Ok(()) } else { Err(io::Error::other(format!("the peer says {line:?}"))) }
-    }
-
-    fn measure(&mut self) -> io::Result<f64> {
-        let s = TcpStream::connect(SocketAddr::new(IpAddr::from(THERE), 5001))?;
-        let start = Instant::now();
-        send_all(&s)?;
-        s.shutdown(std::net::Shutdown::Write)?;
-        self.expect("done")?;
-        Ok(gbit(start))
-    }
+fn measure_veth(peer: &mut Peer) -> io::Result<f64> {
+    let s = TcpStream::connect(SocketAddr::new(peer.address(), 5001))?;
+    let start = Instant::now();
+    send_all(&s)?;
+    s.shutdown(std::net::Shutdown::Write)?;
+    peer.expect("done")?;
+    Ok(gbit(start))
 }
 
-impl Drop for Peer {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-pub fn veth_peer() -> io::Result<()> {
-    netns::enter_network()?;
-    reno()?;
-    println!("ready");
-    io::stdin().read_line(&mut String::new())?;
-    set_up("veth1", &Interface::default())?;
-    add_address("veth1", IpAddr::from(THERE), 24)?;
-    let l = TcpListener::bind((IpAddr::from(THERE), 5001))?;
-    println!("listening");
-    for s in l.incoming() {
-        read_all(s?)?;
-        println!("done");
-    }
-    Ok(())
+/// The far end over veth.
+pub fn far() -> io::Result<()> {
+    crate::veth::there(|on| {
+        reno()?;
+        let l = TcpListener::bind((on, 5001))?;
+        println!("listening");
+        for s in l.incoming() {
+            read_all(s?)?;
+            println!("done");
+        }
+        Ok(())
+    })
 }
