@@ -18,7 +18,8 @@ pub(super) fn feedback<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment,
     }
     let before = t.snd.ecn.cep;
     if t.snd.ecn_feedback(seg, newer) {
-        let busy = t.snd.recovery.is_on();
+        // What it was sent for is answered; what an acknowledgment that ends recovery tells of is of the next window.
+        let busy = t.snd.recovery.is_on() && seg.hdr.ack.lt(t.snd.recovery.recover);
         t.snd.answer_marks(cx.now, seg.hdr.ack, busy);
     }
     cx.mib.delivered_ce += u64::from(t.snd.ecn.cep.wrapping_sub(before));
@@ -28,7 +29,6 @@ pub(super) fn feedback<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment,
 }
 
 /// The segment is acceptable: its mark counts, and may ask for an acknowledgment at once.
-//= RFC 9768 4 (c) (d)
 //= RFC 9768 4 (c) (d)
 pub(super) fn arrived<P: Probe>(t: &mut Tcb, cx: &Cx<'_, P>, seg: &Segment, text: u32) -> Wants {
     let unacknowledged = !seg.payload.is_empty() || t.rcv.nxt != t.rcv.ack.acked;

@@ -86,17 +86,28 @@ impl Connection {
                 if mss >= t.snd.mss {
                     return t.snd.search.as_mut().is_some_and(|s| s.told(seq, mss));
                 }
+                // What it says was too big must have been.
+                //= RFC 5927 7.2: the claimed next-hop MTU is smaller than the packet that was sent
+                let quoted = t.snd.board.find_record(seq).map_or(u32::MAX, |r| r.len().min(u32::from(r.piece)));
+                if quoted + MOST_SACK_ROOM <= u32::from(mss) {
+                    return false;
+                }
                 t.snd.mss = mss;
                 if let Some(s) = &mut t.snd.search {
                     s.lowered(mss, cx.cfg, cx.now);
                 }
-                // What was too big is lost, and is sent again in smaller pieces at once; the path is not congested.
+                // What was too big is lost, and is sent again in smaller pieces at once; the path is not congested. Whoever says
+                // so again before that is acknowledged gets one segment: each word would else be worth a window.
+                //= RFC 1191 6.4: only one segment until acknowledgments begin to arrive again
+                let again = t.snd.una.le(t.snd.recovery.recover) && !t.snd.recovery.is_on();
                 t.snd.rtt.retransmitted();
-                if t.snd.recovery.is_on() {
-                    t.snd.window.cwnd = t.snd.window.cwnd.min(t.snd.window.ssthresh);
-                }
                 t.snd.roll_back(cx.pool);
-                t.snd.window.cwnd = t.snd.window.cwnd.max(u32::from(mss));
+                let w = &mut t.snd.window;
+                if again {
+                    w.ssthresh = w.ssthresh.max(w.cwnd); // slow start leads back to it
+                    w.cwnd = u32::from(mss);
+                }
+                w.cwnd = w.cwnd.max(u32::from(mss));
             }
             Phase::Closed => return false,
         }
@@ -104,3 +115,6 @@ impl Connection {
         true
     }
 }
+
+/// The most octets that SACK blocks take of a segment, beside its text: four of eight, and four.
+const MOST_SACK_ROOM: u32 = 36;

@@ -39,7 +39,9 @@ pub(super) fn process<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment) 
     } else if ack == t.snd.una {
         let duplicate = is_duplicate(t, seg);
         // Also when nothing is out any more: what came twice is told after it was acknowledged.
-        let something = t.snd.flight() > 0 || !seg.opts.sack.is_empty();
+        //= RFC 8985 7.4.2 (a): nor is that both copies of a loss probe have arrived
+        let asked = t.snd.recovery.tlp.end() == Some(ack);
+        let something = t.snd.flight() > 0 || asked || !seg.opts.sack.is_empty();
         let news = something && hear(t, cx, seg, duplicate).news;
         let changed = update_window(t, cx, seg);
         match (news, changed) {
@@ -64,11 +66,12 @@ pub(super) fn process<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment) 
 /// The five conditions of RFC 5681 2.
 //= RFC 5681 2
 fn is_duplicate(t: &Tcb, seg: &Segment) -> bool {
-    t.snd.flight() > 0
-        && seg.is_empty()
-        && seg.hdr.ack == t.snd.una
-        && u32::from(seg.hdr.window) << t.snd.shift == t.snd.wnd
-        && t.snd.wnd > 0
+    t.snd.flight() > 0 && repeats(t, seg)
+}
+
+/// All but the first of them.
+fn repeats(t: &Tcb, seg: &Segment) -> bool {
+    seg.is_empty() && seg.hdr.ack == t.snd.una && u32::from(seg.hdr.window) << t.snd.shift == t.snd.wnd && t.snd.wnd > 0
 }
 
 /// The sending half takes what the segment says.
@@ -80,6 +83,7 @@ fn hear<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment, duplicate: boo
         sack: t.negotiated.sack,
         echo: echo.map(|ts| ts.ecr.wrapping_sub(t.negotiated.ts_offset)),
         duplicate,
+        repeated: repeats(t, seg),
     };
     t.snd.feedback(cx, &told, &mut t.again)
 }

@@ -95,7 +95,7 @@ impl Tcb {
         if cx.cfg.idle_restart != IdleRestart::Restart || s.congestion.view().governs_recovery() {
             return;
         }
-        if s.flight() == 0 && (!s.has_pending() || s.wnd == 0) && cx.now.since(s.last_sent) > s.rtt.rto(cx.cfg) {
+        if s.out() == 0 && (!s.has_pending() || s.wnd == 0) && cx.now.since(s.last_sent) > s.rtt.rto(cx.cfg) {
             s.window.cwnd = s.window.cwnd.min(initial_window(cx.cfg.initial_window, u32::from(s.mss)));
         }
     }

@@ -66,7 +66,7 @@ impl Rcv {
         if s.copied > s.space {
             let need = 2 * u64::from(s.copied) + 16 * u64::from(self.mss);
             let grown = u64::from(s.copied - s.space).min(u64::from(s.space));
-            let need = need + need * grown / u64::from(s.space.max(1));
+            let need = need.saturating_add(need.saturating_mul(grown) / u64::from(s.space.max(1)));
             s.space = s.copied;
             if !scarce {
                 self.buf = self.buf.max(need.min(u64::from(cfg.rcv_buf_max)) as u32);

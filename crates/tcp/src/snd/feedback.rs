@@ -25,6 +25,8 @@ pub struct Told<'a> {
     pub echo: Option<u32>,
     /// Whether it is a duplicate by the five conditions of RFC 5681 2.
     pub duplicate: bool,
+    /// Whether it is one but for the first: nothing need be out.
+    pub repeated: bool,
 }
 
 /// What came of it.
@@ -84,26 +86,29 @@ impl Snd {
         } else if acked > 0 {
             self.recovery.duplicates.count = 0;
         }
-        if before.sacked == 0 && self.board.sacked() > 0 {
+        if self.board.sacked() > 0 && (before.sacked == 0 || acked > 0) && !self.recovery.is_on() {
             self.recovery.flight_before = before.flight.saturating_sub(acked);
         }
         let rate = self.rate.sample(sampling, cx.now, self.rtt.min());
+        self.recovery.rack.on_una(self.una);
         if let Some((left, right)) = dsack {
             cx.mib.dsack_recv += 1;
-            self.recovery.rack.on_dsack(self.una, self.nxt);
+            self.recovery.rack.on_dsack(self.nxt);
             let twice = |u: &mut Undo| u.came_twice(left, right, told.ack, u32::from(self.mss));
             if self.recovery.undo().is_some_and(twice) && self.board.may_undo() {
                 cx.mib.dsack_undo += 1;
                 self.undo(cx, acked);
             }
         }
-        let bare = told.duplicate && told.blocks.is_empty();
+        let bare = told.repeated && told.blocks.is_empty();
         if self.recovery.tlp.on_ack(told.ack, dsack.map(|d| d.1), bare) == Answer::Repaired {
             cx.mib.loss_probe_recovery += 1;
             //= RFC 8985 7.4.2 (b)
             if !self.recovery.is_on() {
                 self.react(cx, before.flight, before.una);
                 self.window.cwnd = self.window.cwnd.min(self.window.ssthresh);
+                // What was lost is there already: recovery ends where it begins.
+                self.congestion.get().on_recovered(&mut self.window, cx.now);
             }
         }
         let original = |u: &mut Undo| u.echoes_the_original(told.echo);
@@ -216,13 +221,9 @@ impl Snd {
     //= RFC 6675 5 (c): by segments that are SACKed, not by duplicates
     pub(crate) fn detect<P: Probe>(&mut self, cx: &mut Cx<'_, P>) {
         self.recovery.reorder = Instant::NEVER;
-        // Where nothing was SACKed and nothing sent again, what is out was sent after all that has arrived.
-        if self.board.sacked() == 0 && self.board.again() == 0 {
-            return;
-        }
         if cx.cfg.rack {
             let reo_wnd = self.recovery.reo_wnd(self.board.sacked_pieces(), self.rtt.min(), self.rtt.smoothed());
-            if let Some(o) = self.recovery.rack.overdue(cx.now, reo_wnd) {
+            if let Some(o) = self.recovery.rack.overdue(cx.now, reo_wnd).filter(|o| !self.board.in_order(o)) {
                 let mut next = Instant::NEVER;
                 self.lose(cx, |board, each| next = board.detect(&o, each));
                 self.recovery.reorder = next;
@@ -284,6 +285,10 @@ impl Snd {
             } else if self.una.gt(self.recovery.recover) {
                 self.recovery.recover = self.una - 1; // dragged along, so that it never falls half the circle behind
             }
+            let una = self.una;
+            if self.recovery.undo().is_some_and(|u| u.is_over(una)) {
+                self.recovery.episode = None;
+            }
         }
         restart
     }
@@ -334,16 +339,28 @@ impl Snd {
         }
     }
 
+    /// In recovery the reordering timer has found losses: they make the pipe smaller, and make no room, for nothing has arrived.
+    //= RFC 9937 6.2 (d)
+    pub(crate) fn no_burst(&mut self) {
+        if self.recovery.phase == Phase::Recovery && !self.congestion.view().governs_recovery() {
+            let (inflight, ssthresh, smss) = (self.pipe(), self.window.ssthresh, u32::from(self.mss));
+            let step = Step { delivered: 0, inflight, safe: false, ssthresh, smss };
+            // Where all is lost, nothing would arrive that could make room.
+            let room = self.recovery.episode().prr.on_ack(&step).max(smss);
+            self.window.cwnd = self.window.cwnd.min(room);
+        }
+    }
+
     /// Congestion control answers to a loss of what was sent from `first` on, once in a window of data: not if marks have told
     /// of congestion in the same one, unless it answers those otherwise.
     //= RFC 3168 6.1.2: once in response to dropped and marked packets of one window
-    //= RFC 9768 4 (b)
     //= RFC 9768 4 (b)
     //= RFC 5681 3.2 (c) (d), 4.3 (a): without what limited transmit has sent
     //= RFC 6675 5 (d): step 4.2
     //= RFC 9438 4.6 (a) (c)
     fn react<P: Probe>(&mut self, cx: &Cx<'_, P>, flight: u32, first: SeqNum) {
         let answered = self.ecn.is_reduced_for(first) && self.congestion.view().answers_marks_as_losses();
+        self.recovery.episode = None;
         self.reduced_now();
         if answered {
             return;
@@ -368,8 +385,10 @@ impl Snd {
         self.recovery.phase = Phase::Open;
         self.recovery.force = false;
         self.recovery.frto = Frto::Off;
-        if !fast {
-            self.recovery.episode = None;
+        let nxt = self.nxt;
+        match self.recovery.undo().filter(|_| fast) {
+            Some(u) => u.ends_at(nxt),
+            None => self.recovery.episode = None,
         }
         self.recovery.rack.on_recovered();
         if fast && !self.congestion.view().governs_recovery() {
@@ -515,7 +534,7 @@ mod tests {
             (1_000, &[b(2_000, 3_000), b(2_000, 4_000)], Some(b(2_000, 3_000))),
             (5_000, &[b(6_000, 7_000)], None),
         ] {
-            let told = Told { ack: SeqNum(ack), blocks, sack: true, echo: None, duplicate: false };
+            let told = Told { ack: SeqNum(ack), blocks, sack: true, echo: None, duplicate: false, repeated: false };
             assert_eq!(came_twice(&told, una), want, "ACK {ack} with {blocks:?}");
         }
     }

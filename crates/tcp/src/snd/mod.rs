@@ -114,6 +114,10 @@ impl Snd {
 
     /// What is out will be sent as if it never had been.
     pub fn roll_back(&mut self, pool: &mut crate::buf::Pool) {
+        if self.recovery.is_on() {
+            // Where recovery would have led.
+            self.window.cwnd = self.window.cwnd.min(self.window.ssthresh);
+        }
         self.cursor = self.una;
         self.board.clear(pool);
         self.recovery.rolled_back(self.nxt);

@@ -206,8 +206,14 @@ impl Scoreboard {
                 board.records.drop_first();
             } else {
                 gone.end = una;
+                // The rest of a piece is one of its own: what lies behind it is reported by whole pieces.
+                let whole = gone.start + gone.len().next_multiple_of(u32::from(gone.piece));
                 first.start = una;
-                pieces -= first.pieces();
+                if whole.gt(una) && whole.lt(first.end) {
+                    let i = board.records.find(una);
+                    board.records.cut(i, whole);
+                }
+                pieces = gone.len() / u32::from(gone.piece);
             }
             self.forget(&gone, pieces);
             if gone.mark != Mark::Sacked {
@@ -219,6 +225,9 @@ impl Scoreboard {
         board.undone = board.undone.filter(|(end, _)| una.lt(*end));
         if self.again == 0 {
             board.resent.clear();
+        }
+        while board.resent.front().is_some_and(|(_, end, _)| end.le(una)) {
+            board.resent.pop_front();
         }
         if board.records.is_empty() {
             *self = Scoreboard { judged: una, visits: self.visits, ..Scoreboard::default() };
@@ -295,6 +304,13 @@ impl Scoreboard {
             self.visit(board.sacked.add(from, to));
         }
         self.board = Some(board);
+    }
+
+    /// Whether what is out was sent after all that has arrived: then nothing is overdue.
+    pub fn in_order(&self, o: &Overdue) -> bool {
+        let first = self.board.as_ref().and_then(|b| b.records.first());
+        let later = first.is_none_or(|r| r.mark == Mark::Out && !o.sent_before(r.sent, r.end));
+        later && self.sacked == 0 && self.again == 0
     }
 
     /// Finds lost what is overdue, and tells `each`. When the next will be: [`Instant::NEVER`] if nothing is on its way there.

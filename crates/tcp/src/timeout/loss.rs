@@ -25,7 +25,8 @@ pub(super) fn arm<P: Probe>(t: &mut Tcb, cx: &Cx<'_, P>) {
         s.recovery.tlp.due = false;
     }
     let waits = s.board.unsent() > 0 || s.has_pending();
-    let later = waits && s.pacer.next > cx.now && s.pipe() < s.window.cwnd && s.pacing(cx.cfg).is_some();
+    let may = s.pipe() < s.window.cwnd || s.recovery.force;
+    let later = waits && may && s.pacer.next > cx.now && s.pacing(cx.cfg).is_some();
     t.timers.pacing = if later { s.pacer.next } else { Instant::NEVER };
 }
 
@@ -57,6 +58,7 @@ pub(super) fn reordered<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>) {
     t.timers.reorder = Instant::NEVER;
     t.snd.detect(cx);
     t.snd.judge_probe(cx, &mut t.again);
+    t.snd.no_burst();
     if t.snd.congestive() > 0 && !t.snd.recovery.is_on() {
         let flight = t.snd.flight();
         t.snd.enter(cx, flight, 0);

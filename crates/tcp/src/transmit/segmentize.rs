@@ -39,7 +39,11 @@ pub(super) fn resend<P: Probe>(t: &Tcb, cx: &Cx<'_, P>, limits: &Limits) -> Opti
     if len < text && len >= mss {
         len -= len % mss;
     } else if len < text && !force {
-        return None;
+        // Of a window that has shrunk below a segment, what is left goes when nothing else is out that could open it.
+        //= RFC 9293 3.8.6 MUST-34 SHLD-16
+        if len == 0 || len < usable || s.pipe() > 0 {
+            return None;
+        }
     }
     let mut flags = Flags::ACK | urg;
     if seq + len == s.queue.end() {
@@ -202,7 +206,8 @@ pub(super) fn sent<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, plan: &Plan, edge:
     let s = &mut t.snd;
     if plan.len > 0 || end.gt(plan.seq) {
         t.sws_override = false;
-        s.last_sent = cx.now;
+        // A probe of a shut window asks for the window, and tells nothing of the path.
+        s.last_sent = if plan.kind == Kind::WindowProbe { s.last_sent } else { cx.now };
     }
     let pieces = u64::from(if plan.gso > 0 { plan.len.div_ceil(u32::from(plan.gso)) } else { 1 });
     t.counters.segs_out += pieces;
@@ -260,7 +265,7 @@ fn left<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, plan: &Plan, end: SeqNum) {
         s.board.resent(plan.seq, end, piece, cx.now, stamp);
         s.recovery.force = false;
         if let Some(u) = s.recovery.undo() {
-            u.resent(cx.now, octets.div_ceil(u32::from(piece)));
+            u.resent(cx.now, plan.seq, end, u32::from(piece));
         }
     } else {
         let again = plan.seq.lt(s.nxt);

@@ -345,10 +345,15 @@ impl Congestion {
     }
 }
 
-/// The initial window in octets (RFC 6928, RFC 5681 3.1).
+/// The initial window in octets: so many segments of a usual size, or two.
+//= RFC 6928 2: min (10*MSS, max (2*MSS, 14600))
 pub fn initial_window(segments: u8, smss: u32) -> u32 {
-    u32::from(segments) * smss
+    let n = u32::from(segments);
+    (n * smss).min((n * USUAL_MSS).max(n.min(2) * smss))
 }
+
+/// The MSS on Ethernet.
+const USUAL_MSS: u32 = 1_460;
 
 #[cfg(test)]
 impl Ack {

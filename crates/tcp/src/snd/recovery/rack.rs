@@ -71,10 +71,16 @@ impl Rack {
         self.distance.max(DUP_THRESH as u16)
     }
 
-    /// A D-SACK came with SND.UNA at `una`: something was sent again for nothing. Once a round the window widens.
+    /// SND.UNA is at `una`: a round in which the window was widened is over there.
+    //= RFC 8985 6.2 (d): step 4, RACK_update_reo_wnd
+    pub fn on_una(&mut self, una: SeqNum) {
+        self.dsack_round = self.dsack_round.filter(|end| una.lt(*end));
+    }
+
+    /// A D-SACK came: something was sent again for nothing. Once a round, which ends at `nxt`, the window widens.
     //= RFC 8985 3.3.2 (c), 4 (c), 6.2 (d): step 4, RACK_update_reo_wnd
-    pub fn on_dsack(&mut self, una: SeqNum, nxt: SeqNum) {
-        if self.dsack_round.is_none_or(|end| una.ge(end)) {
+    pub fn on_dsack(&mut self, nxt: SeqNum) {
+        if self.dsack_round.is_none() {
             self.dsack_round = Some(nxt);
             self.mult = self.mult.saturating_add(1).min(MOST_MULT);
             self.persist = 16;
@@ -178,11 +184,14 @@ mod tests {
         r.delivered(&record(1000, 0, false), Instant::ZERO + MS(41), MS(40), None);
         assert!(r.reordering_seen());
         assert_eq!((wnd(&r, false, 3), r.reordering()), (MS(10), 3));
-        r.on_dsack(SeqNum(4000), SeqNum(9000));
-        r.on_dsack(SeqNum(5000), SeqNum(9500));
+        for una in [4000, 5000] {
+            r.on_una(SeqNum(una));
+            r.on_dsack(SeqNum(una + 5000));
+        }
         assert_eq!(wnd(&r, false, 3), MS(20), "once a round");
         for n in 1..20 {
-            r.on_dsack(SeqNum(n * 10_000), SeqNum((n + 1) * 10_000));
+            r.on_una(SeqNum(n * 10_000));
+            r.on_dsack(SeqNum((n + 1) * 10_000));
         }
         assert_eq!(wnd(&r, false, 3), MS(60), "never above SRTT");
         for _ in 0..16 {

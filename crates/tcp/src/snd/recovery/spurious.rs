@@ -16,18 +16,33 @@ pub struct Undo {
     resent_at: Option<u32>,
     /// Segments sent again that the peer has not reported twice.
     pending: u32,
+    /// Where the first and the last of them lie.
+    range: Option<(SeqNum, SeqNum)>,
+    /// SND.NXT when recovery was over: what was sent again has arrived, or not, when this is acknowledged.
+    end: Option<SeqNum>,
 }
 
 impl Undo {
     /// Recovery begins.
     pub fn new(una: SeqNum, window: Window) -> Undo {
-        Undo { marker: una, window, resent_at: None, pending: 0 }
+        Undo { marker: una, window, resent_at: None, pending: 0, range: None, end: None }
     }
 
-    /// `segments` were sent again.
-    pub fn resent(&mut self, now: Instant, segments: u32) {
+    /// `start..end` was sent again, in pieces of `piece` octets.
+    pub fn resent(&mut self, now: Instant, start: SeqNum, end: SeqNum, piece: u32) {
         self.resent_at.get_or_insert(now.as_millis() as u32);
-        self.pending += segments;
+        self.pending += end.since(start).div_ceil(piece.max(1));
+        self.range = Some(self.range.map_or((start, end), |(from, to)| (from.min(start), to.max(end))));
+    }
+
+    /// Recovery is over, with SND.NXT at `nxt`: of what was sent again word may still come for a round trip.
+    pub fn ends_at(&mut self, nxt: SeqNum) {
+        self.end = Some(nxt);
+    }
+
+    /// Whether with SND.UNA at `una` no more word of it is to be expected: what comes twice now is of something else.
+    pub fn is_over(&self, una: SeqNum) -> bool {
+        self.end.is_some_and(|end| una.gt(end))
     }
 
     /// Whether an acknowledgment that moves SND.UNA was caused by what had been sent before anything was sent again.
@@ -40,7 +55,8 @@ impl Undo {
     //= RFC 2883 4
     //= RFC 3708 3
     pub fn came_twice(&mut self, left: SeqNum, right: SeqNum, una: SeqNum, piece: u32) -> bool {
-        if self.pending == 0 || left.lt(self.marker) || right.gt(una) {
+        let sent_again = self.range.is_some_and(|(from, to)| left.ge(from.max(self.marker)) && right.le(to));
+        if self.pending == 0 || !sent_again || right.gt(una) {
             return false;
         }
         self.pending = self.pending.saturating_sub(right.since(left).div_ceil(piece.max(1)));
@@ -111,8 +127,8 @@ mod tests {
     fn an_echo_from_before_the_retransmission_is_of_the_original() {
         let mut u = undo();
         assert!(!u.echoes_the_original(Some(1)), "nothing was sent again");
-        u.resent(Instant::ZERO + Duration::from_millis(50), 1);
-        u.resent(Instant::ZERO + Duration::from_millis(90), 1);
+        u.resent(Instant::ZERO + Duration::from_millis(50), SeqNum(1000), SeqNum(2000), 1000);
+        u.resent(Instant::ZERO + Duration::from_millis(90), SeqNum(2000), SeqNum(3000), 1000);
         assert!(u.echoes_the_original(Some(49)));
         assert!(!u.echoes_the_original(Some(50)) && !u.echoes_the_original(None));
         assert!(u.echoes_the_original(Some(50u32.wrapping_sub(1 << 20))), "across the wrap");
@@ -122,13 +138,18 @@ mod tests {
     //= RFC 2883 4
     fn when_all_that_was_sent_again_came_twice_nothing_was_lost() {
         let mut u = undo();
-        u.resent(Instant::ZERO, 3);
+        u.resent(Instant::ZERO, SeqNum(1000), SeqNum(3000), 1000);
+        u.resent(Instant::ZERO, SeqNum(3000), SeqNum(4000), 1000);
         let una = SeqNum(9000);
         assert!(!u.came_twice(SeqNum(1000), SeqNum(2000), una, 1000));
         assert!(!u.came_twice(SeqNum(0), SeqNum(1000), una, 1000), "of an earlier recovery");
         assert!(!u.came_twice(SeqNum(9000), SeqNum(10_000), una, 1000), "it cannot have come twice");
+        assert!(!u.came_twice(SeqNum(4000), SeqNum(6000), una, 1000), "sent once: the network has doubled it");
         assert!(u.came_twice(SeqNum(2000), SeqNum(4000), una, 1000));
         assert!(!u.came_twice(SeqNum(2000), SeqNum(4000), una, 1000), "once");
+        assert!(!u.is_over(SeqNum(9000)), "recovery goes on");
+        u.ends_at(SeqNum(9000));
+        assert!(!u.is_over(SeqNum(9000)) && u.is_over(SeqNum(9001)), "a round trip later");
     }
 
     /// What two acknowledgments after a timeout lead to: where it then stands, and whether it was found spurious.
