@@ -228,6 +228,14 @@ macro_rules! settings {
                 }
             }
 
+            /// The value of `key`, as [`TcpConfig::set`] takes it; `None` if there is no such setting.
+            pub fn get(&self, key: &str) -> Option<String> {
+                match key {
+                    $($key => Some(self.$field.show()),)*
+                    _ => None,
+                }
+            }
+
             /// Every setting with its choices, default, Linux's name and the RFC's value.
             pub fn settings() -> alloc::vec::Vec<Setting> {
                 let d = TcpConfig::default();
@@ -439,6 +447,7 @@ mod tests {
         assert!(TcpConfig::settings().iter().all(|s| unknown.contains(s.key)), "{unknown}");
         for s in TcpConfig::settings() {
             assert_eq!(TcpConfig::default().set(s.key, &s.default), Ok(()), "{} takes its own default", s.key);
+            assert_eq!(TcpConfig::default().get(s.key), Some(s.default));
         }
     }
 }

@@ -60,6 +60,11 @@ pub(super) struct Loaded {
     /// When [`Machine::mark`] was called.
     mark: Instant,
     crossed: Vec<Crossed>,
+    library: Library,
+    /// What it was started with.
+    flags: String,
+    /// What its namespace could not be told, among the defaults.
+    untold: TcpConfig,
 }
 
 impl Loaded {
@@ -75,7 +80,30 @@ impl Loaded {
             queue: VecDeque::new(),
             mark: START,
             crossed: Vec::new(),
+            library: *library,
+            flags: set.as_flags(),
+            untold: TcpConfig::default(),
         })
+    }
+
+    /// Starts the library anew, with a flag for what a sysctl asks for. Only before the first socket.
+    fn tell_by_flags(&mut self, key: &str, value: &str) -> std::result::Result<(), String> {
+        if !self.files.is_empty() || self.pending.is_some() {
+            return Err(", and a library is told before the first socket".into());
+        }
+        let mut untold = self.untold.clone();
+        sysctl(&mut untold, key, value).map_err(|_| "")?;
+        let ours = TcpConfig::default();
+        let flags: Vec<String> = TcpConfig::settings()
+            .iter()
+            .filter(|s| untold.get(s.key) != ours.get(s.key))
+            .map(|s| format!(",{}={}", s.key, untold.get(s.key).unwrap_or_default()))
+            .collect();
+        let passed = self.now().since(START);
+        self.session = Arc::new(self.library.start(&(self.flags.clone() + &flags.concat()))?);
+        self.epoch = self.session.gettimeofday() - passed.as_micros() as i64;
+        self.untold = untold;
+        Ok(())
     }
 
     fn instant(&self, us: i64) -> Instant {
@@ -257,7 +285,9 @@ impl Machine for Loaded {
             Ok(()) => Ok(()),
             // This kernel does not have it: the library cannot be told. What changes nothing here need not be told.
             Err(e) if e.kind() == std::io::ErrorKind::NotFound && !is_setting(key) => Ok(()),
-            Err(e) => Err(Refused::Unsupported(format!("{path}: {e}"))),
+            // This kernel does not know the value, or a namespace may not choose it: what is a setting of ours is one of the
+            // library's flags as well.
+            Err(e) => self.tell_by_flags(key, value).map_err(|why| Refused::Unsupported(format!("{path}: {e}{why}"))),
         }
     }
 
