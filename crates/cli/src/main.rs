@@ -6,6 +6,7 @@
 
 mod demo;
 mod drill;
+mod files;
 mod output;
 mod path;
 mod settings;

@@ -18,9 +18,11 @@ pub struct DatagramDevice {
 }
 
 impl DatagramDevice {
-    /// Connects to the datagram socket at `path`.
+    /// Connects to the datagram socket at `path`. It has an address of its own, without a name in the file system, so that the
+    /// other end, in the same network namespace, can answer.
     pub fn connect(path: &Path, mtu: u32) -> io::Result<DatagramDevice> {
         let s = UnixDatagram::unbound()?;
+        name_itself(s.as_raw_fd())?;
         s.connect(path).map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))?;
         DatagramDevice::from_socket(s, mtu)
     }
@@ -40,7 +42,8 @@ impl DatagramDevice {
         // whatever else in the process believes to own the number keeps its own.
         let fd = unsafe { BorrowedFd::borrow_raw(fd) }.try_clone_to_owned()?;
         set_nonblocking(fd.as_raw_fd())?;
-        Ok(DatagramDevice { fd, mtu, datagrams: false })
+        let datagrams = is_datagram_socket(fd.as_raw_fd());
+        Ok(DatagramDevice { fd, mtu, datagrams })
     }
 
     pub(crate) fn capabilities(&self) -> Capabilities {
@@ -64,6 +67,25 @@ impl DatagramDevice {
             r => r,
         }
     }
+}
+
+/// Binds a Unix socket to an address that the kernel finds for it (unix(7): autobind).
+fn name_itself(fd: RawFd) -> io::Result<()> {
+    // SAFETY: a structure of numbers, of which all zeros is a value.
+    let mut any: libc::sockaddr_un = unsafe { std::mem::zeroed() };
+    any.sun_family = libc::AF_UNIX as libc::sa_family_t;
+    let len = size_of::<libc::sa_family_t>() as libc::socklen_t;
+    // SAFETY: the address is valid for the length given, which is that of the family alone.
+    crate::sys::check(unsafe { libc::bind(fd, (&raw const any).cast(), len) }).map(drop)
+}
+
+/// Whether it is a socket, and of datagrams: there a read of nothing is an empty one.
+fn is_datagram_socket(fd: RawFd) -> bool {
+    let mut kind: libc::c_int = 0;
+    let mut len = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: room for a number, and its length.
+    let r = unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_TYPE, (&raw mut kind).cast(), &raw mut len) };
+    r == 0 && kind == libc::SOCK_DGRAM
 }
 
 impl AsRawFd for DatagramDevice {
@@ -94,5 +116,33 @@ mod tests {
         other.send(&[0x45; 60_000]).unwrap();
         assert_eq!(d.recv(&mut buf).unwrap().map(|r| r.len), Some(buf.len()));
         assert_eq!(d.recv(&mut buf).unwrap(), None, "nothing is left of it");
+    }
+
+    #[test]
+    fn whoever_listens_at_a_path_can_answer() {
+        let dir = std::env::temp_dir().join(format!("synfin-unix-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let far = UnixDatagram::bind(dir.join("far")).unwrap();
+        let mut d = DatagramDevice::connect(&dir.join("far"), 1_500).unwrap();
+        d.send(&Transmit { pieces: &[IoSlice::new(&[0x45; 40])], offload: VirtioNetHdr::default() }).unwrap();
+        let (n, from) = far.recv_from(&mut [0; 100]).unwrap();
+        far.send_to_addr(&[0x46; 30], &from).unwrap();
+        std::fs::remove_dir_all(&dir).unwrap();
+        let mut buf = [0; 100];
+        assert_eq!((n, d.recv(&mut buf).unwrap().map(|r| r.len)), (40, Some(30)));
+    }
+
+    #[test]
+    fn an_empty_datagram_ends_nothing_and_a_stream_that_ends_does() {
+        let (one, other) = UnixDatagram::pair().unwrap();
+        let mut d = DatagramDevice::inherited(one.as_raw_fd(), 1_500).unwrap();
+        other.send(&[]).unwrap();
+        other.send(&[0x45; 20]).unwrap();
+        let lens: Vec<_> = (0..3).map(|_| d.recv(&mut [0; 100]).unwrap().map(|r| r.len)).collect();
+        assert_eq!(lens, [Some(0), Some(20), None]);
+        let (one, other) = std::os::unix::net::UnixStream::pair().unwrap();
+        let mut d = DatagramDevice::inherited(one.as_raw_fd(), 1_500).unwrap();
+        drop(other);
+        assert_eq!(d.recv(&mut [0; 100]).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     }
 }

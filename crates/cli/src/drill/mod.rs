@@ -8,6 +8,7 @@ mod show;
 
 pub(crate) use args::Args;
 
+use crate::files;
 use crate::output::{Output, failed, usage};
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -78,7 +79,7 @@ fn load(file: &Path) -> io::Result<Library> {
 }
 
 /// A file for results, made before there are any: that it cannot be is known at once.
-fn create(option: &str, file: Option<&Path>) -> io::Result<Option<File>> {
+fn create(option: &str, file: Option<&Path>, scripts: &[PathBuf]) -> io::Result<Option<File>> {
     let Some(file) = file else { return Ok(None) };
     if file.as_os_str() == "-" {
         return Err(usage(format!(
@@ -86,6 +87,7 @@ fn create(option: &str, file: Option<&Path>) -> io::Result<Option<File>> {
         )));
     }
     let named = |e: io::Error| io::Error::new(e.kind(), format!("{option}: {}: {e}", file.display()));
+    files::another(file, scripts.iter().map(PathBuf::as_path)).map_err(named)?;
     File::create(file).map(Some).map_err(named)
 }
 
@@ -111,6 +113,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> io::Result<()> {
     if args.pcap.is_some() && paths.len() != 1 {
         return Err(usage(format!("--pcap: expected one script, found {}", paths.len())));
     }
+    let create = |option, file| create(option, file, &paths);
     let (junit, pcap) = (create("--junit", args.junit.as_deref())?, create("--pcap", args.pcap.as_deref())?);
     let library = args.so_filename.as_deref().map(load).transpose()?;
     let jobs = args.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()));

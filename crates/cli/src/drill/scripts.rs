@@ -1,12 +1,10 @@
 //! Where scripts are, and their text.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use crate::files;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use synfin_packetdrill::script::printable;
-
-/// Octets of the longest script that is read. The longest that we know of has a few thousand.
-const LONGEST: u64 = 16 << 20;
 
 /// The scripts of a path, in order. What is in a directory and cannot be read is one of them, and fails by itself.
 pub(super) fn find(path: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
@@ -35,18 +33,8 @@ fn inside(dir: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
-/// The text of a script; the error is one line. A device or a pipe may have no end, so it is none.
+/// The text of a script; the error is one line.
 pub(super) fn read(path: &Path) -> Result<String, String> {
-    let named = |e: &dyn std::fmt::Display| format!("{}: {e}", printable(&path.display().to_string()));
-    // Before it is opened: opening a pipe waits for who writes to it.
-    if !fs::metadata(path).map_err(|e| named(&e))?.is_file() {
-        return Err(named(&"a script is a regular file, and this is none"));
-    }
-    let file = File::open(path).map_err(|e| named(&e))?;
-    let mut text = Vec::new();
-    file.take(LONGEST + 1).read_to_end(&mut text).map_err(|e| named(&e))?;
-    if text.len() as u64 > LONGEST {
-        return Err(named(&format_args!("longer than {} MiB: no script is", LONGEST >> 20)));
-    }
+    let text = files::read(path, "a script").map_err(|e| format!("{}: {e}", printable(&path.display().to_string())))?;
     Ok(String::from_utf8_lossy(&text).into_owned())
 }

@@ -90,7 +90,13 @@ pub(super) fn visit(e: &Explore, out: &mut Output) -> io::Result<()> {
         states: e.states,
     };
     let x = explore(bounds, |_| {}).map_err(io::Error::other)?;
-    let all = if x.complete { "all states within the bounds" } else { "given up: not all states" };
+    if !x.complete {
+        return Err(io::Error::other(format!(
+            "given up after {} states, and {} pairs of connection states, without a fault: there are more (--states)",
+            x.states, x.pairs
+        )));
+    }
+    let all = "all states within the bounds";
     writeln!(
         out,
         "{} states visited ({all}), {} choices made, the longest way {} choices",

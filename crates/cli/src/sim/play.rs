@@ -1,7 +1,8 @@
 //! `synfin sim SCENARIO.toml`: a scenario played, told as tables, objects, packets or lines over time.
 
 use super::{create, named};
-use crate::output::Output;
+use crate::files;
+use crate::output::{Output, usage};
 use crate::table::{Column, table};
 use serde_json::{Value, json};
 use std::fs;
@@ -35,9 +36,15 @@ pub(super) struct Play {
 /// Plays it.
 pub(super) fn run(p: &Play, out: &mut Output) -> io::Result<()> {
     let Some(file) = &p.file else { return Ok(()) };
-    let text = fs::read_to_string(file).map_err(|e| named(file, &e))?;
-    let mut scenario =
-        Scenario::parse(&text).map_err(|e| named(file, &io::Error::new(io::ErrorKind::InvalidData, e)))?;
+    let bad = |e: &dyn std::error::Error| named(file, &io::Error::new(io::ErrorKind::InvalidData, e.to_string()));
+    let text = String::from_utf8(files::read(file, "a scenario").map_err(|e| named(file, &e))?).map_err(|e| bad(&e))?;
+    for path in p.pcap.iter().chain(&p.svg) {
+        files::another(path, [file.as_path()]).map_err(|e| named(path, &e))?;
+    }
+    if let (Some(pcap), true) = (&p.pcap, p.pcap == p.svg) {
+        return Err(usage(format!("--pcap and --svg: both are {}", pcap.display())));
+    }
+    let mut scenario = Scenario::parse(&text).map_err(|e| bad(&e))?;
     scenario.seed = p.seed.unwrap_or(scenario.seed);
     // Told before hours of virtual time have passed in vain.
     let drawing = p.svg.as_deref().map(|path| fs::File::create(path).map_err(|e| named(path, &e)).map(|f| (path, f)));

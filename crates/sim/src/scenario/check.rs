@@ -52,6 +52,9 @@ impl Checker<'_> {
         if let Some(twice) = flows.iter().find(|f| !names.insert(&f.name)) {
             return self.no(None, format!("two flows are called {:?}", twice.name));
         }
+        if file.name.as_ref().is_some_and(|n| n.chars().any(char::is_control)) {
+            return self.no(None, format!("name = {:?}: control characters", file.name.unwrap_or_default()));
+        }
         if flows.is_empty() {
             return self.no(None, "no flows: [[flows]] is expected, with from and to".into());
         }
@@ -112,6 +115,10 @@ impl Checker<'_> {
                 return self.no(place.clone(), "a queue that is a time needs a rate".into());
             }
             let queue = queue.map(|(_, room)| room);
+            // A link of hosts to their router may be a cable; where no link takes time, an instant never ends.
+            if e.kind != "access" && model.rate == 0 && model.delay < LEAST_DELAY {
+                return self.no(None, format!("link {:?}: with neither a rate nor a delay no time passes", e.name));
+            }
             // At last, when the rate is known that a time is of.
             model.queue = queue.map_or(model.queue, |q| limit(q, model.rate));
             models.push(model);
@@ -164,6 +171,13 @@ impl Checker<'_> {
     fn flow(&self, f: &Spanned<FlowTable>, t: &Topology, hosts: &[HostModel], flows: &mut Vec<Flow>) -> Result<()> {
         let (place, f) = (f.span(), f.get_ref());
         let writer = self.writer(&place, f)?;
+        let printable = |s: &&String| s.chars().any(char::is_control);
+        if let Some(name) = f.name.as_ref().filter(printable) {
+            return self.no(place, format!("name = {name:?}: control characters"));
+        }
+        if f.read_rate.is_some_and(|r| r.0 == 0) || f.rate.is_some_and(|r| r.0 == 0) {
+            return self.no(place, "a rate of 0 is none: leave it out, and there is no limit".into());
+        }
         let pairs = self.pairs(t, &f.from, &f.to)?;
         for (from, to) in &pairs {
             let mut tcp = [hosts[*from].tcp.clone(), hosts[*to].tcp.clone()];
@@ -214,6 +228,9 @@ impl Checker<'_> {
             let on_off = (f.on.unwrap_or_default().0, f.off.unwrap_or_default().0);
             if f.on.is_some() && on_off.0.is_zero() {
                 return self.no(place.clone(), "a flow that is never on sends nothing".into());
+            }
+            if f.on.is_some() && on_off.0.min(on_off.1) < LEAST_DELAY {
+                return self.no(place.clone(), format!("on and off: at least {LEAST_DELAY:?} each"));
             }
             return Ok(Writer::Stream { bytes: f.bytes.map(|b| b.0), rate: f.rate.map_or(0, |r| r.0), on_off });
         };
@@ -332,6 +349,8 @@ fn one_line(s: &str) -> String {
     s.lines().map(str::trim).collect::<Vec<_>>().join("; ")
 }
 
+/// The least time that must pass where none need.
+const LEAST_DELAY: Duration = Duration::from_micros(1);
 /// What the other direction of a link is called.
 const BACK: &str = "-back";
 /// Flows that a middlebox remembers unless it is told otherwise: as many as Linux's conntrack on a small machine.
