@@ -14,6 +14,6 @@ pub mod scenario;
 pub mod table;
 pub mod units;
 
-pub use link::{Aqm, Change, Limit, Link, LinkModel, Lost, Middlebox, Oversize};
+pub use link::{Aqm, Change, Histogram, Limit, Link, LinkModel, Lost, Middlebox, Oversize};
 pub use network::{Host, HostModel, Lose, Network, Record, Topology};
 pub use scenario::{Report, Run, Scenario};

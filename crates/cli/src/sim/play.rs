@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use synfin_sim::scenario::{FlowReport, LinkReport};
-use synfin_sim::{Lost, Report, Run, Scenario};
+use synfin_sim::{Histogram, Lost, Report, Run, Scenario};
 use synfin_trace::render::plot::{Line, Plot, svg};
 
 /// Which scenario, and what of it is told.
@@ -125,9 +125,9 @@ fn flow_row(f: &FlowReport) -> Vec<String> {
         f.bytes.to_string(),
         format!("{:.3}", f.goodput / 1e6),
         f.status.counters.retrans.to_string(),
-        millis(f.rtt.mean()),
-        millis(f.rtt.percentile(95)),
-        millis(f.queueing()),
+        of_some(&f.rtt, f.rtt.mean()),
+        of_some(&f.rtt, f.rtt.percentile(95)),
+        of_some(&f.rtt, f.queueing()),
         f.status.cwnd.to_string(),
         f.outcome.words(),
     ]
@@ -182,13 +182,14 @@ fn objects(r: &Report, out: &mut Output) -> io::Result<()> {
 
 fn flow_object(f: &FlowReport) -> Value {
     let ms = |d: Duration| d.as_secs_f64() * 1e3;
+    let sampled = |d: Duration| (f.rtt.count() > 0).then(|| ms(d));
     let (s, c) = (&f.status, &f.status.counters);
     json!({
         "kind": "flow", "name": f.name, "from": f.ends[0], "to": f.ends[1], "start_s": f.start.as_secs_f64(),
         "took_s": f.took.as_secs_f64(), "outcome": f.outcome.words(), "bytes": f.bytes, "goodput_bps": f.goodput,
         "retrans": c.retrans, "bytes_retrans": c.bytes_retrans, "segs_out": c.segs_out, "segs_in": c.segs_in,
-        "rtt_mean_ms": ms(f.rtt.mean()), "rtt_p95_ms": ms(f.rtt.percentile(95)), "minrtt_ms": f64::from(s.minrtt_us) / 1e3,
-        "queueing_ms": ms(f.queueing()), "cwnd": s.cwnd, "ssthresh": s.ssthresh, "mss": s.mss,
+        "rtt_mean_ms": sampled(f.rtt.mean()), "rtt_p95_ms": sampled(f.rtt.percentile(95)), "minrtt_ms": f64::from(s.minrtt_us) / 1e3,
+        "queueing_ms": sampled(f.queueing()), "cwnd": s.cwnd, "ssthresh": s.ssthresh, "mss": s.mss,
         "requests": f.requests.count(), "request_mean_ms": ms(f.requests.mean()),
         "request_p95_ms": ms(f.requests.percentile(95)), "request_p99_ms": ms(f.requests.percentile(99)),
     })
@@ -233,6 +234,11 @@ fn draw(r: &Report) -> String {
     ];
     let title = if r.name.is_empty() { format!("seed {}", r.seed) } else { format!("{}, seed {}", r.name, r.seed) };
     svg(&title, &names, &plots)
+}
+
+/// A figure made of samples, if there are any.
+fn of_some(samples: &Histogram, d: Duration) -> String {
+    if samples.count() == 0 { "-".into() } else { millis(d) }
 }
 
 fn seconds(d: Duration) -> String {

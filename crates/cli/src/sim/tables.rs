@@ -1,12 +1,12 @@
 //! `synfin sim table`: how congestion control does, beside what theory expects of it.
 
-use crate::output::Output;
+use crate::output::{Output, usage};
 use crate::table::{Column, table};
 use std::io::{self, Write};
 use std::time::Duration;
 use synfin_sim::table::{Goodput, RATE, algorithms, fairness, goodput, queueing, verdict};
 
-/// Which tables.
+/// Which tables. All of them take a minute or two.
 #[derive(Debug, clap::Args)]
 pub(super) struct Tables {
     /// Only this algorithm
@@ -30,9 +30,12 @@ pub(super) fn run(t: &Tables, out: &mut Output) -> io::Result<()> {
     let chosen: Vec<_> =
         known.iter().copied().filter(|a| t.algorithm.as_deref().is_none_or(|only| only == *a)).collect();
     if chosen.is_empty() {
-        return Err(io::Error::other(format!("--algorithm: the engine has {}", known.join(", "))));
+        return Err(usage(format!("--algorithm: there are tables of {}", known.join(", "))));
     }
     writeln!(out, "bottleneck {} Mbit/s, segments of 1448 octets, queue of one BDP", RATE / 1_000_000)?;
+    writeln!(out, "as expected: not a quarter below the least, nor above the most")?;
+    // What follows takes a while.
+    out.flush()?;
     if t.only.contains(&Which::Goodput) {
         let rows: Vec<_> = chosen.iter().copied().flat_map(goodput).map(|g| goodput_row(&g)).collect();
         writeln!(out)?;

@@ -107,8 +107,8 @@ const TABLE: &[(&str, Meaning)] = &[
     ("core.somaxconn", AtLeast(4_096, "a backlog is not cut")),
     // No effect in Linux either, since 4.15.
     ("ipv4.tcp_fack", Unseen),
-    // How the kernel cuts and paces its super-segments: pieces of one are put together before they are compared, and
-    // nothing here paces.
+    // How the kernel cuts its super-segments, whose pieces are put together before they are compared, and by how much it paces
+    // beyond what its algorithm asks for.
     ("ipv4.tcp_tso_win_divisor", Unseen),
     ("ipv4.tcp_min_tso_segs", Unseen),
     ("ipv4.tcp_tso_rtt_log", Unseen),

@@ -24,7 +24,8 @@ pub struct Report {
 impl Report {
     /// How fair the flows' goodputs are to one another.
     pub fn fairness(&self) -> f64 {
-        jain(&self.flows.iter().map(|f| f.goodput).collect::<Vec<_>>())
+        let began = self.flows.iter().filter(|f| f.outcome != Outcome::NotBegun);
+        jain(&began.map(|f| f.goodput).collect::<Vec<_>>())
     }
 }
 
