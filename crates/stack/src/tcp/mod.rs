@@ -6,6 +6,7 @@ mod demux;
 mod input;
 mod known_paths;
 mod listener;
+mod passive;
 mod ports;
 mod reset;
 mod syn_cache;
