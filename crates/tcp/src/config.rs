@@ -153,6 +153,18 @@ pub enum MtuProbing {
     On,
 }
 
+/// When SYNs are answered by cookies, and nothing is kept of them (RFC 4987 3.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum SynCookies {
+    /// Never: what a full SYN queue does not take is dropped.
+    Off,
+    /// When the SYN queue is full.
+    #[default]
+    Overflow,
+    /// Always: the SYN queue stays empty.
+    Always,
+}
+
 macro_rules! choice {
     ($($t:ty: $($name:literal => $value:ident),+;)*) => {$(
         impl Value for $t {
@@ -184,6 +196,7 @@ choice! {
     Algorithm: "reno" => Reno, "cubic" => Cubic, "dctcp" => Dctcp, "bbr" => Bbr;
     IdleRestart: "restart" => Restart, "validate" => Validate, "keep" => Keep;
     MtuProbing: "off" => Off, "auto" => Auto, "on" => On;
+    SynCookies: "off" => Off, "overflow" => Overflow, "always" => Always;
     HyStartUse: "cubic" => Cubic, "on" => On, "off" => Off;
 }
 
@@ -247,6 +260,8 @@ settings! {
     syn_linear: u8 = 0, "syn-linear", 0..=127, "tcp_syn_linear_timeouts", "0 (RFC 6298 5.5)";
     /// How often an unanswered SYN+ACK is sent again.
     synack_retries: u8 = 5, "synack-retries", 0..=127, "tcp_synack_retries", "as above";
+    /// SYNs are answered by cookies: `off`, `overflow` (when the SYN queue is full) or `always`.
+    syn_cookies: SynCookies = SynCookies::Overflow, "syn-cookies", 0..=2, "tcp_syncookies: 0, 1, 2", "may (RFC 4987 3.6)";
     /// Give up connecting after this, whatever the retries; 0 leaves it to them.
     connect_timeout: Duration = Duration::ZERO, "connect-timeout", 0..=86_400_000, "-", "-";
     /// Retransmissions before the network layer is told (R1).

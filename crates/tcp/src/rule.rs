@@ -131,6 +131,10 @@ named! {
         TimeWaitReuse = "SYN reuses a TIME-WAIT",
         /// MISSION O4: the SYN queue or the accept queue is full.
         QueueFull = "queue full",
+        /// RFC 4987 3.6: a SYN is answered by a cookie, and forgotten.
+        SynToCookie = "SYN answered by a cookie",
+        /// RFC 4987 3.6: an ACK to a listening socket brings back no cookie of ours, or an old or a used one.
+        CookieRefused = "no SYN cookie of ours",
     }
 }
 
@@ -145,6 +149,8 @@ named! {
         SynAck = "SYN+ACK",
         /// RFC 9293 3.8.1: the SYN+ACK again.
         SynAckRetransmission = "SYN+ACK again",
+        /// RFC 4987 3.6: a SYN+ACK whose number is a cookie: nothing is kept of the SYN.
+        SynCookie = "SYN+ACK with a cookie",
         /// RFC 9293 3.10.7.3: the acknowledgment that ends the handshake.
         HandshakeAck = "handshake complete",
         /// RFC 9293 3.7: new data.

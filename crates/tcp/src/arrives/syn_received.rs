@@ -53,16 +53,16 @@ pub struct SynReceived {
     /// After a SYN that asked for ECN, one without has come, or our SYN or SYN+ACK has gone out without.
     pub mixed: bool,
     /// When the SYN+ACK was first sent: low 32 bits of microseconds, or `NEVER`.
-    first_sent: u32,
+    pub(super) first_sent: u32,
     /// When the last challenge was sent: low 32 bits of milliseconds, or `NEVER`.
-    last_challenge: u32,
+    pub(super) last_challenge: u32,
 }
 
 /// The retransmission of a SYN+ACK from which on it says nothing of ECN.
 const BARE: u8 = 2;
 
 /// No time at all.
-const NEVER: u32 = u32::MAX;
+pub(super) const NEVER: u32 = u32::MAX;
 
 fn micros(t: Instant) -> u32 {
     (t.as_nanos() / 1_000) as u32
