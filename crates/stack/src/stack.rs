@@ -209,6 +209,7 @@ impl Stack {
             fragments: self.fragments.memory(),
             index: self.tcp.index.len(),
             settings: self.configs.len(),
+            cookies: self.tcp.taken.len(),
         }
     }
 

@@ -3,7 +3,6 @@
 use super::{ConnId, Entry, Key, Listener, ListenerId, ListenerStatus, Slot, Tuple};
 use crate::cx::tcp_cx;
 use crate::stack::Stack;
-use alloc::collections::VecDeque;
 use core::net::SocketAddr;
 use synfin_tcp::arrives::closed::Reset;
 use synfin_tcp::call::{ReceiveError, SendError};
@@ -167,9 +166,7 @@ impl Stack {
             return Err(ListenError::AddressInUse);
         }
         let cfg = self.configs.intern(cfg).ok_or(ListenError::TableFull)?;
-        let queue = VecDeque::new();
-        let listener = Listener { local, backlog: backlog.max(1), cfg, half_open: 0, queue, dropped: 0, overflowed: 0 };
-        let (i, g) = self.tcp.listeners.insert(listener);
+        let (i, g) = self.tcp.listeners.insert(Listener::new(local, backlog, cfg));
         self.tcp.ports.entry(port).or_default().push(i);
         probe.focus(u64::MAX);
         let mut state = State::Closed;

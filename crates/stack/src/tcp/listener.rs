@@ -2,6 +2,7 @@
 
 use alloc::collections::VecDeque;
 use core::net::SocketAddr;
+use synfin_tcp::Instant;
 
 /// A listening socket.
 #[derive(Debug)]
@@ -17,6 +18,21 @@ pub(crate) struct Listener {
     pub dropped: u64,
     /// Handshakes that could not complete because the accept queue was full.
     pub overflowed: u64,
+    /// What became of cookies.
+    pub cookies: CookieCounts,
+    /// When the last one was sent.
+    pub cookie_sent_at: Option<Instant>,
+}
+
+/// SYN cookies of a listener (RFC 4987 3.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CookieCounts {
+    /// SYNs answered by one.
+    pub sent: u64,
+    /// Connections made of one.
+    pub accepted: u64,
+    /// ACKs with none of ours, with an old or a used one, while we looked for them.
+    pub refused: u64,
 }
 
 /// What a listener tells of itself.
@@ -34,9 +50,25 @@ pub struct ListenerStatus {
     pub dropped: u64,
     /// Handshakes that could not complete because the accept queue was full.
     pub overflowed: u64,
+    /// What became of cookies.
+    pub cookies: CookieCounts,
 }
 
 impl Listener {
+    pub(crate) fn new(local: SocketAddr, backlog: usize, cfg: u16) -> Listener {
+        Listener {
+            local,
+            backlog: backlog.max(1),
+            cfg,
+            half_open: 0,
+            queue: VecDeque::new(),
+            dropped: 0,
+            overflowed: 0,
+            cookies: CookieCounts::default(),
+            cookie_sent_at: None,
+        }
+    }
+
     pub(crate) fn is_full(&self) -> bool {
         self.queue.len() >= self.backlog
     }
@@ -49,6 +81,7 @@ impl Listener {
             accept_queue: self.queue.len(),
             dropped: self.dropped,
             overflowed: self.overflowed,
+            cookies: self.cookies,
         }
     }
 }

@@ -10,11 +10,12 @@ mod passive;
 mod ports;
 mod reset;
 mod syn_cache;
+mod syn_cookie;
 mod time_wait_table;
 
 pub use calls::{ConnectError, ListenError};
 pub use demux::Tuple;
-pub use listener::ListenerStatus;
+pub use listener::{CookieCounts, ListenerStatus};
 
 pub(crate) use configs::Configs;
 pub(crate) use demux::{Index, Key, Slot};
@@ -75,6 +76,8 @@ pub struct Occupancy {
     pub index: usize,
     /// Kinds of settings in use, the host's own not counted.
     pub settings: usize,
+    /// SYN cookies that were taken lately.
+    pub cookies: usize,
 }
 
 /// A connection and what the stack knows of it.
@@ -126,6 +129,8 @@ pub(crate) struct Tables {
     pub half_blocked: alloc::vec::Vec<u32>,
     /// Connections that their user has closed.
     pub orphans: usize,
+    /// SYN cookies that were taken.
+    pub taken: syn_cookie::Taken,
 }
 
 impl Tables {
@@ -136,6 +141,11 @@ impl Tables {
             Slot::Half(i) => self.half.at(i).map(|h| &h.key),
             Slot::Wait(i) => self.waits.at(i).map(|w| &w.key),
         }
+    }
+
+    /// Whether a finished handshake has no place: not in the accept queue, or not among the connections.
+    pub(crate) fn is_full(&self, listener: u32, max_connections: usize) -> bool {
+        self.conns.len() >= max_connections || self.listeners.at(listener).is_none_or(Listener::is_full)
     }
 
     pub(crate) fn find(&self, key: &Key) -> Option<Slot> {

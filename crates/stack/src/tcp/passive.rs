@@ -4,10 +4,14 @@ use super::input::report;
 use super::{Entry, HalfOpen, Key, ListenerId, Slot, Tuple};
 use crate::cx::tcp_cx;
 use crate::ip::input::Arrival;
+use crate::link::LinkId;
 use crate::stack::{SocketEvent, Stack};
+use alloc::boxed::Box;
 use core::net::SocketAddr;
 use synfin_tcp::arrives::listen;
 use synfin_tcp::arrives::syn_received::{Outcome, SynReceived};
+use synfin_tcp::config::SynCookies;
+use synfin_tcp::tcb::Tcb;
 use synfin_tcp::{Connection, Event, Events, Instant, Probe, Rule, Segment, State, Trigger, Verdict};
 use synfin_wire::SeqNum;
 use synfin_wire::tcp::Flags;
@@ -47,16 +51,19 @@ impl Stack {
         probe.focus(u64::MAX);
         match listen::judge(seg) {
             Verdict::Accepted(_) => self.accept_syn(now, probe, at, tuple, listener, seg, None),
-            v @ Verdict::Reset(_) => {
-                report(now, probe, seg, v, State::Listen);
-                self.refuse(now, tuple, seg);
+            Verdict::Reset(_) => {
+                if let Some(v) = self.ack_of_cookie(now, probe, at, tuple, listener, seg) {
+                    probe.focus(u64::MAX);
+                    report(now, probe, seg, v, State::Listen);
+                    self.refuse(now, tuple, seg);
+                }
             }
             v => report(now, probe, seg, v, State::Listen),
         }
     }
 
-    /// A SYN for a listener: a half-open connection, unless a queue is full. Then it is dropped without a word: to the
-    /// client the server is busy, and it asks again.
+    /// A SYN for a listener: a half-open connection, unless a queue is full. A full SYN queue is answered by a cookie, or as
+    /// a full accept queue: the SYN is dropped without a word, to the client the server is busy, and it asks again.
     #[allow(clippy::too_many_arguments)] // the parts of one decision
     pub(super) fn accept_syn<P: Probe>(
         &mut self,
@@ -69,14 +76,30 @@ impl Stack {
         after: Option<SeqNum>,
     ) {
         let half_total = self.tcp.half.len();
-        let Some(l) = self.tcp.listeners.at_mut(listener) else { return };
-        if l.is_full() || l.half_open >= l.backlog || half_total >= self.cfg.max_half_open {
-            l.dropped += 1;
-            self.mib.listen_drops += 1;
-            self.mib.listen_overflows += u64::from(l.is_full());
-            report(now, probe, seg, Verdict::Dropped(Rule::QueueFull), State::Listen);
+        let Some(l) = self.tcp.listeners.at(listener) else { return };
+        let full = l.half_open >= l.backlog || half_total >= self.cfg.max_half_open;
+        let cookies = self.configs[l.cfg].syn_cookies;
+        if l.is_full() {
+            self.mib.listen_overflows += 1;
+            self.drop_syn(now, probe, listener, seg);
             return;
         }
+        // After TIME-WAIT the number must be above what was: no cookie can promise that.
+        let cookie = match cookies {
+            SynCookies::Off => false,
+            SynCookies::Overflow => full,
+            SynCookies::Always => true,
+        };
+        if cookie && after.is_none() && self.send_cookie(now, probe, at, tuple, listener, seg) {
+            self.mib.req_q_full_do_cookies += 1;
+            return;
+        }
+        if full {
+            self.mib.req_q_full_drop += 1;
+            self.drop_syn(now, probe, listener, seg);
+            return;
+        }
+        let Some(l) = self.tcp.listeners.at_mut(listener) else { return };
         l.half_open += 1;
         let cfg = l.cfg;
         let key = Key::new(tuple.local, tuple.remote);
@@ -96,6 +119,24 @@ impl Stack {
         probe.event(now, || Event::Moved { from: State::Listen, trigger: Trigger::RcvSyn, to: State::SynReceived });
         report(now, probe, seg, Verdict::Accepted(Rule::SynToListen), State::SynReceived);
         self.half_open_ready(i);
+    }
+
+    fn drop_syn<P: Probe>(&mut self, now: Instant, probe: &mut P, listener: u32, seg: &Segment) {
+        self.mib.listen_drops += 1;
+        if let Some(l) = self.tcp.listeners.at_mut(listener) {
+            l.dropped += 1;
+        }
+        report(now, probe, seg, Verdict::Dropped(Rule::QueueFull), State::Listen);
+    }
+
+    /// A handshake could not complete, for there is no place for what it leads to.
+    pub(super) fn overflowed(&mut self, listener: u32) {
+        self.mib.abort_on_memory += u64::from(self.tcp.conns.len() >= self.cfg.max_connections);
+        self.mib.listen_overflows += 1;
+        self.mib.listen_drops += 1;
+        if let Some(l) = self.tcp.listeners.at_mut(listener) {
+            l.overflowed += 1;
+        }
     }
 
     fn half_open_ready(&mut self, i: u32) {
@@ -131,19 +172,13 @@ impl Stack {
         probe.focus(u64::from(Slot::Half(i).token()));
         let (listener, key) = (h.listener, h.key);
         let completes = seg.has(Flags::ACK) && !seg.has(Flags::SYN) && !seg.has(Flags::RST);
-        let crowded = self.tcp.conns.len() >= self.cfg.max_connections;
-        let full = crowded || self.tcp.listeners.at(listener).is_none_or(super::Listener::is_full);
-        self.mib.abort_on_memory += u64::from(crowded && completes);
-        if completes && full && seg.hdr.ack == h.syn.iss + 1 {
-            // The accept queue is full: the client believes it is connected; our SYN+ACK, sent again, asks it again.
-            self.mib.listen_overflows += 1;
-            self.mib.listen_drops += 1;
-            if let Some(l) = self.tcp.listeners.at_mut(listener) {
-                l.overflowed += 1;
-            }
+        if completes && seg.hdr.ack == h.syn.iss + 1 && self.tcp.is_full(listener, self.cfg.max_connections) {
+            // The client believes it is connected; our SYN+ACK, sent again, asks it again.
+            self.overflowed(listener);
             report(now, probe, seg, Verdict::Dropped(Rule::QueueFull), State::SynReceived);
             return;
         }
+        let Some(h) = self.tcp.half.at_mut(i) else { return };
         let (hdr, opts, len) = (seg.hdr, seg.opts, seg.payload.len() as u32);
         self.tcp_mib.in_segs += 1;
         let outcome = h.syn.on_segment(&mut tcp_cx!(self, h.cfg, now, probe), seg);
@@ -173,31 +208,48 @@ impl Stack {
                 let (cfg, link) = (h.cfg, h.link);
                 self.configs.hold(cfg);
                 self.drop_half_open(i);
-                self.tcp_mib.passive_opens += 1;
-                let entry = Entry {
-                    conn: Connection::accepted(*tcb),
-                    key,
-                    tuple: key.tuple(),
-                    cfg,
-                    link,
-                    timer: None,
-                    ready: false,
-                    owned: true,
-                    accepting: Some(listener),
-                    indexed: true,
-                    events: Events::default(),
-                    notified: false,
-                };
-                let (c, _) = self.tcp.conns.insert(entry);
-                self.tcp.link_in(&key, Slot::Conn(c));
-                if let Some(l) = self.tcp.listeners.at_mut(listener) {
-                    l.queue.push_back(c);
-                }
-                let generation = self.tcp.listeners.generation(listener);
-                self.events.push_back(SocketEvent::Listener(ListenerId(listener, generation)));
-                self.begin_with_path(now, c);
-                self.after_input(now, c);
+                self.finished(now, Finished { tcb, key, cfg, link, listener });
             }
         }
     }
+
+    /// A handshake is complete: its connection, which waits in the accept queue. Its number.
+    pub(super) fn finished(&mut self, now: Instant, f: Finished) -> u32 {
+        let Finished { tcb, key, cfg, link, listener } = f;
+        self.tcp_mib.passive_opens += 1;
+        let entry = Entry {
+            conn: Connection::accepted(*tcb),
+            key,
+            tuple: key.tuple(),
+            cfg,
+            link,
+            timer: None,
+            ready: false,
+            owned: true,
+            accepting: Some(listener),
+            indexed: true,
+            events: Events::default(),
+            notified: false,
+        };
+        let (c, _) = self.tcp.conns.insert(entry);
+        self.tcp.link_in(&key, Slot::Conn(c));
+        if let Some(l) = self.tcp.listeners.at_mut(listener) {
+            l.queue.push_back(c);
+        }
+        let generation = self.tcp.listeners.generation(listener);
+        self.events.push_back(SocketEvent::Listener(ListenerId(listener, generation)));
+        self.begin_with_path(now, c);
+        self.after_input(now, c);
+        c
+    }
+}
+
+/// What a handshake leads to.
+pub(super) struct Finished {
+    pub tcb: Box<Tcb>,
+    pub key: Key,
+    /// Its settings, which it holds.
+    pub cfg: u16,
+    pub link: LinkId,
+    pub listener: u32,
 }
