@@ -9,7 +9,7 @@ use crate::ip::{Cidr, Route, is_link_local};
 use crate::link::{Address, Link, LinkConfig, LinkId, Medium, link_local_of};
 use crate::mib::StackMib;
 use crate::rate::{Bucket, Buckets};
-use crate::tcp::{Configs, ConnId, HalfOpen, ListenerId, Occupancy, Slot, Tables, TimeWaitTable};
+use crate::tcp::{Configs, ConnId, HalfOpen, ListenerId, Occupancy, Slot, Stage, Tables, TimeWaitTable};
 use crate::timer_wheel::TimerWheel;
 use crate::udp::{UdpId, UdpSockets};
 use alloc::collections::VecDeque;
@@ -328,16 +328,17 @@ impl Stack {
     fn half_open_deadline<P: Probe>(&mut self, now: Instant, probe: &mut P, i: u32) {
         let Some(h) = self.tcp.half.at_mut(i) else { return };
         h.timer = HalfOpen::NO_TIMER;
+        if h.is_unanswered() {
+            self.end_request(i);
+            return;
+        }
         probe.focus(u64::from(Slot::Half(i).token()));
         let Some(next) = h.syn.on_deadline(&mut tcp_cx!(self, h.cfg, now, probe)) else {
             self.drop_half_open(i);
             return;
         };
         h.timer = self.wheel.insert(next, Slot::Half(i).token());
-        if h.syn.due && !h.ready {
-            h.ready = true;
-            self.tcp.half_due.push_back(i);
-        }
+        self.half_open_ready(i);
     }
 
     /// Connections that waited for a neighbor may try again.
@@ -349,7 +350,7 @@ impl Stack {
             self.tcp.mark_ready(i);
         }
         for i in core::mem::take(&mut self.tcp.half_blocked) {
-            if self.tcp.half.at(i).is_some_and(|h| h.ready) {
+            if self.tcp.half.at(i).is_some_and(HalfOpen::is_ready) {
                 self.tcp.half_due.push_back(i);
             }
         }
@@ -359,6 +360,18 @@ impl Stack {
     pub fn check_invariants(&self) {
         let in_queues: usize = self.tcp.listeners.iter().map(|(_, l)| l.half_open).sum();
         assert_eq!(in_queues, self.tcp.half.len(), "every half-open connection is in a listener's SYN queue");
+        let in_stage = |stage| self.tcp.half.iter().filter(|(_, h)| h.stage == stage).count();
+        let queued: [usize; 2] = self
+            .tcp
+            .listeners
+            .iter()
+            .map(|(_, l)| [l.asked.len(), l.silent.len()])
+            .fold([0; 2], |[a, s], [more_a, more_s]| [a + more_a, s + more_s]);
+        assert_eq!(
+            queued,
+            [in_stage(Stage::Asked), in_stage(Stage::Silent)],
+            "decisions are waited for in their queues"
+        );
         let indexed = self.tcp.conns.iter().filter(|(_, e)| e.indexed).count();
         assert_eq!(indexed + self.tcp.half.len() + self.tcp.waits.len(), self.tcp.index.len(), "the index is exact");
         let orphans = self.tcp.conns.iter().filter(|(_, e)| !e.owned).count();

@@ -262,6 +262,8 @@ settings! {
     synack_retries: u8 = 5, "synack-retries", 0..=127, "tcp_synack_retries", "as above";
     /// SYNs are answered by cookies: `off`, `overflow` (when the SYN queue is full) or `always`.
     syn_cookies: SynCookies = SynCookies::Overflow, "syn-cookies", 0..=2, "tcp_syncookies: 0, 1, 2", "may (RFC 4987 3.6)";
+    /// A connection may be accepted when text has come, or after this time; 0: when its handshake is complete.
+    defer_accept: Duration = Duration::ZERO, "defer-accept", 0..=3_600_000, "TCP_DEFER_ACCEPT", "-";
     /// Give up connecting after this, whatever the retries; 0 leaves it to them.
     connect_timeout: Duration = Duration::ZERO, "connect-timeout", 0..=86_400_000, "-", "-";
     /// Retransmissions before the network layer is told (R1).

@@ -1,5 +1,6 @@
 //! The tables around the TCP engine: who is meant by a segment, who waits for what, who may open a port.
 
+mod any;
 mod calls;
 mod configs;
 mod demux;
@@ -13,6 +14,7 @@ mod syn_cache;
 mod syn_cookie;
 mod time_wait_table;
 
+pub use any::Decision;
 pub use calls::{ConnectError, ListenError};
 pub use demux::Tuple;
 pub use listener::{CookieCounts, ListenerStatus};
@@ -20,7 +22,7 @@ pub use listener::{CookieCounts, ListenerStatus};
 pub(crate) use configs::Configs;
 pub(crate) use demux::{Index, Key, Slot};
 pub(crate) use listener::Listener;
-pub(crate) use syn_cache::HalfOpen;
+pub(crate) use syn_cache::{HalfOpen, Stage};
 pub(crate) use time_wait_table::TimeWaitTable;
 
 use crate::link::LinkId;
@@ -114,6 +116,8 @@ pub(crate) struct Tables {
     pub listeners: Numbered<Listener>,
     /// Listeners by port.
     pub ports: BTreeMap<u16, alloc::vec::Vec<u32>>,
+    /// The listener for any destination.
+    pub any: Option<u32>,
     pub index: Index,
     /// What is known of the ways to other hosts.
     pub known_paths: known_paths::KnownPaths,
