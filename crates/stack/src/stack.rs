@@ -245,7 +245,11 @@ impl Stack {
 
     /// What has happened to a socket.
     pub fn poll_event(&mut self) -> Option<SocketEvent> {
-        self.events.pop_front()
+        let event = self.events.pop_front();
+        if event.is_none() && self.events.capacity() > 1_024 + 4 * self.tcp.conns.len() {
+            self.events = VecDeque::new();
+        }
+        event
     }
 
     /// Sends an echo request.
@@ -274,6 +278,7 @@ impl Stack {
         if self.fragments.next_deadline() <= now {
             self.mib.reasm_fails += self.fragments.expire(now) as u64;
         }
+        self.tcp.tidy();
         self.forget_paths(now, probe);
         self.solicit_neighbors(now);
         self.solicit_routers(now);

@@ -3,6 +3,7 @@
 use super::{ConnId, Entry, HalfOpen, Key, Listener, ListenerId, ListenerStatus, Slot, Stage, Tuple};
 use crate::cx::tcp_cx;
 use crate::stack::Stack;
+use alloc::collections::VecDeque;
 use core::net::SocketAddr;
 use synfin_tcp::arrives::closed::Reset;
 use synfin_tcp::call::{ReceiveError, SendError};
@@ -178,7 +179,12 @@ impl Stack {
     /// Takes a finished connection from the accept queue.
     pub fn tcp_accept(&mut self, id: ListenerId) -> Option<ConnId> {
         let l = self.tcp.listeners.get_mut((id.0, id.1))?;
-        let i = l.queue.pop_front()?;
+        let Some(i) = l.queue.pop_front() else {
+            if l.queue.capacity() > 1_024 {
+                l.queue = VecDeque::new();
+            }
+            return None;
+        };
         let e = self.tcp.conns.at_mut(i)?;
         e.accepting = None;
         Some(ConnId(i, self.tcp.conns.generation(i)))

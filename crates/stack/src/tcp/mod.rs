@@ -178,6 +178,23 @@ impl Tables {
     pub(crate) fn link_out(&mut self, key: &Key, slot: Slot) {
         self.last.set(None);
         self.index.remove(key, slot);
+        if self.index.is_sparse() {
+            let Tables { index, conns, half, waits, .. } = self;
+            index.shrink(|s| match s {
+                Slot::Conn(i) => conns.at(i).map(|e| &e.key),
+                Slot::Half(i) => half.at(i).map(|h| &h.key),
+                Slot::Wait(i) => waits.at(i).map(|w| &w.key),
+            });
+        }
+    }
+
+    /// Gives back the memory of queues that were longer than they can be now.
+    pub(crate) fn tidy(&mut self) {
+        for (queue, most) in [(&mut self.ready, self.conns.len()), (&mut self.half_due, self.half.len())] {
+            if queue.capacity() > 1_024 + 4 * most {
+                queue.shrink_to(most);
+            }
+        }
     }
 
     /// The wait of record `i` of TIME-WAIT begins again; it gets another number.
