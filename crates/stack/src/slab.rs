@@ -229,12 +229,12 @@ mod tests {
             let first = *all.first().unwrap();
             s.remove(first.0);
             let again = s.insert(7);
-            all.iter().for_each(|(i, _)| drop(s.remove(*i)));
+            all.iter().for_each(|(i, _)| assert!(s.remove(*i).is_some()));
             s.remove(again.0);
             let new: Vec<_> = (0..1_000).map(|i| s.insert(i)).collect();
             assert!(all.iter().chain([&again]).all(|old| s.get(*old).is_none()), "round {round}");
             assert!(new.iter().all(|n| s.get(*n).is_some()));
-            new.iter().for_each(|(i, _)| drop(s.remove(*i)));
+            new.iter().for_each(|(i, _)| assert!(s.remove(*i).is_some()));
         }
         assert!(s.generations.iter().filter(|g| !g.each.is_empty()).count() <= 1);
     }

@@ -313,6 +313,12 @@ settings! {
     /// Send small segments at once (Nagle's algorithm off).
     //= RFC 9293 3.7.4 MUST-17
     nodelay: bool = false, "nodelay", 0..=1, "TCP_NODELAY", "off (RFC 9293 3.7.4, MUST-17 asks that it can be on)";
+    /// Text that does not fill a segment waits until this is off again, or nothing is out and sws-override has passed.
+    cork: bool = false, "cork", 0..=1, "TCP_CORK", "-";
+    /// Octets from which on a connection counts as readable; less is enough at its end, or when the window is shut.
+    rcv_lowat: u32 = 1, "rcv-lowat", 1..=1_073_741_824, "SO_RCVLOWAT", "-";
+    /// Octets of free room from which on a connection counts as writable; all of the buffer is always enough.
+    snd_lowat: u32 = 1, "snd-lowat", 1..=1_073_741_824, "SO_SNDLOWAT", "-";
     /// The least and first size of the receive buffer.
     rcv_buf_initial: u32 = 131_072, "rcv-buf-initial", 2_048..=1_073_741_824, "tcp_rmem[1]", "-";
     /// The size up to which the receive buffer grows.

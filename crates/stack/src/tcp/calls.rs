@@ -516,9 +516,16 @@ impl Stack {
         self.tcp.conns.get((id.0, id.1)).and_then(|e| e.conn.reason())
     }
 
-    /// Whether a receive would return at once.
+    /// Whether a receive would return at once, with as much as `rcv-lowat` asks for.
     pub fn tcp_is_readable(&self, id: ConnId) -> bool {
-        self.tcp.conns.get((id.0, id.1)).is_none_or(|e| e.conn.is_readable())
+        self.tcp.conns.get((id.0, id.1)).is_none_or(|e| e.conn.is_readable(&self.configs[e.cfg]))
+    }
+
+    /// Whether a send would be taken, by as much as `snd-lowat` asks for, or fail at once. If not, `WRITABLE` is told later.
+    pub fn tcp_is_writable(&mut self, id: ConnId) -> bool {
+        let memory = self.pool.memory();
+        let Some(e) = self.tcp.conns.get_mut((id.0, id.1)) else { return true };
+        e.conn.is_writable(&self.configs[e.cfg], memory)
     }
 
     /// Its four-tuple.
