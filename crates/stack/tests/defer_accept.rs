@@ -30,6 +30,7 @@ fn text_is_what_makes_it_acceptable() {
         assert_eq!(s.run(Duration::from_secs(8)), if bare_acks == 0 { 3 } else { 0 }, "an answer is no silence");
         assert_eq!((s.status().half_open, s.status().accept_queue, s.stack.occupancy().connections), (1, 0, 0));
         assert!(s.stack.tcp_accept(s.listener).is_none());
+        assert_eq!(s.counter("TcpExtTCPDeferAcceptDrop"), bare_acks);
         assert_eq!(s.answer(&ack(&said, b"GET")).hdr.ack.0, 1004);
         let c = s.stack.tcp_accept(s.listener).unwrap();
         let mut buf = [0; 8];

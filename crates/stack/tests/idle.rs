@@ -46,7 +46,7 @@ fn said(s: &mut Server) -> (u32, u32) {
 
 /// Time goes on between any two: a million segments in an instant are nobody's.
 fn tick(s: &mut Server) {
-    s.now = s.now + Duration::from_micros(1);
+    s.now += Duration::from_micros(1);
 }
 
 fn syn(s: &mut Server, n: u32) {

@@ -57,7 +57,7 @@ impl Talk {
 
     /// Lets time pass: what is sent meanwhile.
     fn wait(&mut self, ms: u64) -> Vec<usize> {
-        self.s.now = self.s.now + Duration::from_millis(ms);
+        self.s.now += Duration::from_millis(ms);
         self.s.stack.on_deadline(self.s.now, &mut ());
         self.sent()
     }

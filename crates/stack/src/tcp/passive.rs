@@ -204,6 +204,7 @@ impl Stack {
         let completes = seg.has(Flags::ACK) && !seg.has(Flags::SYN) && !seg.has(Flags::RST);
         if completes && h.syn.defers(&self.configs[h.cfg], now, seg) {
             self.tcp_mib.in_segs += 1;
+            self.mib.defer_accept_drop += 1;
             report(now, probe, seg, Verdict::Dropped(Rule::Deferred), State::SynReceived);
             return;
         }
