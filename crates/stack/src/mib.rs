@@ -76,6 +76,20 @@ counters! {
     listen_drops = "TcpExtListenDrops",
     /// Handshakes that could not complete because the accept queue was full.
     listen_overflows = "TcpExtListenOverflows",
+    /// SYN cookies sent (RFC 4987 3.6).
+    cookies_sent = "TcpExtSyncookiesSent",
+    /// Connections made of a SYN cookie.
+    cookies_recv = "TcpExtSyncookiesRecv",
+    /// ACKs to a listener that has sent SYN cookies lately, with none, an old or a used one.
+    cookies_failed = "TcpExtSyncookiesFailed",
+    /// SYNs for which the SYN queue had no room, or was not used, and that were answered by a cookie.
+    req_q_full_do_cookies = "TcpExtTCPReqQFullDoCookies",
+    /// SYNs for which the SYN queue had no room, dropped because cookies are off or cannot be made.
+    req_q_full_drop = "TcpExtTCPReqQFullDrop",
+    /// Acknowledgments of SYN,ACKs without text, where text is waited for.
+    defer_accept_drop = "TcpExtTCPDeferAcceptDrop",
+    /// SYNs for any destination that were forgotten because nobody decided.
+    undecided = "SynfinUndecidedSyns",
     /// Connections that went to TIME-WAIT.
     time_wait = "TcpExtTW",
     /// TIME-WAIT records dropped because the table was full.

@@ -4,7 +4,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
-use synfin_stack::engine::config::MtuProbing;
+use synfin_stack::engine::config::{MtuProbing, SynCookies};
 use synfin_stack::engine::probe::Watch;
 use synfin_stack::engine::{
     Chunk, CloseReason, Event, Instant, Observer, Rng, Rule, State, TcpConfig, Trigger, Verdict,
@@ -311,15 +311,24 @@ fn a_tiny_mss_does_not_make_a_storm_of_headers() {
 
 #[test]
 fn a_syn_flood_fills_the_syn_queue_and_no_more() {
-    let mut lab = Lab::new(StackConfig::default());
-    for i in 0..10_000u32 {
-        let src = Ipv4Addr::from(u32::from(Ipv4Addr::new(198, 51, 0, 0)) + i);
-        lab.packet(&segment(src, OURS, (1000, 80), Flags::SYN, i, 0, &[]));
+    for (mode, dropped, cookies) in
+        [(SynCookies::Off, 9_996, 0), (SynCookies::Overflow, 0, 9_996), (SynCookies::Always, 0, 10_000)]
+    {
+        let mut lab = Lab::new(StackConfig::default());
+        assert!(lab.stack.tcp_configure_listener(lab.listener, |c| c.syn_cookies = mode));
+        for i in 0..10_000u32 {
+            let src = Ipv4Addr::from(u32::from(Ipv4Addr::new(198, 51, 0, 0)) + i);
+            lab.packet(&segment(src, OURS, (1000, 80), Flags::SYN, i, 0, &[]));
+        }
+        let s = lab.stack.tcp_listener_status(lab.listener).unwrap();
+        let half_open = if mode == SynCookies::Always { 0 } else { 4 };
+        assert_eq!((s.half_open, s.dropped, s.cookies.sent), (half_open, dropped, cookies), "{mode:?}");
+        let (m, _) = lab.stack.counters();
+        assert_eq!((m.listen_drops, m.req_q_full_drop, m.listen_overflows), (dropped, dropped, 0), "{mode:?}");
+        assert_eq!((m.cookies_sent, m.req_q_full_do_cookies), (cookies, cookies), "{mode:?}");
+        lab.run(Duration::from_secs(300));
+        assert_eq!(lab.stack.occupancy().half_open, 0, "given up after the retries");
     }
-    let s = lab.stack.tcp_listener_status(lab.listener).unwrap();
-    assert_eq!((s.half_open, s.dropped), (4, 9_996));
-    lab.run(Duration::from_secs(300));
-    assert_eq!(lab.stack.occupancy().half_open, 0, "given up after the retries");
 }
 
 #[test]

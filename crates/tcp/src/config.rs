@@ -153,6 +153,18 @@ pub enum MtuProbing {
     On,
 }
 
+/// When SYNs are answered by cookies, and nothing is kept of them (RFC 4987 3.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum SynCookies {
+    /// Never: what a full SYN queue does not take is dropped.
+    Off,
+    /// When the SYN queue is full.
+    #[default]
+    Overflow,
+    /// Always: the SYN queue stays empty.
+    Always,
+}
+
 macro_rules! choice {
     ($($t:ty: $($name:literal => $value:ident),+;)*) => {$(
         impl Value for $t {
@@ -184,6 +196,7 @@ choice! {
     Algorithm: "reno" => Reno, "cubic" => Cubic, "dctcp" => Dctcp, "bbr" => Bbr;
     IdleRestart: "restart" => Restart, "validate" => Validate, "keep" => Keep;
     MtuProbing: "off" => Off, "auto" => Auto, "on" => On;
+    SynCookies: "off" => Off, "overflow" => Overflow, "always" => Always;
     HyStartUse: "cubic" => Cubic, "on" => On, "off" => Off;
 }
 
@@ -255,6 +268,10 @@ settings! {
     syn_linear: u8 = 0, "syn-linear", 0..=127, "tcp_syn_linear_timeouts", "0 (RFC 6298 5.5)";
     /// How often an unanswered SYN+ACK is sent again.
     synack_retries: u8 = 5, "synack-retries", 0..=127, "tcp_synack_retries", "as above";
+    /// SYNs are answered by cookies: `off`, `overflow` (when the SYN queue is full) or `always`.
+    syn_cookies: SynCookies = SynCookies::Overflow, "syn-cookies", 0..=2, "tcp_syncookies: 0, 1, 2", "may (RFC 4987 3.6)";
+    /// A connection may be accepted when text has come, or after this time; 0: when its handshake is complete.
+    defer_accept: Duration = Duration::ZERO, "defer-accept", 0..=3_600_000, "TCP_DEFER_ACCEPT", "-";
     /// Give up connecting after this, whatever the retries; 0 leaves it to them.
     connect_timeout: Duration = Duration::ZERO, "connect-timeout", 0..=86_400_000, "-", "-";
     /// Retransmissions before the network layer is told (R1).
@@ -304,6 +321,12 @@ settings! {
     /// Send small segments at once (Nagle's algorithm off).
     //= RFC 9293 3.7.4 MUST-17
     nodelay: bool = false, "nodelay", 0..=1, "TCP_NODELAY", "off (RFC 9293 3.7.4, MUST-17 asks that it can be on)";
+    /// Text that does not fill a segment waits until this is off again, or nothing is out and sws-override has passed.
+    cork: bool = false, "cork", 0..=1, "TCP_CORK", "-";
+    /// Octets from which on a connection counts as readable; less is enough at its end, or when the window is shut.
+    rcv_lowat: u32 = 1, "rcv-lowat", 1..=1_073_741_824, "SO_RCVLOWAT", "-";
+    /// Octets of free room from which on a connection counts as writable; all of the buffer is always enough.
+    snd_lowat: u32 = 1, "snd-lowat", 1..=1_073_741_824, "SO_SNDLOWAT", "-";
     /// The least and first size of the receive buffer; not more than rcv-buf-max.
     rcv_buf_initial: u32 = 131_072, "rcv-buf-initial", 2_048..=1_073_741_824, "tcp_rmem[1]", "-";
     /// The size up to which the receive buffer grows.

@@ -131,6 +131,16 @@ named! {
         TimeWaitReuse = "SYN reuses a TIME-WAIT",
         /// MISSION O4: the SYN queue or the accept queue is full.
         QueueFull = "queue full",
+        /// RFC 4987 3.6: a SYN is answered by a cookie, and forgotten.
+        SynToCookie = "SYN answered by a cookie",
+        /// RFC 9293 3.10.7.2: a SYN for any destination; whoever listens there is asked first.
+        SynAsked = "SYN awaits a decision",
+        /// The same SYN, or anything else of its four-tuple, before the decision, or after it was to be silent.
+        Undecided = "no decision yet, or silence",
+        /// An ACK of our SYN,ACK that brings no text: with `defer-accept` it is waited for.
+        Deferred = "handshake complete but for text",
+        /// RFC 4987 3.6: an ACK to a listening socket brings back no cookie of ours, or an old or a used one.
+        CookieRefused = "no SYN cookie of ours",
     }
 }
 
@@ -145,6 +155,8 @@ named! {
         SynAck = "SYN+ACK",
         /// RFC 9293 3.8.1: the SYN+ACK again.
         SynAckRetransmission = "SYN+ACK again",
+        /// RFC 4987 3.6: a SYN+ACK whose number is a cookie: nothing is kept of the SYN.
+        SynCookie = "SYN+ACK with a cookie",
         /// RFC 9293 3.10.7.3: the acknowledgment that ends the handshake.
         HandshakeAck = "handshake complete",
         /// RFC 9293 3.7: new data.

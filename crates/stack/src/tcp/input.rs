@@ -1,6 +1,7 @@
-//! Segments in: checksum, four-tuple, and the phase that the connection is in.
+//! Segments in: checksum, four-tuple, and the phase that the connection is in. What listeners and half-open connections
+//! make of theirs is in `passive.rs`.
 
-use super::{ConnId, Entry, HalfOpen, Key, ListenerId, Slot, Tuple};
+use super::{ConnId, Entry, Key, Slot, Tuple};
 use crate::cx::tcp_cx;
 use crate::ip::input::Arrival;
 use crate::ip::is_plausible_source;
@@ -8,12 +9,10 @@ use crate::ip::output::{ip_header_len, pseudo};
 use crate::stack::{RxChecksum, SocketEvent, Stack};
 use core::net::{IpAddr, SocketAddr};
 use synfin_tcp::arrives::icmp::IcmpError;
-use synfin_tcp::arrives::listen;
-use synfin_tcp::arrives::syn_received::{Outcome, SynReceived};
 use synfin_tcp::arrives::time_wait::TimeWait;
 use synfin_tcp::call::Open;
 use synfin_tcp::negotiate::Offer;
-use synfin_tcp::{Chunk, Connection, Event, Events, Instant, Probe, Rule, Segment, State, Trigger, Verdict, isn};
+use synfin_tcp::{Chunk, Event, Events, Instant, Probe, Rule, Segment, State, Trigger, Verdict, isn};
 use synfin_wire::tcp::{Flags, Header, Options};
 use synfin_wire::{Protocol, SeqNum};
 
@@ -62,7 +61,7 @@ impl Stack {
         let key = Key::new(local, remote);
         match self.tcp.find(&key) {
             Some(Slot::Conn(i)) => self.segment_for_connection(now, probe, i, &mut seg),
-            Some(Slot::Half(i)) => self.segment_for_half_open(now, probe, i, &mut seg),
+            Some(Slot::Half(i)) => self.segment_for_half_open(now, probe, i, &at, &mut seg),
             Some(Slot::Wait(i)) => self.segment_for_time_wait(now, probe, i, &at, &mut seg),
             None => self.segment_for_listener(now, probe, &at, tuple, &mut seg),
         }
@@ -79,81 +78,6 @@ impl Stack {
             self.begin_with_path(now, i);
         }
         self.after_input(now, i);
-    }
-
-    fn segment_for_half_open<P: Probe>(&mut self, now: Instant, probe: &mut P, i: u32, seg: &mut Segment) {
-        let Some(h) = self.tcp.half.at_mut(i) else { return };
-        probe.focus(u64::from(Slot::Half(i).token()));
-        let (listener, key) = (h.listener, h.key);
-        let completes = seg.has(Flags::ACK) && !seg.has(Flags::SYN) && !seg.has(Flags::RST);
-        let crowded = self.tcp.conns.len() >= self.cfg.max_connections;
-        let full = crowded || self.tcp.listeners.at(listener).is_none_or(super::Listener::is_full);
-        self.mib.abort_on_memory += u64::from(crowded && completes);
-        if completes && full && seg.hdr.ack == h.syn.iss + 1 {
-            // The accept queue is full: the client believes it is connected; our SYN+ACK, sent again, asks it again.
-            self.mib.listen_overflows += 1;
-            self.mib.listen_drops += 1;
-            if let Some(l) = self.tcp.listeners.at_mut(listener) {
-                l.overflowed += 1;
-            }
-            report(now, probe, seg, Verdict::Dropped(Rule::QueueFull), State::SynReceived);
-            return;
-        }
-        let (hdr, opts, len) = (seg.hdr, seg.opts, seg.payload.len() as u32);
-        self.tcp_mib.in_segs += 1;
-        let outcome = h.syn.on_segment(&mut tcp_cx!(self, h.cfg, now, probe), seg);
-        let arrived = |probe: &mut P, verdict, state| {
-            probe.event(now, || Event::Arrived { hdr, opts, len, verdict, state });
-        };
-        match outcome {
-            Outcome::Stays(v) => {
-                arrived(probe, v, State::SynReceived);
-                self.half_open_ready(i);
-            }
-            Outcome::Answer(v, r) => {
-                arrived(probe, v, State::SynReceived);
-                self.send_reset(now, key.tuple(), r);
-            }
-            Outcome::Gone(v) => {
-                arrived(probe, v, State::Listen);
-                self.drop_half_open(i);
-            }
-            Outcome::Refused(v, r) => {
-                arrived(probe, v, State::Listen);
-                self.drop_half_open(i);
-                self.send_reset(now, key.tuple(), r);
-            }
-            Outcome::Done(tcb, v) => {
-                arrived(probe, v, tcb.state);
-                let (cfg, link) = (h.cfg, h.link);
-                self.configs.hold(cfg);
-                self.drop_half_open(i);
-                self.tcp_mib.passive_opens += 1;
-                let entry = Entry {
-                    conn: Connection::accepted(*tcb),
-                    key,
-                    tuple: key.tuple(),
-                    cfg,
-                    link,
-                    timer: None,
-                    ready: false,
-                    owned: true,
-                    accepting: Some(listener),
-                    indexed: true,
-                    events: Events::default(),
-                    notified: false,
-                };
-                let (c, _) = self.tcp.conns.insert(entry);
-                self.tcp.link_in(&key, Slot::Conn(c));
-                if let Some(l) = self.tcp.listeners.at_mut(listener) {
-                    l.queue.push_back(c);
-                }
-                let generation = self.tcp.listeners.generation(listener);
-                self.events.push_back(SocketEvent::Listener(ListenerId(listener, generation)));
-                self.begin_with_path(now, c);
-                self.after_input(now, c);
-            }
-        }
     }
 
     fn segment_for_time_wait<P: Probe>(
@@ -197,119 +121,6 @@ impl Stack {
                 self.mib.time_wait_recycled += 1;
                 self.accept_syn(now, probe, at, key.tuple(), listener.unwrap_or(0), seg, Some(tw.snd_nxt));
             }
-        }
-    }
-
-    fn listener_for(&self, local: SocketAddr) -> Option<u32> {
-        let list = self.tcp.ports.get(&local.port())?;
-        let rank = |i: &u32| {
-            let l = self.tcp.listeners.at(*i)?;
-            let any = l.local.ip().is_unspecified() && (l.local.is_ipv6() || local.is_ipv4());
-            let exact = !l.local.ip().is_unspecified();
-            (l.local.ip() == local.ip() || any).then_some((exact, l.local.is_ipv4() == local.is_ipv4()))
-        };
-        list.iter().filter_map(|i| rank(i).map(|r| (r, *i))).max_by_key(|(r, _)| *r).map(|(_, i)| i)
-    }
-
-    fn segment_for_listener<P: Probe>(
-        &mut self,
-        now: Instant,
-        probe: &mut P,
-        at: &Arrival,
-        tuple: Tuple,
-        seg: &mut Segment,
-    ) {
-        self.tcp_mib.in_segs += 1;
-        let Some(listener) = self.listener_for(tuple.local) else {
-            probe.focus(u64::MAX);
-            let v = if seg.has(Flags::RST) {
-                Verdict::Dropped(Rule::NoConnection)
-            } else {
-                Verdict::Reset(Rule::NoConnection)
-            };
-            report(now, probe, seg, v, State::Closed);
-            self.refuse(now, tuple, seg);
-            return;
-        };
-        probe.focus(u64::MAX);
-        match listen::judge(seg) {
-            Verdict::Accepted(_) => self.accept_syn(now, probe, at, tuple, listener, seg, None),
-            v @ Verdict::Reset(_) => {
-                report(now, probe, seg, v, State::Listen);
-                self.refuse(now, tuple, seg);
-            }
-            v => report(now, probe, seg, v, State::Listen),
-        }
-    }
-
-    /// A SYN for a listener: a half-open connection, unless a queue is full. Then it is dropped without a word: to the
-    /// client the server is busy, and it asks again.
-    #[allow(clippy::too_many_arguments)] // the parts of one decision
-    fn accept_syn<P: Probe>(
-        &mut self,
-        now: Instant,
-        probe: &mut P,
-        at: &Arrival,
-        tuple: Tuple,
-        listener: u32,
-        seg: &mut Segment,
-        after: Option<SeqNum>,
-    ) {
-        let half_total = self.tcp.half.len();
-        let Some(l) = self.tcp.listeners.at_mut(listener) else { return };
-        if l.is_full() || l.half_open >= l.backlog || half_total >= self.cfg.max_half_open {
-            l.dropped += 1;
-            self.mib.listen_drops += 1;
-            self.mib.listen_overflows += u64::from(l.is_full());
-            report(now, probe, seg, Verdict::Dropped(Rule::QueueFull), State::Listen);
-            return;
-        }
-        l.half_open += 1;
-        let cfg = l.cfg;
-        let key = Key::new(tuple.local, tuple.remote);
-        let mut open = self.open_params(now, &key, cfg, at.link);
-        if let Some(old) = after {
-            // Above everything the old incarnation sent (RFC 6191 2, RFC 9293 3.6.1).
-            open.iss = open.iss.max(old + 65_537);
-        }
-        // The number first, so that the observer knows whose events follow.
-        let mut cx = tcp_cx!(self, cfg, now, &mut ());
-        let syn = SynReceived::passive(&mut cx, seg, &open);
-        self.configs.hold(cfg);
-        let half = HalfOpen { syn, key, listener, timer: HalfOpen::NO_TIMER, cfg, link: at.link, ready: false };
-        let i = self.tcp.half.insert(half);
-        self.tcp.link_in(&key, Slot::Half(i));
-        probe.focus(u64::from(Slot::Half(i).token()));
-        probe.event(now, || Event::Moved { from: State::Listen, trigger: Trigger::RcvSyn, to: State::SynReceived });
-        report(now, probe, seg, Verdict::Accepted(Rule::SynToListen), State::SynReceived);
-        self.half_open_ready(i);
-    }
-
-    fn half_open_ready(&mut self, i: u32) {
-        if let Some(h) = self.tcp.half.at_mut(i)
-            && !h.ready
-            && (h.syn.due || h.syn.challenge)
-        {
-            h.ready = true;
-            self.tcp.half_due.push_back(i);
-        }
-    }
-
-    /// Removes a half-open connection and what belongs to it.
-    pub(crate) fn drop_half_open(&mut self, i: u32) {
-        let Some(h) = self.tcp.half.remove(i) else { return };
-        self.tcp.link_out(&h.key, Slot::Half(i));
-        self.configs.release(h.cfg);
-        if h.ready {
-            // Its place may be used again: no entry of a queue may outlive it.
-            self.tcp.half_due.retain(|d| *d != i);
-            self.tcp.half_blocked.retain(|d| *d != i);
-        }
-        if h.timer != HalfOpen::NO_TIMER {
-            self.wheel.remove(h.timer);
-        }
-        if let Some(l) = self.tcp.listeners.at_mut(h.listener) {
-            l.half_open -= 1;
         }
     }
 
@@ -477,7 +288,7 @@ fn refused_at_the_door<P: Probe>(
     probe.event(now, || Event::Arrived { hdr, opts, len, verdict: Verdict::Dropped(rule), state: State::Closed });
 }
 
-fn report<P: Probe>(now: Instant, probe: &mut P, seg: &Segment, verdict: Verdict, state: State) {
+pub(super) fn report<P: Probe>(now: Instant, probe: &mut P, seg: &Segment, verdict: Verdict, state: State) {
     let (hdr, opts, len) = (seg.hdr, seg.opts, seg.payload.len() as u32);
     probe.event(now, || Event::Arrived { hdr, opts, len, verdict, state });
 }

@@ -12,6 +12,7 @@ mod step5_ack;
 mod step6_urgent;
 mod step7_text;
 mod step8_fin;
+pub mod syn_cookie;
 pub mod syn_received;
 pub mod syn_sent;
 pub mod time_wait;

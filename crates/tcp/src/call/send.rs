@@ -66,6 +66,19 @@ impl Connection {
         }
     }
 
+    /// Whether a send would be taken, by as much as `snd-lowat` asks for; or fail at once. If not, an event will say when.
+    pub fn is_writable(&mut self, cfg: &TcpConfig, memory: Memory) -> bool {
+        match &mut self.phase {
+            Phase::SynSent(_) | Phase::SynReceived(_) => false,
+            Phase::Synchronized(t) if matches!(t.state, State::Established | State::CloseWait) => {
+                let writable = t.snd.is_writable(cfg, memory);
+                t.write_blocked |= !writable;
+                writable
+            }
+            Phase::Synchronized(_) | Phase::Closed => true,
+        }
+    }
+
     fn room<P: Probe>(&mut self, cx: &Cx<'_, P>) -> Result<usize, SendError> {
         match &mut self.phase {
             // 3.10.2 SYN-SENT, SYN-RECEIVED: "if no space to queue, respond with insufficient resources".
