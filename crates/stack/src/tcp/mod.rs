@@ -3,6 +3,7 @@
 mod calls;
 mod configs;
 mod demux;
+mod fast_open;
 mod input;
 mod known_paths;
 mod listener;
@@ -78,6 +79,8 @@ pub struct Occupancy {
     pub settings: usize,
     /// SYN cookies that were taken lately.
     pub cookies: usize,
+    /// Fast Open: cookies of servers, ways on which it failed, and connections that are pending.
+    pub fast_open: usize,
 }
 
 /// A connection and what the stack knows of it.
@@ -131,6 +134,8 @@ pub(crate) struct Tables {
     pub orphans: usize,
     /// SYN cookies that were taken.
     pub taken: syn_cookie::Taken,
+    /// Fast Open: keys, cookies, and who is pending.
+    pub fast_open: fast_open::Hosts,
 }
 
 impl Tables {
