@@ -210,7 +210,7 @@ impl Stack {
             index: self.tcp.index.len(),
             settings: self.configs.len(),
             cookies: self.tcp.taken.len(),
-            fast_open: self.fast_open_len(),
+            fast_open: self.fast_open_pending(),
         }
     }
 

@@ -396,10 +396,9 @@ impl Stack {
         self.tcp.fast_open.pending.retain(|_, l| *l != listener);
     }
 
-    /// Cookies of servers, ways that failed, and connections that are pending.
-    pub(crate) fn fast_open_len(&self) -> usize {
-        let f = &self.tcp.fast_open;
-        f.servers.len() + f.failed.len() + f.pending.len()
+    /// Connections that are pending.
+    pub(crate) fn fast_open_pending(&self) -> usize {
+        self.tcp.fast_open.pending.len()
     }
 
     pub(crate) fn check_fast_open(&self) {

@@ -79,7 +79,7 @@ pub struct Occupancy {
     pub settings: usize,
     /// SYN cookies that were taken lately.
     pub cookies: usize,
-    /// Fast Open: cookies of servers, ways on which it failed, and connections that are pending.
+    /// Connections whose SYN's text was taken, and whose handshake is not over (RFC 7413).
     pub fast_open: usize,
 }
 
