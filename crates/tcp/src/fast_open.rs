@@ -154,13 +154,13 @@ impl Early {
     }
 
     /// Octets of text in a SYN that was sent `retries` times before.
-    //= RFC 7413 4.2.2 (c)
+    //= RFC 7413 4.2.2 (b) (c)
     pub(crate) fn text(&self, retries: u8) -> u32 {
         if retries > 0 { 0 } else { self.queue.len().min(u32::from(self.open.text)) }
     }
 
-    /// The option of such a SYN.
-    //= RFC 7413 4.2.2 (c)
+    /// The option of such a SYN. There is always room for it beside what our SYNs carry else.
+    //= RFC 7413 4.2.2 (b) (c)
     pub(crate) fn option(&self, retries: u8) -> Option<Cookie> {
         self.open.option.filter(|_| retries == 0)
     }
