@@ -152,6 +152,49 @@ fn where_there_is_no_room_a_good_cookie_makes_an_ordinary_handshake() {
     assert_eq!((taken(&s.answer(&syn(1, c, TEXT))), s.status().half_open), (0, 0));
 }
 
+/// What RFC 7413 2.1 and 6.1 warn of, as it is: SECURITY.md says so to users.
+#[test]
+fn a_duplicate_syn_adds_nothing_before_the_connection_is_forgotten_and_repeats_it_after() {
+    let end = 1001 + TEXT.len() as u32;
+    for server_first in [false, true] {
+        let mut s = Server::new(5, StackConfig::default(), &settings(5));
+        let c = cookie(&mut s);
+        let said = s.answer(&syn(1, c, TEXT));
+        let iss = said.hdr.seq.0;
+        let id = s.stack.tcp_accept(s.listener).unwrap();
+        let mut buf = [0; 100];
+        assert_eq!(s.stack.tcp_receive(s.now, &mut (), id, &mut buf), Ok(TEXT.len()));
+        let peer_says = |s: &mut Server, seq: u32, ack: u32, flags| {
+            let seq = (seq, iss.wrapping_add(ack));
+            s.say(&Say { from: peer(1), seq, flags: Flags::ACK | flags, ..Say::default() })
+        };
+        peer_says(&mut s, end, 1, Flags::NONE);
+        // In ESTABLISHED it is challenged, as any SYN.
+        let again = s.answer(&syn(1, c, TEXT));
+        assert_eq!((again.hdr.flags, again.hdr.ack.0), (Flags::ACK, end));
+        if server_first {
+            s.stack.tcp_close(s.now, &mut (), id);
+            s.out();
+            peer_says(&mut s, end, 2, Flags::FIN);
+        } else {
+            peer_says(&mut s, end, 1, Flags::FIN);
+            s.stack.tcp_close(s.now, &mut (), id);
+            s.out();
+            peer_says(&mut s, end + 1, 2, Flags::NONE);
+        }
+        assert_eq!(s.stack.occupancy().time_wait, usize::from(server_first));
+        let late = s.say(&syn(1, c, TEXT));
+        if server_first {
+            assert!(late.iter().all(|x| !x.is_syn_ack()) && s.stack.tcp_accept(s.listener).is_none(), "{late:?}");
+            continue;
+        }
+        // Nothing is left that could know it.
+        assert_eq!(taken(&late[0]), TEXT.len() as u32);
+        let id = s.stack.tcp_accept(s.listener).unwrap();
+        assert_eq!(s.stack.tcp_receive(s.now, &mut (), id, &mut buf), Ok(TEXT.len()));
+    }
+}
+
 #[test]
 fn a_listener_that_goes_takes_who_is_pending_with_it() {
     let mut s = Server::new(5, StackConfig::default(), &settings(5));
