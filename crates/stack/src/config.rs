@@ -14,6 +14,8 @@ pub struct StackConfig {
     pub max_connections: usize,
     /// Half-open connections of one listener beyond its backlog's own limit, in all.
     pub max_half_open: usize,
+    /// How long a SYN for any destination waits for a decision, and how long one that is met by silence is known.
+    pub decision_timeout: Duration,
     /// TIME-WAIT records; beyond it the oldest go first.
     pub max_time_wait: usize,
     /// Connections that their user has closed and their peer has not.
@@ -57,6 +59,7 @@ impl Default for StackConfig {
             ephemeral_ports: (32_768, 60_999),
             max_connections: 1 << 20,
             max_half_open: 1 << 16,
+            decision_timeout: Duration::from_secs(60),
             max_time_wait: 1 << 17,
             max_orphans: 1 << 14,
             resets_per_second: 1_000,

@@ -197,8 +197,8 @@ impl Stack {
         sink: &mut dyn FnMut(&TxFrame<'_>) -> bool,
     ) -> Sent {
         // An entry whose connection is gone, or whose place is another's that has nothing to send, is passed over.
-        let Some(h) = self.tcp.half.at_mut(i).filter(|h| h.ready) else { return Sent::Nothing };
-        h.ready = false;
+        let Some(h) = self.tcp.half.at_mut(i).filter(|h| h.is_ready()) else { return Sent::Nothing };
+        h.set_ready(false);
         let (key, cfg) = (h.key, h.cfg);
         probe.focus(u64::from(Slot::Half(i).token()));
         let gives = h.syn.negotiated.fast_open;
@@ -214,7 +214,7 @@ impl Stack {
             Hop::Waits => {
                 // It stays due, and goes when the neighbor has answered, or has not.
                 if let Some(h) = self.tcp.half.at_mut(i) {
-                    h.ready = true;
+                    h.set_ready(true);
                 }
                 self.tcp.half_blocked.push(i);
                 return Sent::Nothing;
@@ -246,7 +246,7 @@ impl Stack {
             };
             if !sink(&tx) {
                 if let Some(h) = self.tcp.half.at_mut(i) {
-                    h.ready = true;
+                    h.set_ready(true);
                 }
                 return Sent::Full;
             }
@@ -259,7 +259,7 @@ impl Stack {
             h.timer = self.wheel.insert(deadline, Slot::Half(i).token());
         }
         if h.syn.due || h.syn.challenge {
-            h.ready = true;
+            h.set_ready(true);
             self.tcp.half_due.push_back(i);
         }
         Sent::Taken

@@ -37,5 +37,7 @@ pub use mib::StackMib;
 pub use stack::{RxChecksum, RxFrame, SocketEvent, Stack};
 pub use synfin_tcp as engine;
 pub use synfin_wire as wire;
-pub use tcp::{ConnId, ConnectError, CookieCounts, ListenError, ListenerId, ListenerStatus, Occupancy, Tuple};
+pub use tcp::{
+    ConnId, ConnectError, CookieCounts, Decision, ListenError, ListenerId, ListenerStatus, Occupancy, Tuple,
+};
 pub use udp::{Datagram, UdpError, UdpId};

@@ -86,6 +86,10 @@ counters! {
     req_q_full_do_cookies = "TcpExtTCPReqQFullDoCookies",
     /// SYNs for which the SYN queue had no room, dropped because cookies are off or cannot be made.
     req_q_full_drop = "TcpExtTCPReqQFullDrop",
+    /// Acknowledgments of SYN,ACKs without text, where text is waited for.
+    defer_accept_drop = "TcpExtTCPDeferAcceptDrop",
+    /// SYNs for any destination that were forgotten because nobody decided.
+    undecided = "SynfinUndecidedSyns",
     /// Connections that went to TIME-WAIT.
     time_wait = "TcpExtTW",
     /// TIME-WAIT records dropped because the table was full.

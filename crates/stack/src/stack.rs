@@ -9,7 +9,7 @@ use crate::ip::{Cidr, Route, is_link_local};
 use crate::link::{Address, Link, LinkConfig, LinkId, Medium, link_local_of};
 use crate::mib::StackMib;
 use crate::rate::{Bucket, Buckets};
-use crate::tcp::{Configs, ConnId, HalfOpen, ListenerId, Occupancy, Slot, Tables, TimeWaitTable};
+use crate::tcp::{Configs, ConnId, HalfOpen, ListenerId, Occupancy, Slot, Stage, Tables, TimeWaitTable};
 use crate::timer_wheel::TimerWheel;
 use crate::udp::{UdpId, UdpSockets};
 use alloc::collections::VecDeque;
@@ -246,7 +246,11 @@ impl Stack {
 
     /// What has happened to a socket.
     pub fn poll_event(&mut self) -> Option<SocketEvent> {
-        self.events.pop_front()
+        let event = self.events.pop_front();
+        if event.is_none() && self.events.capacity() > 1_024 + 4 * self.tcp.conns.len() {
+            self.events = VecDeque::new();
+        }
+        event
     }
 
     /// Sends an echo request.
@@ -275,6 +279,7 @@ impl Stack {
         if self.fragments.next_deadline() <= now {
             self.mib.reasm_fails += self.fragments.expire(now) as u64;
         }
+        self.tcp.tidy();
         self.forget_paths(now, probe);
         self.solicit_neighbors(now);
         self.solicit_routers(now);
@@ -329,16 +334,17 @@ impl Stack {
     fn half_open_deadline<P: Probe>(&mut self, now: Instant, probe: &mut P, i: u32) {
         let Some(h) = self.tcp.half.at_mut(i) else { return };
         h.timer = HalfOpen::NO_TIMER;
+        if h.is_unanswered() {
+            self.end_request(i);
+            return;
+        }
         probe.focus(u64::from(Slot::Half(i).token()));
         let Some(next) = h.syn.on_deadline(&mut tcp_cx!(self, h.cfg, now, probe)) else {
             self.drop_half_open(i);
             return;
         };
         h.timer = self.wheel.insert(next, Slot::Half(i).token());
-        if h.syn.due && !h.ready {
-            h.ready = true;
-            self.tcp.half_due.push_back(i);
-        }
+        self.half_open_ready(i);
     }
 
     /// Connections that waited for a neighbor may try again.
@@ -350,7 +356,7 @@ impl Stack {
             self.tcp.mark_ready(i);
         }
         for i in core::mem::take(&mut self.tcp.half_blocked) {
-            if self.tcp.half.at(i).is_some_and(|h| h.ready) {
+            if self.tcp.half.at(i).is_some_and(HalfOpen::is_ready) {
                 self.tcp.half_due.push_back(i);
             }
         }
@@ -360,6 +366,18 @@ impl Stack {
     pub fn check_invariants(&self) {
         let in_queues: usize = self.tcp.listeners.iter().map(|(_, l)| l.half_open).sum();
         assert_eq!(in_queues, self.tcp.half.len(), "every half-open connection is in a listener's SYN queue");
+        let in_stage = |stage| self.tcp.half.iter().filter(|(_, h)| h.stage == stage).count();
+        let queued: [usize; 2] = self
+            .tcp
+            .listeners
+            .iter()
+            .map(|(_, l)| [l.asked.len(), l.silent.len()])
+            .fold([0; 2], |[a, s], [more_a, more_s]| [a + more_a, s + more_s]);
+        assert_eq!(
+            queued,
+            [in_stage(Stage::Asked), in_stage(Stage::Silent)],
+            "decisions are waited for in their queues"
+        );
         let indexed = self.tcp.conns.iter().filter(|(_, e)| e.indexed).count();
         assert_eq!(indexed + self.tcp.half.len() + self.tcp.waits.len(), self.tcp.index.len(), "the index is exact");
         let orphans = self.tcp.conns.iter().filter(|(_, e)| !e.owned).count();

@@ -5,6 +5,7 @@
 //! is either wholly in the future or taken apart when time reaches it. Within the lowest slot exact deadlines decide.
 
 use alloc::vec::Vec;
+use core::ops::{Index, IndexMut};
 use synfin_tcp::Instant;
 
 const TICK_BITS: u32 = 17;
@@ -12,6 +13,8 @@ const SLOT_BITS: u32 = 6;
 const SLOTS: usize = 1 << SLOT_BITS;
 const LEVELS: usize = 8;
 const NONE: u32 = u32::MAX;
+/// Entries whose memory is not worth giving back.
+const FEW: usize = 1_024;
 
 #[derive(Debug, Clone, Copy)]
 struct Node {
@@ -23,13 +26,50 @@ struct Node {
     home: u32,
 }
 
+/// Entries in pages: none is moved when there are more.
+#[derive(Debug, Default)]
+struct Nodes(Vec<Vec<Node>>);
+
+const PAGE: usize = 256;
+
+impl Nodes {
+    fn len(&self) -> usize {
+        self.0.last().map_or(0, |last| (self.0.len() - 1) * PAGE + last.len())
+    }
+
+    fn push(&mut self, node: Node) -> u32 {
+        let n = self.len();
+        if n.is_multiple_of(PAGE) {
+            self.0.push(Vec::with_capacity(PAGE));
+        }
+        self.0[n / PAGE].push(node);
+        n as u32
+    }
+}
+
+impl Index<usize> for Nodes {
+    type Output = Node;
+
+    #[inline]
+    fn index(&self, i: usize) -> &Node {
+        &self.0[i / PAGE][i % PAGE]
+    }
+}
+
+impl IndexMut<usize> for Nodes {
+    #[inline]
+    fn index_mut(&mut self, i: usize) -> &mut Node {
+        &mut self.0[i / PAGE][i % PAGE]
+    }
+}
+
 /// The number of an entry, held by whoever set it.
 pub(crate) type TimerId = u32;
 
 /// The wheel. Tokens are the caller's.
 #[derive(Debug)]
 pub(crate) struct TimerWheel {
-    nodes: Vec<Node>,
+    nodes: Nodes,
     free: u32,
     heads: [u32; SLOTS * LEVELS],
     occupied: [u64; LEVELS],
@@ -44,7 +84,7 @@ pub(crate) struct TimerWheel {
 impl Default for TimerWheel {
     fn default() -> Self {
         TimerWheel {
-            nodes: Vec::new(),
+            nodes: Nodes::default(),
             free: NONE,
             heads: [NONE; SLOTS * LEVELS],
             occupied: [0; LEVELS],
@@ -65,8 +105,7 @@ impl TimerWheel {
     pub(crate) fn insert(&mut self, deadline: Instant, token: u32) -> TimerId {
         let node = Node { deadline, token, prev: NONE, next: NONE, home: NONE };
         let id = if self.free == NONE {
-            self.nodes.push(node);
-            (self.nodes.len() - 1) as u32
+            self.nodes.push(node)
         } else {
             let id = self.free;
             self.free = self.nodes[id as usize].next;
@@ -98,6 +137,10 @@ impl TimerWheel {
         n.next = self.free;
         self.free = id;
         self.len -= 1;
+        // Numbers of entries are given away, so they cannot be moved together: memory goes back when none is left.
+        if self.len == 0 && self.nodes.len() > FEW {
+            (self.nodes, self.free) = (Nodes::default(), NONE);
+        }
     }
 
     /// A timer that is due at `now`, cancelled: its token.

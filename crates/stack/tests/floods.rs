@@ -92,7 +92,7 @@ fn flood(mode: SynCookies, syns: u64, first_is_lost: bool) -> (Option<u8>, Serve
                 s.drain();
             }
         }
-        s.now = s.now + Duration::from_millis(1);
+        s.now += Duration::from_millis(1);
         s.stack.on_deadline(s.now, &mut ());
         if let (Some(c), None) = (&mut client, in_at)
             && c.stack.tcp_state(c.conn) == State::Established

@@ -262,7 +262,7 @@ settings! {
     synack_retries: u8 = 5, "synack-retries", 0..=127, "tcp_synack_retries", "as above";
     /// SYNs are answered by cookies: `off`, `overflow` (when the SYN queue is full) or `always`.
     syn_cookies: SynCookies = SynCookies::Overflow, "syn-cookies", 0..=2, "tcp_syncookies: 0, 1, 2", "may (RFC 4987 3.6)";
-    /// Fast Open, as bits that are added: 1 as a client, 2 as a server, 4 text leaves without a cookie, 512 text is taken without one, 1024 every listener is a server, as long its backlog lets it.
+    /// Fast Open, as bits that are added: 1 as a client, 2 as a server, 4 text leaves without a cookie, 512 text is taken without one, 1024 every listener is a server, as far as its backlog goes.
     //= RFC 7413 2 (a): off by default
     //= RFC 7413 4.2 (a)
     fastopen: u16 = 0, "fastopen", 0..=1_543, "tcp_fastopen", "off (RFC 7413 4.2)";
@@ -274,9 +274,11 @@ settings! {
     fastopen_connect: bool = false, "fastopen-connect", 0..=1, "TCP_FASTOPEN_CONNECT", "off (RFC 7413 2)";
     /// As the bits 4 and 512 of fastopen, for one connection or listener.
     fastopen_no_cookie: bool = false, "fastopen-no-cookie", 0..=1, "TCP_FASTOPEN_NO_COOKIE", "off (RFC 7413 4.1.2)";
-    /// For how long at most a port of a server is not tried again where Fast Open failed, and was lost once more each time it was; 0 tries always.
+    /// For how long at most a port of a server is not tried again where Fast Open failed: two minutes at first, each time twice as long; 0 tries always.
     //= RFC 7413 4.1.3.1 (b)
     fastopen_blackhole: Duration = Duration::from_secs(3600), "fastopen-blackhole", 0..=2_147_483_647, "tcp_fastopen_blackhole_timeout_sec", "at least temporarily (RFC 7413 4.1.3.1)";
+    /// A connection may be accepted when text has come, or after this time; 0: when its handshake is complete.
+    defer_accept: Duration = Duration::ZERO, "defer-accept", 0..=3_600_000, "TCP_DEFER_ACCEPT", "-";
     /// Give up connecting after this, whatever the retries; 0 leaves it to them.
     connect_timeout: Duration = Duration::ZERO, "connect-timeout", 0..=86_400_000, "-", "-";
     /// Retransmissions before the network layer is told (R1).
@@ -326,6 +328,12 @@ settings! {
     /// Send small segments at once (Nagle's algorithm off).
     //= RFC 9293 3.7.4 MUST-17
     nodelay: bool = false, "nodelay", 0..=1, "TCP_NODELAY", "off (RFC 9293 3.7.4, MUST-17 asks that it can be on)";
+    /// Text that does not fill a segment waits until this is off again, or nothing is out and sws-override has passed.
+    cork: bool = false, "cork", 0..=1, "TCP_CORK", "-";
+    /// Octets from which on a connection counts as readable; less is enough at its end, or when the window is shut.
+    rcv_lowat: u32 = 1, "rcv-lowat", 1..=1_073_741_824, "SO_RCVLOWAT", "-";
+    /// Octets of free room from which on a connection counts as writable; all of the buffer is always enough.
+    snd_lowat: u32 = 1, "snd-lowat", 1..=1_073_741_824, "SO_SNDLOWAT", "-";
     /// The least and first size of the receive buffer.
     rcv_buf_initial: u32 = 131_072, "rcv-buf-initial", 2_048..=1_073_741_824, "tcp_rmem[1]", "-";
     /// The size up to which the receive buffer grows.

@@ -44,7 +44,7 @@ impl SynReceived {
     /// Adds the handshake to `h`.
     pub fn digest(&self, h: &mut impl Hasher) {
         (self.iss.0, self.irs.0, self.wnd, self.window, self.retries).hash(h);
-        (self.ambiguous, self.syn_lost, self.due, self.passive, self.challenge, self.mixed, self.heard).hash(h);
+        (self.our_syn, self.acked, self.due, self.passive, self.challenge, self.mixed, self.heard).hash(h);
         self.negotiated.feedback.hash(h);
     }
 }

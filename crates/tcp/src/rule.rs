@@ -135,6 +135,12 @@ named! {
         FastOpen = "SYN with text that is taken",
         /// RFC 4987 3.6: a SYN is answered by a cookie, and forgotten.
         SynToCookie = "SYN answered by a cookie",
+        /// RFC 9293 3.10.7.2: a SYN for any destination; whoever listens there is asked first.
+        SynAsked = "SYN awaits a decision",
+        /// The same SYN, or anything else of its four-tuple, before the decision, or after it was to be silent.
+        Undecided = "no decision yet, or silence",
+        /// An ACK of our SYN,ACK that brings no text: with `defer-accept` it is waited for.
+        Deferred = "handshake complete but for text",
         /// RFC 4987 3.6: an ACK to a listening socket brings back no cookie of ours, or an old or a used one.
         CookieRefused = "no SYN cookie of ours",
     }

@@ -19,6 +19,8 @@ const PLAIN: u8 = 3;
 const SACK: u8 = 1;
 /// With timestamps.
 const TIMESTAMPS: u8 = 2;
+/// Every SYN is answered by a cookie.
+const COOKIES: u8 = 32 | PLAIN;
 /// With a small receive buffer.
 const SMALL: u8 = 8 | PLAIN;
 
@@ -461,7 +463,14 @@ fn floods() -> Vec<Seed> {
     vec![
         Ops::new(PLAIN)
             .each(0..40, |o, n| o.seg(Seg { who: n as u8, ..A_SYN }))
-            .seed("syn-flood", &["queue full", "TcpExtListenDrops"]),
+            .seed("syn-flood", &["SYN answered by a cookie", "TcpExtSyncookiesSent"]),
+        Ops::new(COOKIES)
+            .seg(Seg { who: 1, ..A_SYN })
+            .seg(Seg { who: 1, ..AN_ACK })
+            .call(Call::Close, 0, 0)
+            .seg(Seg { who: 1, ..AN_ACK })
+            .seg(Seg { who: 2, ..AN_ACK })
+            .seed("syn-cookies", &["SYN+ACK with a cookie", "acknowledges our SYN", "no SYN cookie of ours"]),
         Ops::new(PLAIN)
             .each(0..8, |o, n| o.seg(Seg { who: n as u8, ..A_SYN }).seg(Seg { who: n as u8, ..AN_ACK }))
             .seed("accept-queue-full", &["acknowledges our SYN", "queue full"]),

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
+use synfin_stack::engine::config::SynCookies;
 use synfin_stack::engine::probe::Watch;
 use synfin_stack::engine::{Chunk, Event, Instant, Observer, Rng, State, TcpConfig};
 use synfin_stack::wire::ip::Ecn;
@@ -98,6 +99,7 @@ pub(crate) fn run(data: &[u8]) -> Words {
         snd_buf_initial: 4_096,
         snd_buf_max: 16_384,
         reassembly_pieces: 64,
+        syn_cookies: if kind & 32 == 0 { SynCookies::Overflow } else { SynCookies::Always },
         ..TcpConfig::default()
     };
     let cfg = StackConfig { max_connections: 16, max_time_wait: 8, fragment_memory: 8_192, ..StackConfig::default() };
@@ -338,7 +340,9 @@ impl World {
             self.now = self.now.max(next);
             self.deadline();
         }
-        assert_eq!(self.stack.occupancy(), Occupancy::default());
+        // Cookies that were taken are remembered for a while, connections or not.
+        let cookies = self.stack.occupancy().cookies;
+        assert_eq!(self.stack.occupancy(), Occupancy { cookies, ..Occupancy::default() });
         let (host, tcp) = self.stack.counters();
         self.words.0.extend(host.iter().chain(tcp.iter()).filter(|c| c.1 > 0).map(|c| c.0));
     }

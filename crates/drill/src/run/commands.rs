@@ -120,6 +120,7 @@ mod tests {
     use super::super::sysctls::sysctl;
     use super::*;
     use synfin_stack::engine::TcpConfig;
+    use synfin_stack::engine::config::SynCookies;
     use synfin_stack::engine::ecn::{OptionPolicy, Use};
 
     fn obey(tcp: &mut TcpConfig, text: &str) -> Result<Duration, Refused> {
@@ -148,6 +149,8 @@ mod tests {
         );
         assert_eq!(obey(&mut t, "sysctl -w net.ipv4.tcp_ecn=3 net.ipv4.tcp_ecn_option=0"), Ok(Duration::ZERO));
         assert_eq!((t.ecn, t.accecn_option), (Use::AccEcn, OptionPolicy::Off));
+        assert_eq!(obey(&mut t, "sysctl -q net.ipv4.tcp_syncookies=2"), Ok(Duration::ZERO));
+        assert_eq!(t.syn_cookies, SynCookies::Always);
         assert!(matches!(obey(&mut t, "iptables -F"), Err(Refused::Unsupported(_))));
         assert!(matches!(obey(&mut t, "sysctl net.ipv4.tcp_syn_retries=999"), Err(Refused::Failed(_))));
         assert!(obey(&mut t, "false").is_err());
@@ -160,7 +163,7 @@ mod tests {
             "echo x | grep -q y",
             "sysctl -q net.ipv4.tcp_timestamps 0",
             "tc qdisc replace dev tun0 root netem delay 1s fqx",
-            "sysctl -q net.ipv4.tcp_syncookies=2",
+            "sysctl -q net.ipv4.tcp_migrate_req=1",
             "sysctl -q net.ipv4.tcp_abort_on_overflow=1",
         ] {
             assert!(matches!(obey(&mut t, not_here), Err(Refused::Unsupported(_))), "{not_here}");

@@ -63,6 +63,7 @@ const TABLE: &[(&str, Meaning)] = &[
     ("ipv4.tcp_window_scaling", Word("window-scaling", FLAG)),
     ("ipv4.tcp_syn_retries", Number("syn-retries", "")),
     ("ipv4.tcp_synack_retries", Number("synack-retries", "")),
+    ("ipv4.tcp_syncookies", Word("syn-cookies", &[("0", "off"), ("1", "overflow"), ("2", "always")])),
     ("ipv4.tcp_retries1", Number("retries1", "")),
     ("ipv4.tcp_retries2", Number("retries2", "")),
     ("ipv4.tcp_orphan_retries", OrphanRetries),
@@ -102,8 +103,6 @@ const TABLE: &[(&str, Meaning)] = &[
     ("ipv4.tcp_abort_on_overflow", Only(&["0"], "what a full queue does not take is not reset")),
     ("ipv4.tcp_shrink_window", Only(&["0"], "a window never shrinks, RFC 9293 3.8.6 SHLD-14")),
     ("ipv4.tcp_migrate_req", Only(&["0"], "a request stays with its listener")),
-    // Cookies are sent when the queue is full, which a script would have to fill; 2 sends them always.
-    ("ipv4.tcp_syncookies", Only(&["0", "1"], "there are no cookies")),
     // One interval for each connection, and no limit for the whole host: no script provokes that many in a second.
     ("ipv4.tcp_challenge_ack_limit", AtLeast(1_000, "the host as a whole has no limit")),
     // No script listens with a backlog above it.

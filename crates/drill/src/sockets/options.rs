@@ -122,6 +122,9 @@ impl Sockets {
             (libc::SOL_SOCKET, libc::SO_ACCEPTCONN) => i32::from(matches!(t.phase, Phase::Listening(_))),
             (libc::SOL_SOCKET, _) if REMEMBERED.contains(&(level, name)) => 0,
             (libc::IPPROTO_TCP, libc::TCP_NODELAY) => i32::from(t.cfg.nodelay),
+            (libc::IPPROTO_TCP, libc::TCP_CORK) => i32::from(t.cfg.cork),
+            (libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT) => secs(t.cfg.defer_accept),
+            (libc::SOL_SOCKET, libc::SO_RCVLOWAT) => t.cfg.rcv_lowat as i32,
             (libc::IPPROTO_TCP, libc::TCP_MAXSEG) => match (&t.phase, &status) {
                 (Phase::Open(_), Some(s)) if s.mss > 0 => i32::from(s.mss),
                 _ if t.cfg.mss > 0 => i32::from(t.cfg.mss),
@@ -176,6 +179,12 @@ impl TcpSocket {
                 c.rcv_buf_max = c.rcv_buf_initial;
             }
             (libc::IPPROTO_TCP, libc::TCP_NODELAY) => c.nodelay = n != 0,
+            (libc::IPPROTO_TCP, libc::TCP_CORK) => c.cork = n != 0,
+            // Linux counts the time in retransmissions of the SYN,ACK; here it is what it says.
+            (libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT) => {
+                c.defer_accept = Duration::from_secs(n.clamp(0, 3_600) as u64)
+            }
+            (libc::SOL_SOCKET, libc::SO_RCVLOWAT) => c.rcv_lowat = n.clamp(1, 1 << 30) as u32,
             (libc::IPPROTO_TCP, libc::TCP_MAXSEG) => {
                 if !(88..=32_767).contains(&n) {
                     return Err(libc::EINVAL.into());

@@ -1,13 +1,15 @@
 //! User calls of TCP, by the number of the socket.
 
-use super::{ConnId, Entry, Key, Listener, ListenerId, ListenerStatus, Slot, Tuple};
+use super::{ConnId, Entry, HalfOpen, Key, Listener, ListenerId, ListenerStatus, Slot, Stage, Tuple};
 use crate::cx::tcp_cx;
 use crate::stack::Stack;
+use alloc::collections::VecDeque;
 use core::net::SocketAddr;
 use synfin_tcp::arrives::closed::Reset;
 use synfin_tcp::call::{ReceiveError, SendError};
 use synfin_tcp::snd::congestion::{Algorithm, Congestion};
 use synfin_tcp::{Chunk, CloseReason, Connection, Cx, Events, Instant, Probe, SendReason, State, Status, TcpConfig};
+use synfin_wire::SeqNum;
 use synfin_wire::tcp::Flags;
 
 /// Why a connection could not be opened.
@@ -204,7 +206,12 @@ impl Stack {
     /// Takes a finished connection from the accept queue.
     pub fn tcp_accept(&mut self, id: ListenerId) -> Option<ConnId> {
         let l = self.tcp.listeners.get_mut((id.0, id.1))?;
-        let i = l.queue.pop_front()?;
+        let Some(i) = l.queue.pop_front() else {
+            if l.queue.capacity() > 1_024 {
+                l.queue = VecDeque::new();
+            }
+            return None;
+        };
         let e = self.tcp.conns.at_mut(i)?;
         e.accepting = None;
         Some(ConnId(i, self.tcp.conns.generation(i)))
@@ -223,16 +230,21 @@ impl Stack {
             self.tcp.half.iter().filter(|(_, h)| h.listener == id.0).map(|(i, _)| i).collect();
         for i in half {
             let Some(h) = self.tcp.half.at(i) else { continue };
-            let (tuple, reset) =
-                (h.key.tuple(), Reset { seq: h.syn.iss + 1, ack: h.syn.irs + 1, flags: Flags::RST | Flags::ACK });
+            // What was not answered is refused as a closed port does, but for what is met by silence.
+            let seq = if h.is_unanswered() { SeqNum(0) } else { h.syn.iss + 1 };
+            let silent = h.stage == Stage::Silent;
+            let (tuple, reset) = (h.key.tuple(), Reset { seq, ack: h.syn.irs + 1, flags: Flags::RST | Flags::ACK });
             self.drop_half_open(i);
-            self.send_reset(now, tuple, reset);
+            if !silent {
+                self.send_reset(now, tuple, reset);
+            }
         }
         while let Some(c) = self.tcp_accept(id) {
             self.tcp_abort(now, probe, c);
         }
         self.forget_pending(id.0);
         self.tcp.listeners.remove(id.0);
+        self.tcp.any = self.tcp.any.filter(|any| *any != id.0);
         self.configs.release(cfg);
         if let Some(list) = self.tcp.ports.get_mut(&port) {
             list.retain(|i| *i != id.0);
@@ -482,6 +494,8 @@ impl Stack {
     pub fn tcp_state_of(&self, tuple: Tuple) -> State {
         match self.tcp.find(&Key::new(tuple.local, tuple.remote)) {
             Some(Slot::Conn(i)) => self.tcp.conns.at(i).map_or(State::Closed, |e| e.conn.state()),
+            // Of a SYN that awaits a decision nothing was said.
+            Some(Slot::Half(i)) if self.tcp.half.at(i).is_some_and(HalfOpen::is_unanswered) => State::Listen,
             Some(Slot::Half(_)) => State::SynReceived,
             Some(Slot::Wait(_)) => State::TimeWait,
             None => State::Closed,
@@ -530,9 +544,16 @@ impl Stack {
         self.tcp.conns.get((id.0, id.1)).and_then(|e| e.conn.reason())
     }
 
-    /// Whether a receive would return at once.
+    /// Whether a receive would return at once, with as much as `rcv-lowat` asks for.
     pub fn tcp_is_readable(&self, id: ConnId) -> bool {
-        self.tcp.conns.get((id.0, id.1)).is_none_or(|e| e.conn.is_readable())
+        self.tcp.conns.get((id.0, id.1)).is_none_or(|e| e.conn.is_readable(&self.configs[e.cfg]))
+    }
+
+    /// Whether a send would be taken, by as much as `snd-lowat` asks for, or fail at once. If not, `WRITABLE` is told later.
+    pub fn tcp_is_writable(&mut self, id: ConnId) -> bool {
+        let memory = self.pool.memory();
+        let Some(e) = self.tcp.conns.get_mut((id.0, id.1)) else { return true };
+        e.conn.is_writable(&self.configs[e.cfg], memory)
     }
 
     /// Its four-tuple.

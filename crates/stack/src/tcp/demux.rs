@@ -149,6 +149,18 @@ impl Index {
         }
     }
 
+    /// Whether [`Index::shrink`] is worth its while: that is at most once in as many removals as there are entries left.
+    pub(crate) fn is_sparse(&self) -> bool {
+        self.table.capacity() > 1_024 + 8 * self.table.len()
+    }
+
+    /// Gives back memory.
+    pub(crate) fn shrink<'a>(&mut self, key_of: impl Fn(Slot) -> Option<&'a Key>) {
+        let secret = self.secret;
+        let rehash = |t: &u32| key_of(Slot::from_token(*t)).map_or(0, |k| Self::hash(&secret, k));
+        self.table.shrink_to(2 * self.table.len(), rehash);
+    }
+
     /// The record of `key` has moved.
     pub(crate) fn renumber(&mut self, key: &Key, old: Slot, new: Slot) {
         let hash = Self::hash(&self.secret, key);

@@ -318,8 +318,9 @@ impl Stack {
         let (limit, mib) = (limit_of(cfg, l.backlog), &mut self.tcp_mib);
         let free = cfg.fastopen & SERVER_NO_COOKIE != 0 || cfg.fastopen_no_cookie;
         let asks = seg.opts.fast_open.is_some() || (free && !seg.payload.is_empty());
+        // Where the user is asked before the SYN is answered, nobody is let in before that.
         //= RFC 7413 4.2 (a): off, the option means nothing
-        if limit == 0 || !asks {
+        if limit == 0 || !asks || l.any {
             return Offer::Nothing;
         }
         let cookie = seg.opts.fast_open.unwrap_or_default();

@@ -61,7 +61,7 @@ impl Stack {
         let key = Key::new(local, remote);
         match self.tcp.find(&key) {
             Some(Slot::Conn(i)) => self.segment_for_connection(now, probe, i, &mut seg),
-            Some(Slot::Half(i)) => self.segment_for_half_open(now, probe, i, &mut seg),
+            Some(Slot::Half(i)) => self.segment_for_half_open(now, probe, i, &at, &mut seg),
             Some(Slot::Wait(i)) => self.segment_for_time_wait(now, probe, i, &at, &mut seg),
             None => self.segment_for_listener(now, probe, &at, tuple, &mut seg),
         }

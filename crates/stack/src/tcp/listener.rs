@@ -1,5 +1,6 @@
 //! Listeners: a SYN queue and an accept queue, both bounded by the backlog (MISSION O4).
 
+use super::Stage;
 use alloc::collections::VecDeque;
 use core::net::SocketAddr;
 use synfin_tcp::Instant;
@@ -24,6 +25,12 @@ pub(crate) struct Listener {
     pub cookies: CookieCounts,
     /// When the last one was sent.
     pub cookie_sent_at: Option<Instant>,
+    /// It is for any destination.
+    pub any: bool,
+    /// Half-open connections about which nobody was asked yet, oldest first. They are in the SYN queue.
+    pub asked: VecDeque<u32>,
+    /// Those that are met by silence, oldest first. They are, too, and make room when it is full.
+    pub silent: VecDeque<u32>,
 }
 
 /// SYN cookies of a listener (RFC 4987 3.6).
@@ -71,11 +78,28 @@ impl Listener {
             fast_open: super::fast_open::Pending::default(),
             cookies: CookieCounts::default(),
             cookie_sent_at: None,
+            any: false,
+            asked: VecDeque::new(),
+            silent: VecDeque::new(),
         }
     }
 
     pub(crate) fn is_full(&self) -> bool {
         self.queue.len() >= self.backlog
+    }
+
+    /// A half-open connection is not in this stage any more.
+    pub(crate) fn leaves(&mut self, i: u32, stage: Stage) {
+        let queue = match stage {
+            Stage::Asked => &mut self.asked,
+            Stage::Silent => &mut self.silent,
+            Stage::Handshake | Stage::Due | Stage::Shown => return,
+        };
+        // The oldest goes first, nearly always.
+        match queue.front() {
+            Some(first) if *first == i => drop(queue.pop_front()),
+            _ => queue.retain(|x| *x != i),
+        }
     }
 
     pub(crate) fn status(&self) -> ListenerStatus {

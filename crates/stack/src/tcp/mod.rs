@@ -1,5 +1,6 @@
 //! The tables around the TCP engine: who is meant by a segment, who waits for what, who may open a port.
 
+mod any;
 mod calls;
 mod configs;
 mod demux;
@@ -14,6 +15,7 @@ mod syn_cache;
 mod syn_cookie;
 mod time_wait_table;
 
+pub use any::Decision;
 pub use calls::{ConnectError, ListenError};
 pub use demux::Tuple;
 pub use listener::{CookieCounts, ListenerStatus};
@@ -21,7 +23,7 @@ pub use listener::{CookieCounts, ListenerStatus};
 pub(crate) use configs::Configs;
 pub(crate) use demux::{Index, Key, Slot};
 pub(crate) use listener::Listener;
-pub(crate) use syn_cache::HalfOpen;
+pub(crate) use syn_cache::{HalfOpen, Stage};
 pub(crate) use time_wait_table::TimeWaitTable;
 
 use crate::link::LinkId;
@@ -117,6 +119,8 @@ pub(crate) struct Tables {
     pub listeners: Numbered<Listener>,
     /// Listeners by port.
     pub ports: BTreeMap<u16, alloc::vec::Vec<u32>>,
+    /// The listener for any destination.
+    pub any: Option<u32>,
     pub index: Index,
     /// What is known of the ways to other hosts.
     pub known_paths: known_paths::KnownPaths,
@@ -179,6 +183,23 @@ impl Tables {
     pub(crate) fn link_out(&mut self, key: &Key, slot: Slot) {
         self.last.set(None);
         self.index.remove(key, slot);
+        if self.index.is_sparse() {
+            let Tables { index, conns, half, waits, .. } = self;
+            index.shrink(|s| match s {
+                Slot::Conn(i) => conns.at(i).map(|e| &e.key),
+                Slot::Half(i) => half.at(i).map(|h| &h.key),
+                Slot::Wait(i) => waits.at(i).map(|w| &w.key),
+            });
+        }
+    }
+
+    /// Gives back the memory of queues that were longer than they can be now.
+    pub(crate) fn tidy(&mut self) {
+        for (queue, most) in [(&mut self.ready, self.conns.len()), (&mut self.half_due, self.half.len())] {
+            if queue.capacity() > 1_024 + 4 * most {
+                queue.shrink_to(most);
+            }
+        }
     }
 
     /// The wait of record `i` of TIME-WAIT begins again; it gets another number.

@@ -1,7 +1,7 @@
 //! Passive opens: who listens, what becomes of a SYN, and of a half-open connection until it waits in the accept queue.
 
 use super::input::report;
-use super::{Entry, HalfOpen, Key, ListenerId, Slot, Tuple};
+use super::{Entry, HalfOpen, Key, Listener, ListenerId, Slot, Stage, Tuple};
 use crate::cx::tcp_cx;
 use crate::ip::input::Arrival;
 use crate::link::LinkId;
@@ -18,6 +18,10 @@ use synfin_wire::tcp::Flags;
 
 impl Stack {
     pub(super) fn listener_for(&self, local: SocketAddr) -> Option<u32> {
+        self.listener_on(local).or(self.tcp.any)
+    }
+
+    fn listener_on(&self, local: SocketAddr) -> Option<u32> {
         let list = self.tcp.ports.get(&local.port())?;
         let rank = |i: &u32| {
             let l = self.tcp.listeners.at(*i)?;
@@ -75,10 +79,14 @@ impl Stack {
         seg: &mut Segment,
         after: Option<SeqNum>,
     ) {
-        let half_total = self.tcp.half.len();
+        let Some(mut full) = self.tcp.listeners.at(listener).map(|l| self.is_syn_queue_full(l)) else { return };
+        if full {
+            self.make_room_of_silence(listener);
+        }
         let Some(l) = self.tcp.listeners.at(listener) else { return };
-        let full = l.half_open >= l.backlog || half_total >= self.cfg.max_half_open;
-        let cookies = self.configs[l.cfg].syn_cookies;
+        full = self.is_syn_queue_full(l);
+        // Who wants to be asked first wants no SYN,ACK before that.
+        let (any, cookies) = (l.any, if l.any { SynCookies::Off } else { self.configs[l.cfg].syn_cookies });
         if l.is_full() {
             self.mib.listen_overflows += 1;
             self.drop_syn(now, probe, listener, seg);
@@ -117,13 +125,23 @@ impl Stack {
         let mut syn = SynReceived::passive(&mut cx, seg, &open);
         syn.negotiated.fast_open = gives;
         self.configs.hold(cfg);
-        let half = HalfOpen { syn, key, listener, timer: HalfOpen::NO_TIMER, cfg, link: at.link, ready: false };
+        let half =
+            HalfOpen { syn, key, listener, timer: HalfOpen::NO_TIMER, cfg, link: at.link, stage: Stage::Handshake };
         let i = self.tcp.half.insert(half);
         self.tcp.link_in(&key, Slot::Half(i));
         probe.focus(u64::from(Slot::Half(i).token()));
+        if any {
+            self.ask(now, listener, i);
+            report(now, probe, seg, Verdict::Accepted(Rule::SynAsked), State::Listen);
+            return;
+        }
         probe.event(now, || Event::Moved { from: State::Listen, trigger: Trigger::RcvSyn, to: State::SynReceived });
         report(now, probe, seg, Verdict::Accepted(Rule::SynToListen), State::SynReceived);
         self.half_open_ready(i);
+    }
+
+    fn is_syn_queue_full(&self, l: &Listener) -> bool {
+        l.half_open >= l.backlog || self.tcp.half.len() >= self.cfg.max_half_open
     }
 
     fn drop_syn<P: Probe>(&mut self, now: Instant, probe: &mut P, listener: u32, seg: &Segment) {
@@ -144,12 +162,12 @@ impl Stack {
         }
     }
 
-    fn half_open_ready(&mut self, i: u32) {
+    pub(crate) fn half_open_ready(&mut self, i: u32) {
         if let Some(h) = self.tcp.half.at_mut(i)
-            && !h.ready
+            && h.stage == Stage::Handshake
             && (h.syn.due || h.syn.challenge)
         {
-            h.ready = true;
+            h.set_ready(true);
             self.tcp.half_due.push_back(i);
         }
     }
@@ -159,7 +177,7 @@ impl Stack {
         let Some(h) = self.tcp.half.remove(i) else { return };
         self.tcp.link_out(&h.key, Slot::Half(i));
         self.configs.release(h.cfg);
-        if h.ready {
+        if h.is_ready() {
             // Its place may be used again: no entry of a queue may outlive it.
             self.tcp.half_due.retain(|d| *d != i);
             self.tcp.half_blocked.retain(|d| *d != i);
@@ -169,14 +187,32 @@ impl Stack {
         }
         if let Some(l) = self.tcp.listeners.at_mut(h.listener) {
             l.half_open -= 1;
+            l.leaves(i, h.stage);
         }
     }
 
-    pub(super) fn segment_for_half_open<P: Probe>(&mut self, now: Instant, probe: &mut P, i: u32, seg: &mut Segment) {
+    pub(super) fn segment_for_half_open<P: Probe>(
+        &mut self,
+        now: Instant,
+        probe: &mut P,
+        i: u32,
+        at: &Arrival,
+        seg: &mut Segment,
+    ) {
         let Some(h) = self.tcp.half.at_mut(i) else { return };
         probe.focus(u64::from(Slot::Half(i).token()));
         let (listener, key) = (h.listener, h.key);
+        if h.is_unanswered() {
+            self.segment_while_undecided(now, probe, i, at, seg);
+            return;
+        }
         let completes = seg.has(Flags::ACK) && !seg.has(Flags::SYN) && !seg.has(Flags::RST);
+        if completes && h.syn.defers(&self.configs[h.cfg], now, seg) {
+            self.tcp_mib.in_segs += 1;
+            self.mib.defer_accept_drop += 1;
+            report(now, probe, seg, Verdict::Dropped(Rule::Deferred), State::SynReceived);
+            return;
+        }
         if completes && seg.hdr.ack == h.syn.iss + 1 && self.tcp.is_full(listener, self.cfg.max_connections) {
             // The client believes it is connected; our SYN+ACK, sent again, asks it again.
             self.overflowed(listener);

@@ -192,6 +192,15 @@ impl Server {
         all.remove(0)
     }
 
+    /// A host that listens for any destination.
+    pub(crate) fn for_any(backlog: usize, host: StackConfig, cfg: &TcpConfig) -> Server {
+        let mut s = Server::new(1, host, cfg);
+        s.stack.tcp_close_listener(s.now, &mut (), s.listener);
+        s.stack.set_any_address(true);
+        s.listener = s.stack.tcp_listen_any(s.now, &mut (), backlog, cfg).expect("the first of them");
+        s
+    }
+
     /// What the listener tells.
     pub(crate) fn status(&self) -> ListenerStatus {
         self.stack.tcp_listener_status(self.listener).expect("it listens")

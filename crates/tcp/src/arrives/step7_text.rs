@@ -110,7 +110,9 @@ fn in_order<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, chunk: Chunk, gro: u16) -
         let nxt = t.rcv.nxt;
         t.rcv.ack.text_in_order(nxt, full);
     }
-    t.events |= Events::READABLE;
+    if t.is_readable(cx.cfg) {
+        t.events |= Events::READABLE;
+    }
     rule
 }
 

@@ -5,7 +5,7 @@
 //! say which other options there are, for TSecr brings them back; else there are none. Of ECN only RFC 3168 is granted: who
 //! asks for RFC 9768 takes us for a host that does not know it.
 
-use super::syn_received::{NEVER, SynReceived};
+use super::syn_received::{NEVER, OurSyn, SynReceived};
 use crate::call::Open;
 use crate::config::TcpConfig;
 use crate::cx::Cx;
@@ -121,13 +121,13 @@ impl SynReceived {
             window: Rcv::syn_window(cfg),
             retries: 0,
             // Nobody knows how often the SYN came, nor how often it was answered.
-            ambiguous: true,
-            syn_lost: false,
+            our_syn: OurSyn::Again,
             due: false,
             passive: true,
             challenge: false,
             heard: Ecn::NotEct,
             mixed: false,
+            acked: false,
             first_sent: NEVER,
             last_challenge: NEVER,
         }

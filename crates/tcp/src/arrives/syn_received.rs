@@ -37,10 +37,8 @@ pub struct SynReceived {
     pub window: u16,
     /// How often the SYN+ACK was sent again.
     pub retries: u8,
-    /// Our SYN was sent more than once, with or without ACK: its answer tells no round-trip time (RFC 6298 3).
-    pub ambiguous: bool,
-    /// Our SYN was lost: the initial window is one segment (RFC 5681 3.1).
-    pub syn_lost: bool,
+    /// How often our SYN has gone out, with or without ACK.
+    pub our_syn: OurSyn,
     /// A SYN+ACK is to be sent.
     pub due: bool,
     /// Came here from LISTEN.
@@ -52,10 +50,23 @@ pub struct SynReceived {
     pub heard: Ecn,
     /// After a SYN that asked for ECN, one without has come, or our SYN or SYN+ACK has gone out without.
     pub mixed: bool,
+    /// The peer has acknowledged our SYN, and is waited for to send text.
+    pub acked: bool,
     /// When the SYN+ACK was first sent: low 32 bits of microseconds, or `NEVER`.
     pub(super) first_sent: u32,
     /// When the last challenge was sent: low 32 bits of milliseconds, or `NEVER`.
     pub(super) last_challenge: u32,
+}
+
+/// How often our SYN has gone out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OurSyn {
+    /// Once at most.
+    Once,
+    /// More than once: its answer tells no round-trip time (RFC 6298 3).
+    Again,
+    /// Likewise, because it was lost: the initial window is one segment (RFC 5681 3.1).
+    Lost,
 }
 
 /// The retransmission of a SYN+ACK from which on it says nothing of ECN.
@@ -98,13 +109,13 @@ impl SynReceived {
             wnd: seg.hdr.window,
             window: Rcv::syn_window(cx.cfg),
             retries: 0,
-            ambiguous: false,
-            syn_lost: false,
+            our_syn: OurSyn::Once,
             due: true,
             passive: true,
             challenge: false,
             heard: seg.ecn,
             mixed: false,
+            acked: false,
             first_sent: NEVER,
             last_challenge: NEVER,
         }
@@ -119,16 +130,21 @@ impl SynReceived {
             wnd: h.wnd as u16,
             window: s.window,
             retries: 0,
-            ambiguous: true,
-            syn_lost: s.retries > 0,
+            our_syn: if s.retries > 0 { OurSyn::Lost } else { OurSyn::Again },
             due: true,
             passive: false,
             challenge: false,
             heard: h.ecn.heard,
             mixed: h.ecn.mixed,
+            acked: false,
             first_sent: NEVER,
             last_challenge: NEVER,
         }
+    }
+
+    /// Whether the answer to our SYN tells no round-trip time.
+    fn ambiguous(&self) -> bool {
+        self.our_syn != OurSyn::Once
     }
 
     /// RCV.WND: what the SYN announced. Who has come from SYN-SENT knows both SYNs already.
@@ -148,7 +164,7 @@ impl SynReceived {
             mixed: self.mixed,
             told: seg.filter(pure).map(|s| ecn::ace(s.hdr.flags)),
             options: seg.map_or(Options::Absent, Options::first),
-            repeated: self.ambiguous,
+            repeated: self.ambiguous(),
         }
     }
 
@@ -168,7 +184,7 @@ impl SynReceived {
     //= RFC 9768 3.2.3.2.2
     fn confirms(&self) -> (Flags, bool) {
         let mode = self.negotiated.feedback;
-        let again = if self.passive { self.ambiguous } else { self.retries > 0 };
+        let again = if self.passive { self.ambiguous() } else { self.retries > 0 };
         let fallen = match mode {
             Feedback::Accurate => self.retries >= BARE,
             _ => self.mixed,
@@ -191,10 +207,10 @@ impl SynReceived {
             wnd,
             wl,
             edge: self.irs + 1 + cfg.rcv_window.after_syn(u32::from(self.window), self.negotiated.rcv_mss),
-            syn_lost: self.syn_lost,
+            syn_lost: self.our_syn == OurSyn::Lost,
             ecn,
             // The waits before a handshake is given up are far below the 71 minutes after which this wraps.
-            rtt: (!self.ambiguous && self.first_sent != NEVER)
+            rtt: (!self.ambiguous() && self.first_sent != NEVER)
                 .then(|| Duration::from_micros(u64::from(micros(now).wrapping_sub(self.first_sent)))),
         }
     }
@@ -214,7 +230,9 @@ impl SynReceived {
         if syn_again && (self.passive || !seg.has(Flags::ACK)) {
             // The peer did not get our SYN+ACK. Sent again as it was, with its timer running on: a flood of SYNs
             // makes no more answers than there are SYNs.
-            self.ambiguous |= self.first_sent != NEVER;
+            if self.first_sent != NEVER {
+                self.our_syn = self.our_syn.max(OurSyn::Again);
+            }
             if !self.hear_syn(cx.cfg, seg) {
                 return self.refuse(cx);
             }
@@ -316,9 +334,34 @@ impl SynReceived {
         Outcome::Stays(Verdict::Acked(rule))
     }
 
+    /// Whether `seg`, which acknowledges our SYN, is to be dropped because text is waited for (`defer-accept`). Then the
+    /// SYN+ACK does not go again until that time is up.
+    pub fn defers(&mut self, cfg: &TcpConfig, now: Instant, seg: &Segment) -> bool {
+        let bare = seg.is_empty() && seg.seq() == self.irs + 1 && seg.hdr.ack == self.iss + 1;
+        let waits = self.passive && bare && self.patience_for_text(cfg, now).is_some();
+        self.acked |= waits;
+        waits
+    }
+
+    /// How much longer text is waited for.
+    fn patience_for_text(&self, cfg: &TcpConfig, now: Instant) -> Option<Duration> {
+        let waited = Duration::from_micros(u64::from(micros(now).wrapping_sub(self.first_sent)));
+        cfg.defer_accept.checked_sub(waited).filter(|left| !left.is_zero() && self.first_sent != NEVER)
+    }
+
     /// The retransmission timer expired: when it will again, or none if the handshake is given up.
     //= RFC 9293 3.8.3 MUST-22 MUST-23
     pub fn on_deadline<P: Probe>(&mut self, cx: &mut Cx<'_, P>) -> Option<Instant> {
+        if self.acked {
+            if let Some(left) = self.patience_for_text(cx.cfg, cx.now) {
+                return Some(cx.now + left);
+            }
+            // The SYN+ACK makes the peer acknowledge it again; now that is enough.
+            self.acked = false;
+            self.our_syn = self.our_syn.max(OurSyn::Again);
+            self.due = true;
+            return Some(cx.now + self.wait(cx.cfg));
+        }
         if self.retries >= cx.cfg.synack_retries || self.patience(cx.cfg) <= transmit::syn_backoff(cx.cfg, self.retries)
         {
             cx.mib.attempt_fails += 1;
@@ -327,8 +370,7 @@ impl SynReceived {
             return None;
         }
         self.retries += 1;
-        self.ambiguous = true;
-        self.syn_lost = true;
+        self.our_syn = OurSyn::Lost;
         cx.mib.retrans_segs += 1;
         cx.mib.timeouts += 1;
         self.mixed |= self.negotiated.feedback == Feedback::Accurate && self.retries >= BARE;
@@ -412,7 +454,7 @@ impl SynReceived {
     pub(crate) fn close<P: Probe>(&mut self, cx: &mut Cx<'_, P>) -> Box<Tcb> {
         let mut state = State::SynReceived;
         cx.transition(&mut state, Trigger::Close);
-        self.ambiguous = true; // nothing was acknowledged, nothing can be measured
+        self.our_syn = self.our_syn.max(OurSyn::Again); // nothing was acknowledged, nothing can be measured
         let h = self.handshake(cx.cfg, cx.now, u32::from(self.wnd), (self.irs, self.iss), self.ecn(None));
         let mut tcb = Box::new(Tcb::new(h, state, cx));
         tcb.snd.una = self.iss;

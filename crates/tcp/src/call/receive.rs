@@ -1,6 +1,7 @@
 //! RECEIVE (RFC 9293 3.10.3).
 
 use crate::buf::{Chunk, Memory};
+use crate::config::TcpConfig;
 use crate::connection::{Connection, Phase};
 use crate::cx::Cx;
 use crate::event::CloseReason;
@@ -62,10 +63,10 @@ impl Connection {
         }
     }
 
-    /// Whether [`Connection::receive`] would return at once.
-    pub fn is_readable(&self) -> bool {
+    /// Whether [`Connection::receive`] would return at once, with as much as `rcv-lowat` asks for.
+    pub fn is_readable(&self, cfg: &TcpConfig) -> bool {
         match &self.phase {
-            Phase::Synchronized(t) => !t.rcv.queue.is_empty() || t.state.peer_closed(),
+            Phase::Synchronized(t) => t.is_readable(cfg) || t.state.peer_closed(),
             Phase::Closed => true,
             _ => false,
         }
@@ -96,6 +97,12 @@ impl Connection {
 }
 
 impl Tcb {
+    /// Whether the text on hand is enough to be told of. No more comes once the window is shut.
+    pub(crate) fn is_readable(&self, cfg: &TcpConfig) -> bool {
+        let (r, have) = (&self.rcv, self.rcv.queue.len());
+        have > 0 && (have >= cfg.rcv_lowat || r.wnd() < u32::from(r.mss))
+    }
+
     /// The user took `n` octets: the buffer may grow, and the peer is told of a window that has opened.
     fn taken<P: Probe>(&mut self, cx: &Cx<'_, P>, n: u32) {
         let memory = cx.pool.memory();

@@ -71,6 +71,21 @@ impl Connection {
         }
     }
 
+    /// Whether a send would be taken, by as much as `snd-lowat` asks for; or fail at once. If not, an event will say when.
+    pub fn is_writable(&mut self, cfg: &TcpConfig, memory: Memory) -> bool {
+        let early = self.early_room() > 0;
+        match &mut self.phase {
+            Phase::SynSent(_) => early,
+            Phase::SynReceived(_) => false,
+            Phase::Synchronized(t) if t.takes_text() => {
+                let writable = t.snd.is_writable(cfg, memory);
+                t.write_blocked |= !writable;
+                writable
+            }
+            Phase::Synchronized(_) | Phase::Closed => true,
+        }
+    }
+
     fn room<P: Probe>(&mut self, cx: &Cx<'_, P>) -> Result<usize, SendError> {
         match &mut self.phase {
             // 3.10.2 SYN-SENT, SYN-RECEIVED: "if no space to queue, respond with insufficient resources".

@@ -29,7 +29,13 @@ impl Snd {
     /// Whether a user who waits for room is told: it should be worth waking up for.
     pub fn has_room(&self, cfg: &TcpConfig, memory: Memory) -> bool {
         let room = self.room(cfg, memory);
-        room > 0 && room >= self.buffer(cfg, memory) / 3
+        room >= self.buffer(cfg, memory) / 3 && self.is_writable(cfg, memory)
+    }
+
+    /// Whether there is as much room as `snd-lowat` asks for.
+    pub fn is_writable(&self, cfg: &TcpConfig, memory: Memory) -> bool {
+        let room = self.room(cfg, memory);
+        room > 0 && room >= cfg.snd_lowat.min(self.buffer(cfg, memory))
     }
 }
 

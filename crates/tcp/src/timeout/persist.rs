@@ -16,7 +16,11 @@ use crate::time::Instant;
 //= RFC 9293 3.8.6.2.1
 pub(super) fn arm<P: Probe>(t: &mut Tcb, cx: &Cx<'_, P>) {
     let s = &t.snd;
-    let waits = s.out() == 0 && s.has_pending() && s.usable() < u32::from(s.mss) && t.probe_due.is_none();
+    let mss = u32::from(s.mss);
+    // A cork holds what does not fill a segment, and no longer than the window does.
+    let corked = cx.cfg.cork && !s.fin && (s.queue.end().diff(s.cursor).max(0) as u32) < mss;
+    let too_small = s.usable() < mss || corked;
+    let waits = s.out() == 0 && s.has_pending() && too_small && t.probe_due.is_none();
     if !waits || (t.sws_override && s.usable() > 0) {
         t.timers.persist = Instant::NEVER;
     } else if t.timers.persist == Instant::NEVER {

@@ -146,11 +146,12 @@ pub(super) fn at_cursor<P: Probe>(t: &Tcb, cx: &Cx<'_, P>, limits: &Limits) -> O
         //= RFC 9293 3.9.1.2 MAY-16
         //= RFC 5682 2.1: F-RTO may override it
         let asks = s.recovery.frto == Frto::Probing;
-        let tail_may_go = cx.cfg.nodelay || s.fin || resent || asks || s.small_end.le(s.una);
+        let corked = cx.cfg.cork && !(s.fin || resent || asks);
+        let tail_may_go = !corked && (cx.cfg.nodelay || s.fin || resent || asks || s.small_end.le(s.una));
         let whole = len - len % mss;
         if len < mss {
             let all = len == available && tail_may_go;
-            let half_of_window = len > 0 && len >= s.max_wnd / 2;
+            let half_of_window = !corked && len > 0 && len >= s.max_wnd / 2;
             if !(len > 0 && (all || half_of_window || t.sws_override)) {
                 return None;
             }
