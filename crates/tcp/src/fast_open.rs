@@ -1,6 +1,6 @@
 //! TCP Fast Open (RFC 7413): text in a SYN, what a connection knows of it until its handshake is over.
 //!
-//! The client's half is [`Early`], a box beside the phase, and only where Fast Open is asked for. It holds what the user has
+//! The client's half is `Early`, a box beside the phase, and only where Fast Open is asked for. It holds what the user has
 //! written before the handshake, at most what the SYN carries; the queue of the connection takes it over, and what the
 //! SYN+ACK does not acknowledge goes again at once. The SYN carries text once: if it is not answered it goes again without
 //! text and option.

@@ -190,7 +190,7 @@ impl Stack {
             return keys;
         }
         let life = self.cfg.fast_open_key_life.as_nanos().max(1) as u64;
-        let round = now.as_nanos() as u64 / life;
+        let round = now.as_nanos() / life;
         let key = |round: u64| {
             let mut key = [0; 16];
             for (half, out) in (0u8..).zip(key.chunks_exact_mut(8)) {

@@ -84,7 +84,7 @@ mod tests {
                 let b = OptionsBuf::syn(&o, layout);
                 assert_eq!(Options::parse(b.as_slice()), o, "the largest fits beside all that a SYN has");
                 assert_eq!(b.as_slice()[20..22], [34, n as u8 + 2]);
-                assert!(b.as_slice()[22 + n..].iter().all(|o| *o == 1) && b.len() % 4 == 0);
+                assert!(b.as_slice()[22 + n..].iter().all(|o| *o == 1) && b.len().is_multiple_of(4));
             }
         }
     }
