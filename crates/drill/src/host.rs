@@ -70,6 +70,8 @@ pub struct Host {
     link: LinkId,
     /// What it was made of.
     made_of: (Vec<Cidr>, u32, bool),
+    /// The keys of Fast Open that were set.
+    keys: Option<([u8; 16], Option<[u8; 16]>)>,
     now: Instant,
     out: VecDeque<Sent>,
     /// How many packets have left.
@@ -103,6 +105,7 @@ impl Host {
             tcp,
             link,
             made_of: (addresses.to_vec(), mtu, false),
+            keys: None,
             now: START,
             out: VecDeque::new(),
             sent: 0,
@@ -124,6 +127,12 @@ impl Host {
         self.stack.set_any_address(true);
     }
 
+    /// The keys of Fast Open cookies: the one that makes them, and the one before.
+    pub fn set_fast_open_keys(&mut self, keys: ([u8; 16], Option<[u8; 16]>)) {
+        self.keys = Some(keys);
+        self.stack.set_fast_open_keys(keys.0, keys.1);
+    }
+
     /// Two settings are the host's own, and TIME-WAIT obeys them: `time-wait` and `rfc1337`. What they are is said when
     /// the host is made, so it is made anew if they have changed; `unused` says that it has no sockets. False if it is
     /// too late for that.
@@ -140,6 +149,9 @@ impl Host {
         new.advance(self.now);
         if any {
             new.answer_for_any_address();
+        }
+        if let Some(keys) = self.keys {
+            new.set_fast_open_keys(keys);
         }
         *self = new;
         true

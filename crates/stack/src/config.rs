@@ -40,6 +40,10 @@ pub struct StackConfig {
     pub max_neighbors: usize,
     /// Path MTUs remembered.
     pub max_paths: usize,
+    /// Servers whose Fast Open cookies are remembered, and ways on which Fast Open failed, each.
+    pub max_fast_open: usize,
+    /// How long a Fast Open key makes cookies, unless keys are set; they are good as long again (RFC 7413 4.1.2).
+    pub fast_open_key_life: Duration,
     /// Control packets (resets, ICMP, ARP, datagrams) waiting for the device.
     pub max_control: usize,
     /// Octets that a UDP socket holds for its user (each datagram is charged 64 octets beside its text).
@@ -67,6 +71,8 @@ impl Default for StackConfig {
             neighbor_queue: 8,
             max_neighbors: 1_024,
             max_paths: 1_024,
+            max_fast_open: 1_024,
+            fast_open_key_life: Duration::from_secs(24 * 3600),
             max_control: 1_024,
             udp_receive_buffer: 212_992,
             answer_echo: true,

@@ -201,8 +201,11 @@ impl Stack {
         h.set_ready(false);
         let (key, cfg) = (h.key, h.cfg);
         probe.focus(u64::from(Slot::Half(i).token()));
+        let gives = h.syn.negotiated.fast_open;
+        let cookie = gives.then(|| self.fast_open_cookie(now, &key.tuple()));
+        let Some(h) = self.tcp.half.at(i) else { return Sent::Nothing };
         let cx = tcp_cx!(self, cfg, now, probe);
-        let Some((mut hdr, opts, why)) = h.syn.frame(&cx) else { return Sent::Nothing };
+        let Some((mut hdr, opts, why)) = h.syn.frame_with(&cx, cookie) else { return Sent::Nothing };
         let Tuple { local, remote } = key.tuple();
         (hdr.src_port, hdr.dst_port) = (local.port(), remote.port());
         let (dst, link) = (remote.ip(), h.link);

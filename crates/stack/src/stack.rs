@@ -210,6 +210,7 @@ impl Stack {
             index: self.tcp.index.len(),
             settings: self.configs.len(),
             cookies: self.tcp.taken.len(),
+            fast_open: self.fast_open_pending(),
         }
     }
 
@@ -383,6 +384,7 @@ impl Stack {
         assert_eq!(orphans, self.tcp.orphans);
         let holders = self.tcp.conns.len() + self.tcp.half.len() + self.tcp.listeners.len();
         assert_eq!(self.configs.users(), holders, "settings are held by what uses them");
+        self.check_fast_open();
         for (_, e) in self.tcp.conns.iter() {
             if let Some(t) = e.conn.tcb() {
                 t.check_invariants();

@@ -270,6 +270,21 @@ settings! {
     synack_retries: u8 = 5, "synack-retries", 0..=127, "tcp_synack_retries", "as above";
     /// SYNs are answered by cookies: `off`, `overflow` (when the SYN queue is full) or `always`.
     syn_cookies: SynCookies = SynCookies::Overflow, "syn-cookies", 0..=2, "tcp_syncookies: 0, 1, 2", "may (RFC 4987 3.6)";
+    /// Fast Open, as bits that are added: 1 as a client, 2 as a server, 4 text leaves without a cookie, 512 text is taken without one, 1024 every listener is a server, as far as its backlog goes.
+    //= RFC 7413 2 (a): off by default
+    //= RFC 7413 4.2 (a)
+    fastopen: u16 = 0, "fastopen", 0..=1_543, "tcp_fastopen", "off (RFC 7413 4.2)";
+    /// How many connections of a listener may be open before their handshakes are over: PendingFastOpenRequests; 0 is no server.
+    //= RFC 7413 4.2 (a): by port, for it is a setting of listeners
+    fastopen_queue: u16 = 0, "fastopen-queue", 0..=65_535, "TCP_FASTOPEN", "a preset limit (RFC 7413 4.2)";
+    /// The SYN waits for the first text, if there is a cookie with which it may carry it.
+    //= RFC 7413 2 (a)
+    fastopen_connect: bool = false, "fastopen-connect", 0..=1, "TCP_FASTOPEN_CONNECT", "off (RFC 7413 2)";
+    /// As the bits 4 and 512 of fastopen, for one connection or listener.
+    fastopen_no_cookie: bool = false, "fastopen-no-cookie", 0..=1, "TCP_FASTOPEN_NO_COOKIE", "off (RFC 7413 4.1.2)";
+    /// For how long at most a port of a server is not tried again where Fast Open failed: two minutes at first, each time twice as long; 0 tries always.
+    //= RFC 7413 4.1.3.1 (b)
+    fastopen_blackhole: Duration = Duration::from_secs(3600), "fastopen-blackhole", 0..=2_147_483_647, "tcp_fastopen_blackhole_timeout_sec", "at least temporarily (RFC 7413 4.1.3.1)";
     /// A connection may be accepted when text has come, or after this time; 0: when its handshake is complete.
     defer_accept: Duration = Duration::ZERO, "defer-accept", 0..=3_600_000, "TCP_DEFER_ACCEPT", "-";
     /// Give up connecting after this, whatever the retries; 0 leaves it to them.

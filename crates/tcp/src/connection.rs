@@ -4,6 +4,7 @@
 use crate::arrives::{syn_received::SynReceived, syn_sent::SynSent};
 use crate::cx::Cx;
 use crate::event::{CloseReason, Events};
+use crate::fast_open::Early;
 use crate::probe::{Event, Probe};
 use crate::rcv::ReceiveQueue;
 use crate::rule::{Rule, SendReason, Verdict};
@@ -14,6 +15,7 @@ use crate::tcb::Tcb;
 use crate::time::Instant;
 use crate::transmit::{Frame, Limits, Plan};
 use alloc::boxed::Box;
+use core::ops::{Deref, DerefMut};
 use synfin_wire::SeqNum;
 use synfin_wire::tcp::{Flags, Timestamps};
 
@@ -33,21 +35,42 @@ pub struct Connection {
     pub(crate) abort_on_close: bool,
     /// What came in order before an orderly end, and the user has not taken.
     pub(crate) unread: ReceiveQueue,
-    /// When the SYN+ACK of a simultaneous open is sent again.
-    pub(crate) handshake_deadline: Instant,
     /// When it was opened, if actively.
     pub(crate) opened: Instant,
     /// When the user's patience with the handshake ends.
     pub(crate) give_up: Instant,
+    /// Fast Open, until the handshake is over and what was learned is told.
+    pub(crate) early: Option<Box<Early>>,
 }
 
 /// Phases are types, states are values: only the synchronized states share a block.
 #[derive(Debug)]
 pub(crate) enum Phase {
     SynSent(Box<SynSent>),
-    SynReceived(Box<SynReceived>),
+    SynReceived(Box<Crossed>),
     Synchronized(Box<Tcb>),
     Closed,
+}
+
+/// A simultaneous open. A passive one is a record of the host's, which has a timer for it.
+#[derive(Debug)]
+pub(crate) struct Crossed {
+    pub syn: SynReceived,
+    /// When the SYN+ACK is sent again.
+    pub deadline: Instant,
+}
+
+impl Deref for Crossed {
+    type Target = SynReceived;
+    fn deref(&self) -> &SynReceived {
+        &self.syn
+    }
+}
+
+impl DerefMut for Crossed {
+    fn deref_mut(&mut self) -> &mut SynReceived {
+        &mut self.syn
+    }
 }
 
 /// The last word.
@@ -75,9 +98,9 @@ impl Connection {
             events: Events::default(),
             abort_on_close: false,
             unread: ReceiveQueue::default(),
-            handshake_deadline: Instant::NEVER,
             opened: Instant::NEVER,
             give_up: Instant::NEVER,
+            early: None,
         }
     }
 
@@ -101,7 +124,7 @@ impl Connection {
     pub fn next_deadline(&self) -> Instant {
         match &self.phase {
             Phase::SynSent(s) => s.retransmission.min(self.give_up),
-            Phase::SynReceived(_) => self.handshake_deadline.min(self.give_up),
+            Phase::SynReceived(s) => s.deadline.min(self.give_up),
             Phase::Synchronized(t) => t.timers.next(),
             Phase::Closed => Instant::NEVER,
         }
@@ -213,6 +236,9 @@ impl Connection {
                 self.unread = core::mem::take(&mut t.rcv.queue);
             }
             t.release(cx);
+        }
+        if let Some(e) = &mut self.early {
+            e.failed(cx, reason);
         }
         self.phase = Phase::Closed;
         self.reason = self.reason.or(Some(reason));

@@ -24,13 +24,16 @@ impl Connection {
         self.soft.hash(h);
         self.abort_on_close.hash(h);
         self.unread.len().hash(h);
-        armed(h, self.handshake_deadline);
+        self.early.is_some().hash(h);
         // It has no meaning any more once the handshake is over.
         let opening = matches!(self.phase, Phase::SynSent(_) | Phase::SynReceived(_));
         (opening && self.give_up != Instant::NEVER).hash(h);
         match &self.phase {
             Phase::SynSent(s) => (s.open.iss.0, s.retries, s.due).hash(h),
-            Phase::SynReceived(s) => s.digest(h),
+            Phase::SynReceived(s) => {
+                s.digest(h);
+                armed(h, s.deadline);
+            }
             Phase::Synchronized(t) => t.digest(h),
             Phase::Closed => {}
         }

@@ -23,6 +23,7 @@ pub mod cx;
 mod digest;
 pub mod ecn;
 pub mod event;
+pub mod fast_open;
 pub mod isn;
 pub mod mib;
 pub mod negotiate;

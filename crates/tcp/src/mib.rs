@@ -76,6 +76,22 @@ counters! {
         ofo_drop = "TcpExtTCPOFODrop",
         /// Segments in order dropped because there was no memory.
         rcv_q_drop = "TcpExtTCPRcvQDrop",
+        /// SYNs of ours with text that was taken (RFC 7413).
+        fast_open_active = "TcpExtTCPFastOpenActive",
+        /// SYNs of ours with text that was not.
+        fast_open_active_fail = "TcpExtTCPFastOpenActiveFail",
+        /// Connections opened passively with the text of their SYN.
+        fast_open_passive = "TcpExtTCPFastOpenPassive",
+        /// SYNs with a cookie that is none of ours, or too old.
+        fast_open_passive_fail = "TcpExtTCPFastOpenPassiveFail",
+        /// SYNs with a cookie under the previous key.
+        fast_open_passive_alt_key = "TcpExtTCPFastOpenPassiveAltKey",
+        /// SYNs whose text was not taken because too many handshakes were pending.
+        fast_open_listen_overflow = "TcpExtTCPFastOpenListenOverflow",
+        /// SYNs that asked for a cookie.
+        fast_open_cookie_reqd = "TcpExtTCPFastOpenCookieReqd",
+        /// Ways to servers that were found to lose Fast Open.
+        fast_open_blackhole = "TcpExtTCPFastOpenBlackhole",
         /// Octets that came twice with different values; the first ones count.
         overlap_differs = "SynfinOverlapDiffers",
         /// D-SACKs sent.

@@ -34,6 +34,8 @@ pub struct Negotiated {
     pub window_scaling: bool,
     /// How marks are fed back: by a SYN as it is granted, by a SYN+ACK as it is confirmed.
     pub feedback: Feedback,
+    /// Our SYN+ACK gives a Fast Open cookie.
+    pub fast_open: bool,
     /// TS.Recent from the peer's SYN.
     pub ts_recent: u32,
     /// Added to the millisecond clock to make TSval.
@@ -73,6 +75,7 @@ impl Offer {
             timestamps,
             sack: cfg.sack && peer.sack_permitted,
             window_scaling,
+            fast_open: false,        // of addresses, which the host knows
             feedback: Feedback::Off, // flags, not options: for the phases to say
             ts_recent: peer.timestamps.map_or(0, |t| t.val),
             ts_offset: self.ts_offset,

@@ -131,6 +131,8 @@ named! {
         TimeWaitReuse = "SYN reuses a TIME-WAIT",
         /// MISSION O4: the SYN queue or the accept queue is full.
         QueueFull = "queue full",
+        /// RFC 7413 4.2.2: a SYN whose text is taken before the handshake is over.
+        FastOpen = "SYN with text that is taken",
         /// RFC 4987 3.6: a SYN is answered by a cookie, and forgotten.
         SynToCookie = "SYN answered by a cookie",
         /// RFC 9293 3.10.7.2: a SYN for any destination; whoever listens there is asked first.
@@ -147,6 +149,8 @@ named! {
 named! {
     /// Why a segment was sent.
     SendReason {
+        /// RFC 7413 4.2.2: the text of a SYN that was not acknowledged with it.
+        FastOpenAgain = "text of the SYN again",
         /// RFC 9293 3.10.1: the first SYN.
         Syn = "SYN",
         /// RFC 9293 3.8.1: the SYN again.

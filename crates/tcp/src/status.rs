@@ -88,6 +88,8 @@ pub struct Status {
     pub retries: u8,
     /// Whether timestamps and SACK are in use.
     pub options: (bool, bool),
+    /// The text of the SYN was taken (`fastopen`, TCPI_OPT_SYN_DATA; RFC 7413).
+    pub fast_open: bool,
     /// ECN, what has come of it, and what was told.
     pub ecn: EcnStatus,
     /// Totals.
@@ -212,6 +214,7 @@ impl Connection {
             seq: (s.una, s.nxt, r.nxt),
             retries: s.retries,
             options: (n.timestamps, n.sack),
+            fast_open: s.fast_open,
             ecn: EcnStatus::of(&s.ecn, &r.ecn),
             counters: *t.counters,
         }

@@ -141,6 +141,7 @@ impl Tcb {
                 mss,
                 shift: n.snd_shift,
                 fin: false,
+                fast_open: false,
                 retries: 0,
                 keepalives: 0,
                 small_end: h.iss,

@@ -10,7 +10,7 @@ mod memory;
 
 use crate::host::Host;
 use crate::interface::Interface;
-use crate::run::{Settings, settings_by_sysctl, sysctl};
+use crate::run::{Settings, fast_open_keys, settings_by_sysctl, sysctl};
 use crate::script::OptionLine;
 use crate::sockets::Sockets;
 use clock::Shared;
@@ -91,6 +91,11 @@ impl World {
             self.host.tcp = set.tcp;
             // Once there are sockets the host stays as it is.
             let _ = self.host.obey_host_settings(self.sockets.is_empty());
+            // Zeros if none was set, which are as good as any.
+            let key = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_fastopen_key").ok();
+            if let Some(keys) = key.and_then(|k| fast_open_keys(&k)) {
+                self.host.set_fast_open_keys(keys);
+            }
         }
     }
 }

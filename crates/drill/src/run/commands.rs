@@ -95,7 +95,7 @@ fn assignments(text: &str) -> Vec<(String, String)> {
 }
 
 /// What the scripts of Google and of Linux begin with (their `defaults.sh`), where it differs from our defaults and there
-/// is a setting for it. It also asks for CUBIC, RACK, TLP and Fast Open, and for no restart after idle time: a script that
+/// is a setting for it. It also asks for CUBIC, RACK and TLP, and for no restart after idle time: a script that
 /// sees one of them fails here, as it does on any stack without; it is not skipped, for most see none of them.
 const DEFAULTS: &[(&str, &str)] = &[
     // Half of the second is for text; the third makes the window scale 8.
@@ -111,6 +111,8 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("tcp_window_scaling", "1"),
     ("tcp_congestion_control", "cubic"),
     ("tcp_slow_start_after_idle", "0"),
+    ("tcp_fastopen", "0x70403"),
+    ("tcp_fastopen_key", "a1a1a1a1-b2b2b2b2-c3c3c3c3-d4d4d4d4"),
 ];
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 use super::commands::Refused;
 use super::flow::Flow;
 use super::settings::Settings;
-use super::sysctls::sysctl;
+use super::sysctls::{fast_open_keys, sysctl};
 use crate::host::{Crossed, Host, Sent};
 use crate::sockets::{Received, Result, Sockets, info_fields};
 use std::net::SocketAddr;
@@ -152,6 +152,11 @@ impl Machine for Direct {
     }
 
     fn sysctl(&mut self, key: &str, value: &str) -> std::result::Result<(), Refused> {
+        if key == "net.ipv4.tcp_fastopen_key" {
+            let malformed = || Refused::Failed(format!("{key}={value}: expected four words of hexadecimal digits"));
+            self.host.set_fast_open_keys(fast_open_keys(value).ok_or_else(malformed)?);
+            return Ok(());
+        }
         sysctl(&mut self.host.tcp, key, value)?;
         match self.host.obey_host_settings(self.sockets.is_empty()) {
             true => Ok(()),

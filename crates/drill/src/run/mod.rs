@@ -23,7 +23,7 @@ pub use loaded::settle_namespace;
 pub use report::{Failure, Played, Verdict};
 pub use settings::{IpVersion, MEANINGLESS, Settings};
 pub use story::{Told, What};
-pub(crate) use sysctls::{settings_by_sysctl, sysctl};
+pub(crate) use sysctls::{fast_open_keys, settings_by_sysctl, sysctl};
 
 use crate::library::Library;
 use crate::script::{Action, Place, Script, Time};

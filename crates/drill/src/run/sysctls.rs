@@ -19,6 +19,8 @@ enum Meaning {
     RtoMin,
     /// The setting `orphan-retries`, where 0 stands for 8.
     OrphanRetries,
+    /// The setting `fastopen`: its bits, of which some are nobody's.
+    FastOpen,
     /// The setting `mtu-raise`, in seconds, which is not below the least of RFC 4821 7.3.
     ProbeInterval,
     /// The receive buffer at first and at most: the second of three numbers, half of which is for text, and the third.
@@ -91,9 +93,10 @@ const TABLE: &[(&str, Meaning)] = &[
     ("ipv4.tcp_mtu_probe_floor", Number("mtu-floor", "")),
     ("ipv4.tcp_probe_threshold", Number("mtu-threshold", "")),
     ("ipv4.tcp_probe_interval", ProbeInterval),
+    ("ipv4.tcp_fastopen", FastOpen),
+    ("ipv4.tcp_fastopen_blackhole_timeout_sec", Number("fastopen-blackhole", "s")),
     // What is there is off, or as it is in one case.
     ("ipv4.tcp_ecn_fallback", Only(&["1"], "a SYN that is not answered goes again without ECN")),
-    ("ipv4.tcp_fastopen", Only(&["0"], "there is no Fast Open")),
     ("ipv4.tcp_reordering", Only(&["3"], "three duplicate acknowledgments, RFC 5681 3.2")),
     ("ipv4.tcp_max_reordering", Only(&["300"], "the threshold does not adapt")),
     ("ipv4.tcp_moderate_rcvbuf", Only(&["1"], "the receive buffer grows")),
@@ -116,9 +119,8 @@ const TABLE: &[(&str, Meaning)] = &[
     ("ipv4.tcp_pacing_ca_ratio", Unseen),
     // Small segments wait for a device that is busy, which this link never is.
     ("ipv4.tcp_autocorking", Unseen),
-    // Of Fast Open, which cannot be turned on.
+    // The host's: see [`fast_open_keys`].
     ("ipv4.tcp_fastopen_key", UnseenText),
-    ("ipv4.tcp_fastopen_blackhole_timeout_sec", Unseen),
     // The queue before the link, which never holds anything.
     ("core.default_qdisc", UnseenText),
 ];
@@ -166,6 +168,10 @@ pub(crate) fn sysctl(tcp: &mut TcpConfig, key: &str, value: &str) -> Result<(), 
         },
         OrphanRetries => match number {
             Some(n) => ("orphan-retries", if n == 0 { "8".into() } else { n.to_string() }),
+            None => return malformed("a number".into()),
+        },
+        FastOpen => match number {
+            Some(n) => ("fastopen", (n & FAST_OPEN_BITS).to_string()),
             None => return malformed("a number".into()),
         },
         ProbeInterval => match number {
@@ -216,6 +222,27 @@ pub(crate) fn sysctl(tcp: &mut TcpConfig, key: &str, value: &str) -> Result<(), 
     tcp.set(setting, &v).map_err(|e| Refused::Failed(format!("{key}={value}: {e}")))
 }
 
+/// The bits of `tcp_fastopen` that mean something: 0x1, 0x2, 0x4, 0x200, 0x400.
+const FAST_OPEN_BITS: u64 = 0x607;
+
+/// A key of Fast Open, and perhaps the one before it.
+pub(crate) type FastOpenKeys = ([u8; 16], Option<[u8; 16]>);
+
+/// The keys of `tcp_fastopen_key`: one of four words of up to eight hexadecimal digits, or two with a comma between.
+pub(crate) fn fast_open_keys(value: &str) -> Option<FastOpenKeys> {
+    let one = |s: &str| {
+        let words: Option<Vec<u32>> = s.trim().split('-').map(|w| u32::from_str_radix(w, 16).ok()).collect();
+        let words: [u32; 4] = words?.try_into().ok()?;
+        let mut key = [0; 16];
+        key.chunks_exact_mut(4).zip(words).for_each(|(out, w)| out.copy_from_slice(&w.to_le_bytes()));
+        Some(key)
+    };
+    match value.split_once(',') {
+        Some((key, previous)) => Some((one(key)?, Some(one(previous)?))),
+        None => Some((one(value)?, None)),
+    }
+}
+
 /// A number as the kernel reads it: decimal, or hexadecimal after `0x`.
 fn parse(value: &str) -> Option<u64> {
     match value.strip_prefix("0x") {
@@ -258,7 +285,6 @@ mod tests {
             ("ipv4.tcp_max_reordering", "1"),
             ("ipv4.tcp_challenge_ack_limit", "1"),
             ("ipv4.tcp_probe_interval", "299"),
-            ("ipv4.tcp_fastopen", "0x70403"),
             ("ipv4.tcp_congestion_control", "vegas"),
             ("ipv4.tcp_nothing_like_this", "1"),
             ("ipv4.tcp_rmem", "4096 1 15728640"),
@@ -268,6 +294,7 @@ mod tests {
         }
         for (name, value) in [
             ("tcp_sack", "banana"),
+            ("tcp_fastopen", "banana"),
             ("tcp_sack", "2"),
             ("tcp_ecn", "6"),
             ("tcp_ecn_option", "4"),
@@ -298,6 +325,10 @@ mod tests {
         ] {
             assert!(set(&format!("net.{name}"), value).is_ok(), "{name}={value}");
         }
+        assert_eq!(set("net.ipv4.tcp_fastopen", "0x70403").unwrap().fastopen, 0x403);
+        let keys = fast_open_keys("a1a1a1a1-b2b2b2b2-c3c3c3c3-00000004,0-0-0-1").unwrap();
+        assert_eq!((keys.0[0], keys.0[12], keys.1.unwrap()[12]), (0xa1, 4, 1));
+        assert!(["", "1-2-3", "1-2-3-4-5", "1-2-3-x", "1-2-3-4,"].iter().all(|s| fast_open_keys(s).is_none()));
         assert!(!set("net.ipv4.tcp_rfc1337", "0").unwrap().rfc1337);
         assert_eq!(set("net.ipv4.tcp_rto_min_us", "1500").unwrap().rto_min, Duration::from_millis(2));
         assert_eq!(set("net.ipv4.tcp_orphan_retries", "0").unwrap().orphan_retries, 8);

@@ -51,7 +51,8 @@ pub fn info_fields(s: &Status, cfg: &TcpConfig) -> Vec<(&'static str, u64)> {
         | u64::from(s.options.1) << 1
         | u64::from(s.wscale != (0, 0)) << 2
         | u64::from(mode != 0) << 3
-        | u64::from(e.seen) << 4;
+        | u64::from(e.seen) << 4
+        | u64::from(s.fast_open) << 5;
     let cwnd = if s.mss == 0 { u32::from(cfg.initial_window) } else { s.cwnd / u32::from(s.mss).max(1) };
     let ssthresh = if s.ssthresh >= 1 << 30 { 0x7fff_ffff } else { s.ssthresh / u32::from(s.mss).max(1) };
     vec![

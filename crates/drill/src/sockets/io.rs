@@ -1,11 +1,11 @@
 //! Reading and writing.
 
-use super::{File, Phase, Result, Sockets, errno_of, udp_errno, unsupported};
+use super::{File, Phase, Result, Sockets, connect_errno, errno_of, udp_errno, unsupported};
 use crate::host::Host;
 use std::net::SocketAddr;
 use synfin_stack::UdpError;
-use synfin_stack::engine::State;
 use synfin_stack::engine::call::{ReceiveError, SendError};
+use synfin_stack::engine::{State, Status};
 
 /// What a read gave.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -20,8 +20,13 @@ pub struct Received {
 
 const RECEIVE_FLAGS: i32 =
     libc::MSG_PEEK | libc::MSG_DONTWAIT | libc::MSG_TRUNC | libc::MSG_WAITALL | libc::MSG_NOSIGNAL;
-const SEND_FLAGS: i32 =
-    libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL | libc::MSG_EOR | libc::MSG_OOB | libc::MSG_ZEROCOPY | libc::MSG_DONTROUTE;
+const SEND_FLAGS: i32 = libc::MSG_FASTOPEN
+    | libc::MSG_DONTWAIT
+    | libc::MSG_NOSIGNAL
+    | libc::MSG_EOR
+    | libc::MSG_OOB
+    | libc::MSG_ZEROCOPY
+    | libc::MSG_DONTROUTE;
 
 impl Sockets {
     /// `recv` and its kin: at most `len` octets.
@@ -102,6 +107,9 @@ impl Sockets {
                 .map(|()| data.len())
                 .map_err(|e| udp_errno(e).into());
         }
+        if flags & libc::MSG_FASTOPEN != 0 {
+            return self.send_fast_open(h, fd, data, to);
+        }
         let t = self.tcp(fd)?;
         let Phase::Open(id) = t.phase else { return Err(libc::EPIPE.into()) };
         if let Some(errno) = t.take_error(h) {
@@ -125,8 +133,30 @@ impl Sockets {
         }
     }
 
+    /// `MSG_FASTOPEN`: connects, and what the SYN carries is written. None of it goes with a SYN that asks for a cookie.
+    fn send_fast_open(&mut self, h: &mut Host, fd: i32, data: &[u8], to: Option<SocketAddr>) -> Result<usize> {
+        let opening = self.is_opening(h, fd);
+        let t = self.tcp(fd)?;
+        match t.phase {
+            Phase::Open(_) if opening => return Err(libc::EALREADY.into()),
+            Phase::Open(_) | Phase::Listening(_) => return Err(libc::EISCONN.into()),
+            Phase::Idle | Phase::Gone => {}
+        }
+        if t.cfg.fastopen & 1 == 0 {
+            return Err(libc::EOPNOTSUPP.into());
+        }
+        let to = to.ok_or(libc::EDESTADDRREQ)?;
+        let to = SocketAddr::new(to.ip().to_canonical(), to.port());
+        let opened = h.with(|s, now, w| s.tcp_connect_with(now, w, t.local, to, &t.cfg, data));
+        let (id, taken) = opened.map_err(connect_errno)?;
+        t.opened(h, id);
+        if taken == 0 { Err(libc::EINPROGRESS.into()) } else { Ok(taken) }
+    }
+
     /// Whether a connection is still being opened: a blocking write waits for it.
     pub fn is_opening(&self, h: &Host, fd: i32) -> bool {
-        self.status(h, fd).is_some_and(|s| matches!(s.state, State::SynSent | State::SynReceived))
+        // With the text of its SYN taken it is as good as open.
+        let opening = |s: &Status| matches!(s.state, State::SynSent) || (s.state == State::SynReceived && !s.fast_open);
+        self.status(h, fd).is_some_and(|s| opening(&s))
     }
 }

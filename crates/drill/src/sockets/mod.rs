@@ -98,6 +98,25 @@ fn errno_of(reason: CloseReason) -> Option<i32> {
     }
 }
 
+fn connect_errno(e: ConnectError) -> i32 {
+    match e {
+        ConnectError::NoRoute => libc::ENETUNREACH,
+        ConnectError::AddressNotAvailable | ConnectError::NoPort => libc::EADDRNOTAVAIL,
+        ConnectError::AddressInUse => libc::EADDRINUSE,
+        ConnectError::TableFull => libc::ENOMEM,
+        ConnectError::InvalidDestination => libc::EINVAL,
+    }
+}
+
+impl TcpSocket {
+    /// A connection is being opened for it.
+    fn opened(&mut self, h: &Host, id: ConnId) {
+        self.phase = Phase::Open(id);
+        self.local = h.stack.tcp_tuple(id).map(|t| t.local);
+        (self.connecting, self.error_told) = (true, false);
+    }
+}
+
 impl Sockets {
     fn tcp(&mut self, fd: i32) -> Result<&mut TcpSocket> {
         match self.files.get_mut(&fd) {
@@ -258,16 +277,13 @@ impl Sockets {
             Phase::Idle | Phase::Gone => {}
         }
         let opened = h.with(|s, now, w| s.tcp_connect(now, w, t.local, to, &t.cfg));
-        let id = opened.map_err(|e| match e {
-            ConnectError::NoRoute => libc::ENETUNREACH,
-            ConnectError::AddressNotAvailable | ConnectError::NoPort => libc::EADDRNOTAVAIL,
-            ConnectError::AddressInUse => libc::EADDRINUSE,
-            ConnectError::TableFull => libc::ENOMEM,
-            ConnectError::InvalidDestination => libc::EINVAL,
-        })?;
-        t.phase = Phase::Open(id);
-        t.local = h.stack.tcp_tuple(id).map(|t| t.local);
-        (t.connecting, t.error_told) = (true, false);
+        let id = opened.map_err(connect_errno)?;
+        t.opened(h, id);
+        // The first text goes with the SYN: until there is some nothing is in progress.
+        if h.stack.tcp_waits_for_text(id) {
+            t.connecting = false;
+            return Ok(());
+        }
         Err(libc::EINPROGRESS.into())
     }
 

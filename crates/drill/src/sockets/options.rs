@@ -29,6 +29,11 @@ fn seconds(n: i32) -> Result<Duration> {
     }
 }
 
+/// Nothing but 0 and 1.
+fn flag(n: i32) -> Result<bool> {
+    if (0..=1).contains(&n) { Ok(n == 1) } else { Err(libc::EINVAL.into()) }
+}
+
 impl Sockets {
     /// `setsockopt`; the value as it lies in memory.
     pub fn setsockopt(&mut self, h: &mut Host, fd: i32, level: i32, name: i32, value: &[u8]) -> Result<()> {
@@ -130,6 +135,9 @@ impl Sockets {
             (libc::IPPROTO_TCP, libc::TCP_KEEPINTVL) => secs(t.cfg.keepalive_interval),
             (libc::IPPROTO_TCP, libc::TCP_KEEPCNT) => i32::from(t.cfg.keepalive_count),
             (libc::IPPROTO_TCP, libc::TCP_SYNCNT) => i32::from(t.cfg.syn_retries),
+            (libc::IPPROTO_TCP, libc::TCP_FASTOPEN) => i32::from(t.cfg.fastopen_queue),
+            (libc::IPPROTO_TCP, libc::TCP_FASTOPEN_CONNECT) => i32::from(t.cfg.fastopen_connect),
+            (libc::IPPROTO_TCP, libc::TCP_FASTOPEN_NO_COOKIE) => i32::from(t.cfg.fastopen_no_cookie),
             (libc::IPPROTO_TCP, libc::TCP_QUICKACK) => i32::from(t.cfg.quick_acks > 0),
             // As Linux does: a field of sixteen octets, filled with zeros.
             (libc::IPPROTO_TCP, libc::TCP_CONGESTION) => {
@@ -190,6 +198,20 @@ impl TcpSocket {
             (libc::IPPROTO_TCP, libc::TCP_KEEPINTVL) => c.keepalive_interval = seconds(n)?,
             (libc::IPPROTO_TCP, libc::TCP_KEEPCNT) => c.keepalive_count = positive(127)? as u8,
             (libc::IPPROTO_TCP, libc::TCP_SYNCNT) => c.syn_retries = positive(127)? as u8,
+            (libc::IPPROTO_TCP, libc::TCP_FASTOPEN) => {
+                c.fastopen_queue = u16::try_from(n.min(65_535)).map_err(|_| libc::EINVAL)?;
+            }
+            (libc::IPPROTO_TCP, libc::TCP_FASTOPEN_CONNECT) => {
+                let on = flag(n)?;
+                if c.fastopen & 1 == 0 {
+                    return Err(libc::EOPNOTSUPP.into());
+                }
+                if !matches!(self.phase, Phase::Idle | Phase::Gone) {
+                    return Err(libc::EINVAL.into());
+                }
+                c.fastopen_connect = on;
+            }
+            (libc::IPPROTO_TCP, libc::TCP_FASTOPEN_NO_COOKIE) => c.fastopen_no_cookie = flag(n)?,
             (libc::IPPROTO_TCP, libc::TCP_LINGER2) => c.fin_wait_2 = Duration::from_secs(n.max(0) as u64),
             _ => return Ok(Some(format!("option {name} of level {level}"))),
         }

@@ -53,7 +53,7 @@ impl Sockets {
         let peer_closed =
             matches!(state, State::CloseWait | State::LastAck | State::Closing | State::TimeWait | State::Closed);
         let error = !t.error_told && h.stack.tcp_reason(id).and_then(errno_of).is_some();
-        let opening = matches!(state, State::SynSent | State::SynReceived);
+        let opening = self.is_opening(h, fd) && !h.stack.tcp_waits_for_text(id);
         let mut mask = 0;
         if h.stack.tcp_is_readable(id) || peer_closed || t.read_shut {
             mask |= pollin;

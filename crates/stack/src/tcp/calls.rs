@@ -29,6 +29,15 @@ pub enum ConnectError {
     InvalidDestination,
 }
 
+/// How an active open comes about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    Open,
+    /// With text in hand.
+    WithText,
+    FromListen,
+}
+
 /// Why a port could not be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListenError {
@@ -50,7 +59,24 @@ impl Stack {
         remote: SocketAddr,
         cfg: &TcpConfig,
     ) -> Result<ConnId, ConnectError> {
-        self.connect(now, probe, local, remote, cfg, false)
+        self.connect(now, probe, local, remote, cfg, How::Open)
+    }
+
+    /// Opens a connection with text in hand, by Fast Open if the setting `fastopen` says so: as much of `data` as the SYN
+    /// carries is taken, and how much is told. It is none if there is no cookie yet, for then the SYN asks for one; what was not
+    /// taken is written when the connection is open. The server may see the text of a SYN twice (RFC 7413 6.1).
+    //= RFC 7413 2 (a)
+    pub fn tcp_connect_with<P: Probe>(
+        &mut self,
+        now: Instant,
+        probe: &mut P,
+        local: Option<SocketAddr>,
+        remote: SocketAddr,
+        cfg: &TcpConfig,
+        data: &[u8],
+    ) -> Result<(ConnId, usize), ConnectError> {
+        let id = self.connect(now, probe, local, remote, cfg, How::WithText)?;
+        Ok((id, self.tcp_send(now, probe, id, data).unwrap_or(0)))
     }
 
     /// SEND on a listening socket that names the remote side (RFC 9293 3.10.2, LISTEN): the passive open becomes an
@@ -65,7 +91,7 @@ impl Stack {
         let l = self.tcp.listeners.get((id.0, id.1)).ok_or(ConnectError::AddressNotAvailable)?;
         let (local, cfg) = (l.local, self.configs[l.cfg].clone());
         self.tcp_close_listener(now, probe, id);
-        self.connect(now, probe, Some(local), remote, &cfg, true)
+        self.connect(now, probe, Some(local), remote, &cfg, How::FromListen)
     }
 
     fn connect<P: Probe>(
@@ -75,7 +101,7 @@ impl Stack {
         local: Option<SocketAddr>,
         remote: SocketAddr,
         cfg: &TcpConfig,
-        from_listen: bool,
+        how: How,
     ) -> Result<ConnId, ConnectError> {
         let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
         //= RFC 9293 3.9.1.1 MUST-46
@@ -125,8 +151,9 @@ impl Stack {
         };
         let (i, g) = self.tcp.conns.insert(entry);
         self.tcp.link_in(&key, Slot::Conn(i));
+        self.try_fast_open(now, i, &open, how == How::WithText);
         probe.focus(u64::from(Slot::Conn(i).token()));
-        let (mut state, trigger) = if from_listen {
+        let (mut state, trigger) = if how == How::FromListen {
             (State::Listen, synfin_tcp::Trigger::Send)
         } else {
             (State::Closed, synfin_tcp::Trigger::ActiveOpen)
@@ -215,6 +242,7 @@ impl Stack {
         while let Some(c) = self.tcp_accept(id) {
             self.tcp_abort(now, probe, c);
         }
+        self.forget_pending(id.0);
         self.tcp.listeners.remove(id.0);
         self.tcp.any = self.tcp.any.filter(|any| *any != id.0);
         self.configs.release(cfg);

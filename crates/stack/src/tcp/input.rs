@@ -164,6 +164,7 @@ impl Stack {
             let generation = self.tcp.conns.generation(i);
             self.events.push_back(SocketEvent::Tcp(ConnId(i, generation)));
         }
+        self.after_fast_open(now, i);
         self.tcp.mark_ready(i);
         self.set_timer(i);
         self.reap(i);

@@ -19,6 +19,8 @@ pub(crate) struct Listener {
     pub dropped: u64,
     /// Handshakes that could not complete because the accept queue was full.
     pub overflowed: u64,
+    /// Who is let in before the handshake is over (RFC 7413).
+    pub fast_open: super::fast_open::Pending,
     /// What became of cookies.
     pub cookies: CookieCounts,
     /// When the last one was sent.
@@ -59,6 +61,8 @@ pub struct ListenerStatus {
     pub overflowed: u64,
     /// What became of cookies.
     pub cookies: CookieCounts,
+    /// PendingFastOpenRequests (RFC 7413 4.2), with those that have just failed (5.1).
+    pub fast_open: usize,
 }
 
 impl Listener {
@@ -71,6 +75,7 @@ impl Listener {
             queue: VecDeque::new(),
             dropped: 0,
             overflowed: 0,
+            fast_open: super::fast_open::Pending::default(),
             cookies: CookieCounts::default(),
             cookie_sent_at: None,
             any: false,
@@ -106,6 +111,7 @@ impl Listener {
             dropped: self.dropped,
             overflowed: self.overflowed,
             cookies: self.cookies,
+            fast_open: self.fast_open.len(),
         }
     }
 }

@@ -4,6 +4,7 @@ mod any;
 mod calls;
 mod configs;
 mod demux;
+mod fast_open;
 mod input;
 mod known_paths;
 mod listener;
@@ -80,6 +81,8 @@ pub struct Occupancy {
     pub settings: usize,
     /// SYN cookies that were taken lately.
     pub cookies: usize,
+    /// Connections whose SYN's text was taken, and whose handshake is not over (RFC 7413).
+    pub fast_open: usize,
 }
 
 /// A connection and what the stack knows of it.
@@ -135,6 +138,8 @@ pub(crate) struct Tables {
     pub orphans: usize,
     /// SYN cookies that were taken.
     pub taken: syn_cookie::Taken,
+    /// Fast Open: keys, cookies, and who is pending.
+    pub fast_open: fast_open::Hosts,
 }
 
 impl Tables {

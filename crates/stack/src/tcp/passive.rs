@@ -107,6 +107,10 @@ impl Stack {
             self.drop_syn(now, probe, listener, seg);
             return;
         }
+        let mut gives = false;
+        if self.accept_early(now, probe, at, tuple, listener, seg, after, &mut gives) {
+            return;
+        }
         let Some(l) = self.tcp.listeners.at_mut(listener) else { return };
         l.half_open += 1;
         let cfg = l.cfg;
@@ -118,7 +122,8 @@ impl Stack {
         }
         // The number first, so that the observer knows whose events follow.
         let mut cx = tcp_cx!(self, cfg, now, &mut ());
-        let syn = SynReceived::passive(&mut cx, seg, &open);
+        let mut syn = SynReceived::passive(&mut cx, seg, &open);
+        syn.negotiated.fast_open = gives;
         self.configs.hold(cfg);
         let half =
             HalfOpen { syn, key, listener, timer: HalfOpen::NO_TIMER, cfg, link: at.link, stage: Stage::Handshake };

@@ -78,6 +78,8 @@ impl TcpStream {
         let done = host.shared().block_on(SocketEvent::Tcp(id), None, |s| {
             s.stack.tcp_events(id);
             match s.stack.tcp_state(id) {
+                // Fast Open: the SYN goes with what is written first.
+                State::SynSent if s.stack.tcp_waits_for_text(id) => Some(Ok(())),
                 State::SynSent | State::SynReceived => None,
                 State::Closed => Some(Err(reason(s.stack.tcp_reason(id).unwrap_or(CloseReason::Refused)))),
                 _ => Some(Ok(())),

@@ -34,6 +34,9 @@ impl Connection {
         if !in_flight {
             return false;
         }
+        if let (Phase::SynSent(_), Some(e)) = (&self.phase, &mut self.early) {
+            e.blocked();
+        }
         let soft = match error {
             IcmpError::TooBig(mss) => return self.path_mss(cx, mss, seq),
             IcmpError::Unreachable(Unreachable::Net) => CloseReason::NetUnreachable,

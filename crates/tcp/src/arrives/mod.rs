@@ -2,6 +2,7 @@
 
 pub mod closed;
 mod ecn;
+mod fast_open;
 pub mod icmp;
 pub mod listen;
 mod paws;
@@ -35,6 +36,7 @@ pub(crate) fn on_segment<P: Probe>(c: &mut Connection, cx: &mut Cx<'_, P>, seg: 
     match &mut c.phase {
         Phase::SynSent(_) => syn_sent::on_segment(c, cx, seg),
         Phase::SynReceived(_) => syn_received::on_segment(c, cx, seg),
+        Phase::Synchronized(t) if t.state == State::SynReceived => fast_open::on_segment(c, cx, seg),
         Phase::Synchronized(t) => {
             let verdict = synchronized(t, cx, seg);
             if matches!(verdict, Verdict::Accepted(_)) {
@@ -127,7 +129,9 @@ pub(crate) fn conclude<P: Probe>(c: &mut Connection, cx: &mut Cx<'_, P>, seg: &S
             } else {
                 CloseReason::Reset
             };
-            t.transition(cx, Trigger::RcvRst);
+            let early = t.state == State::SynReceived;
+            cx.mib.attempt_fails += u64::from(early);
+            t.transition(cx, if early { Trigger::RcvRstPassive } else { Trigger::RcvRst });
             c.finish(cx, reason, None);
         }
         _ if t.state == State::Closed => c.finish(cx, CloseReason::Finished, None),

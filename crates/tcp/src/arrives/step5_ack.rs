@@ -91,6 +91,9 @@ fn hear<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment, duplicate: boo
 /// SND.UNA moves to SEG.ACK.
 pub(super) fn advance<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seg: &Segment) {
     let ack = seg.hdr.ack;
+    if t.state == State::SynReceived {
+        super::fast_open::established(t, cx);
+    }
     measure(t, cx, seg);
     let heard = hear(t, cx, seg, false);
     let s = &mut t.snd;

@@ -20,7 +20,7 @@ use crate::transmit;
 use alloc::boxed::Box;
 use synfin_wire::SeqNum;
 use synfin_wire::ip::Ecn;
-use synfin_wire::tcp::{AccEcn, Flags, Header, OptionsBuf};
+use synfin_wire::tcp::{AccEcn, Cookie, Flags, Header, OptionsBuf};
 
 /// A handshake that waits for its last acknowledgment.
 #[derive(Debug, Clone)]
@@ -215,6 +215,13 @@ impl SynReceived {
         }
     }
 
+    /// What the SYN alone hands over, to a block in SYN-RECEIVED.
+    pub(crate) fn early_handshake<P: Probe>(&self, cx: &Cx<'_, P>) -> Handshake {
+        // Nothing was acknowledged, nothing can be measured.
+        let wl = (self.irs, self.iss);
+        Handshake { rtt: None, ..self.handshake(cx.cfg, cx.now, u32::from(self.wnd), wl, self.ecn(None)) }
+    }
+
     /// SEGMENT ARRIVES.
     pub fn on_segment<P: Probe>(&mut self, cx: &mut Cx<'_, P>, seg: &mut Segment) -> Outcome {
         let nxt = self.irs + 1;
@@ -389,6 +396,16 @@ impl SynReceived {
 
     /// The segment to be sent, if one is: ports are zero, for the stack to fill in.
     pub fn frame<P: Probe>(&self, cx: &Cx<'_, P>) -> Option<(Header, OptionsBuf, SendReason)> {
+        self.frame_with(cx, None)
+    }
+
+    /// The same, and a first SYN+ACK gives this Fast Open cookie.
+    //= RFC 7413 4.2.2 (e): not when it is sent again
+    pub fn frame_with<P: Probe>(
+        &self,
+        cx: &Cx<'_, P>,
+        cookie: Option<Cookie>,
+    ) -> Option<(Header, OptionsBuf, SendReason)> {
         let now_ms = cx.now.as_millis();
         let challenge = !self.due && self.challenge;
         let (confirms, tests) = self.confirms();
@@ -405,6 +422,7 @@ impl SynReceived {
         } else {
             let mut o = transmit::syn_ack_options(cx.cfg, &self.negotiated, now_ms);
             o.acc_ecn = test.filter(|_| cx.cfg.accecn_option != OptionPolicy::Off);
+            o.fast_open = cookie.filter(|_| self.retries == 0);
             OptionsBuf::syn(&o, cx.cfg.layout)
         };
         let (seq, flags, why) = match (challenge, self.retries) {
@@ -463,7 +481,10 @@ pub(super) fn on_segment<P: Probe>(c: &mut Connection, cx: &mut Cx<'_, P>, seg: 
             c.finish(cx, CloseReason::Refused, Some(last));
             v
         }
-        Outcome::Done(tcb, v) => {
+        Outcome::Done(mut tcb, v) => {
+            if let Some(e) = &mut c.early {
+                e.crossed(cx, &mut tcb);
+            }
             c.phase = Phase::Synchronized(tcb);
             super::conclude(c, cx, seg, v);
             v

@@ -2,7 +2,7 @@
 
 use super::syn_received::SynReceived;
 use crate::call::Open;
-use crate::connection::{Connection, Farewell, Phase};
+use crate::connection::{Connection, Crossed, Farewell, Phase};
 use crate::cx::Cx;
 use crate::ecn::{self, Feedback, Found, Options};
 use crate::event::{CloseReason, Events};
@@ -106,7 +106,11 @@ pub(super) fn on_segment<P: Probe>(c: &mut Connection, cx: &mut Cx<'_, P>, seg: 
     let Phase::SynSent(s) = &c.phase else { return Connection::GONE };
     let mut state = State::SynSent;
     // First, the ACK bit. Until the SYN is out there is nothing to acknowledge.
-    let acceptable = seg.has(Flags::ACK) && seg.hdr.ack == s.open.iss + 1 && s.first_sent != Instant::NEVER;
+    // With text in it, so much of that may be acknowledged as well (SND.UNA < SEG.ACK =< SND.NXT).
+    let text = c.early.as_ref().map_or(0, |e| e.sent());
+    let acked = seg.hdr.ack.diff(s.open.iss + 1);
+    let out = s.first_sent != Instant::NEVER;
+    let acceptable = seg.has(Flags::ACK) && (0..=text as i32).contains(&acked) && out;
     if seg.has(Flags::ACK) && !acceptable {
         if seg.has(Flags::RST) {
             return Verdict::Dropped(Rule::SynSentBadAck);
@@ -135,6 +139,11 @@ pub(super) fn on_segment<P: Probe>(c: &mut Connection, cx: &mut Cx<'_, P>, seg: 
         cx.transition(&mut state, Trigger::RcvSynAck);
         let mut tcb = Box::new(Tcb::new(h, state, cx));
         tcb.rcv.ack.now(SendReason::HandshakeAck);
+        if let Some(e) = &mut c.early {
+            //= RFC 7413 4.2.2 (f): cookie and MSS are learned, text that was not acknowledged goes with the first ACK
+            e.answered(cx, &seg.opts, acked as u32, s.retries);
+            e.hand_over(&mut tcb, seg.hdr.ack, cx.pool);
+        }
         c.phase = Phase::Synchronized(tcb);
         c.events |= Events::CONNECTED | Events::WRITABLE;
         // Text and FIN on the SYN+ACK are not kept: they are not acknowledged and come again.
@@ -142,6 +151,7 @@ pub(super) fn on_segment<P: Probe>(c: &mut Connection, cx: &mut Cx<'_, P>, seg: 
     }
     //= RFC 9293 3.5 MUST-10
     cx.transition(&mut state, Trigger::RcvSyn);
-    c.phase = Phase::SynReceived(Box::new(SynReceived::simultaneous(cx, h, s)));
+    let syn = SynReceived::simultaneous(cx, h, s);
+    c.phase = Phase::SynReceived(Box::new(Crossed { syn, deadline: Instant::NEVER }));
     Verdict::Accepted(Rule::SimultaneousOpen)
 }

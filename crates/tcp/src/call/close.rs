@@ -18,11 +18,14 @@ impl Connection {
             }
             Phase::SynReceived(s) => {
                 let mut tcb = s.close(cx);
+                if let Some(e) = &mut self.early {
+                    e.take_queue(&mut tcb);
+                }
                 tcb.snd.fin = true;
                 self.phase = Phase::Synchronized(tcb);
             }
             Phase::Synchronized(t) => {
-                if matches!(t.state, State::Established | State::CloseWait) {
+                if matches!(t.state, State::SynReceived | State::Established | State::CloseWait) {
                     t.snd.fin = true;
                     t.transition(cx, Trigger::Close);
                 }

@@ -74,6 +74,10 @@ impl Connection {
 
     //= RFC 9293 3.6 MUST-12: an orderly end gives 0, any other its reason
     fn readable(&mut self) -> Result<Option<&mut Tcb>, ReceiveError> {
+        // Who reads first has no text for the SYN (RFC 7413).
+        if let Phase::SynSent(_) = self.phase {
+            self.wait_no_longer();
+        }
         match &mut self.phase {
             Phase::SynSent(_) | Phase::SynReceived(_) => Err(ReceiveError::WouldBlock),
             Phase::Synchronized(t) => Ok(Some(t)),

@@ -29,6 +29,9 @@ impl Connection {
             t.restart_after_idle(cx);
             t.snd.queue.push_copy(&data[..room], cx.pool);
             t.write_blocked |= room < data.len();
+        } else if let Some(q) = self.early_queue() {
+            q.push_copy(&data[..room], cx.pool);
+            self.wait_no_longer();
         }
         self.settle(cx);
         Ok(room)
@@ -41,6 +44,9 @@ impl Connection {
         if let Some(t) = self.tcb_mut() {
             t.restart_after_idle(cx);
             t.snd.queue.push(data, cx.pool);
+        } else if let Some(q) = self.early_queue() {
+            q.push(data, cx.pool);
+            self.wait_no_longer();
         }
         self.settle(cx);
         Ok(n)
@@ -59,18 +65,19 @@ impl Connection {
     /// The free room of the send buffer; none outside of the states in which text is taken.
     pub fn send_room(&self, cfg: &TcpConfig, memory: Memory) -> usize {
         match &self.phase {
-            Phase::Synchronized(t) if matches!(t.state, State::Established | State::CloseWait) => {
-                t.snd.room(cfg, memory) as usize
-            }
+            Phase::Synchronized(t) if t.takes_text() => t.snd.room(cfg, memory) as usize,
+            Phase::SynSent(_) => self.early_room(),
             _ => 0,
         }
     }
 
     /// Whether a send would be taken, by as much as `snd-lowat` asks for; or fail at once. If not, an event will say when.
     pub fn is_writable(&mut self, cfg: &TcpConfig, memory: Memory) -> bool {
+        let early = self.early_room() > 0;
         match &mut self.phase {
-            Phase::SynSent(_) | Phase::SynReceived(_) => false,
-            Phase::Synchronized(t) if matches!(t.state, State::Established | State::CloseWait) => {
+            Phase::SynSent(_) => early,
+            Phase::SynReceived(_) => false,
+            Phase::Synchronized(t) if t.takes_text() => {
                 let writable = t.snd.is_writable(cfg, memory);
                 t.write_blocked |= !writable;
                 writable
@@ -82,23 +89,29 @@ impl Connection {
     fn room<P: Probe>(&mut self, cx: &Cx<'_, P>) -> Result<usize, SendError> {
         match &mut self.phase {
             // 3.10.2 SYN-SENT, SYN-RECEIVED: "if no space to queue, respond with insufficient resources".
-            Phase::SynSent(_) | Phase::SynReceived(_) => Err(SendError::WouldBlock),
-            Phase::Synchronized(t) => match t.state {
-                State::Established | State::CloseWait => match t.snd.room(cx.cfg, cx.pool.memory()) as usize {
-                    0 => {
-                        t.write_blocked = true;
-                        Err(SendError::WouldBlock)
-                    }
-                    n => Ok(n),
-                },
-                _ => Err(SendError::Closing),
+            // What goes with the SYN is all that is queued (RFC 7413 4.2.2).
+            Phase::SynSent(_) => self.early_send(),
+            Phase::SynReceived(_) => Err(SendError::WouldBlock),
+            Phase::Synchronized(t) if t.takes_text() => match t.snd.room(cx.cfg, cx.pool.memory()) as usize {
+                0 => {
+                    t.write_blocked = true;
+                    Err(SendError::WouldBlock)
+                }
+                n => Ok(n),
             },
+            Phase::Synchronized(_) => Err(SendError::Closing),
             Phase::Closed => Err(SendError::Closed(self.reason.unwrap_or(CloseReason::Finished))),
         }
     }
 }
 
 impl Tcb {
+    /// Whether text may be written. In SYN-RECEIVED there is a block only where the SYN's text was taken.
+    //= RFC 7413 4.2.2 (d)
+    fn takes_text(&self) -> bool {
+        matches!(self.state, State::SynReceived | State::Established | State::CloseWait)
+    }
+
     /// Before something is sent again: after an idle time of more than one RTO the congestion window tells nothing of
     /// the path any more. Not if it is validated in another way (RFC 7661) or trusted for ever, by setting, nor if the
     /// algorithm has a model of the path and not only a window.

@@ -64,6 +64,8 @@ pub struct Snd {
     pub shift: u8,
     /// The user has closed this direction: a FIN follows the queue.
     pub fin: bool,
+    /// Text of the client's SYN was taken (RFC 7413).
+    pub fast_open: bool,
     /// Retransmissions, or probes, since the last acknowledgment.
     pub retries: u8,
     /// Unacknowledged keepalive probes.

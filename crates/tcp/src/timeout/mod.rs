@@ -103,11 +103,11 @@ pub(crate) fn on_deadline<P: Probe>(c: &mut Connection, cx: &mut Cx<'_, P>) {
             }
         }
         Phase::SynReceived(s) => {
-            if cx.now < c.handshake_deadline {
+            if cx.now < s.deadline {
                 return;
             }
             if let Some(next) = s.on_deadline(cx) {
-                c.handshake_deadline = next;
+                s.deadline = next;
                 None
             } else {
                 c.finish(cx, c.soft.unwrap_or(CloseReason::TimedOut), None);

@@ -8,6 +8,7 @@ use crate::rule::SendReason;
 use crate::snd::Snd;
 use crate::snd::congestion::{Loss, LossCause};
 use crate::snd::recovery::{Duplicates, Frto, Phase, Undo};
+use crate::state::State;
 use crate::tcb::Tcb;
 use crate::time::Instant;
 use crate::transmit;
@@ -108,5 +109,9 @@ impl Snd {
 /// connection to go (RFC 9293 3.8.3 leaves the value to us; orphans cost memory and nobody waits for them).
 //= RFC 9293 3.8.3 MUST-21 SHLD-11
 pub(super) fn retry_limit<P: Probe>(t: &Tcb, cx: &Cx<'_, P>) -> u8 {
-    if t.orphan { cx.cfg.orphan_retries.min(cx.cfg.retries2) } else { cx.cfg.retries2 }
+    match t.state {
+        State::SynReceived => cx.cfg.synack_retries,
+        _ if t.orphan => cx.cfg.orphan_retries.min(cx.cfg.retries2),
+        _ => cx.cfg.retries2,
+    }
 }

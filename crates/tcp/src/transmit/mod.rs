@@ -88,7 +88,7 @@ pub(crate) fn plan<P: Probe>(c: &Connection, cx: &Cx<'_, P>, limits: &Limits) ->
         return Some(Plan { kind: Kind::Farewell, seq: f.seq, len: 0, flags: f.flags, why: f.why, gso: 0 });
     }
     match &c.phase {
-        Phase::SynSent(s) => control::syn(s),
+        Phase::SynSent(s) => control::syn(s, c.early.as_deref()),
         Phase::SynReceived(s) => {
             let (h, _, why) = s.frame(cx)?;
             Some(Plan { kind: Kind::SynAck, seq: h.seq, len: 0, flags: h.flags, why, gso: 0 })
@@ -120,7 +120,12 @@ pub(crate) fn frame<'a, P: Probe>(c: &'a mut Connection, cx: &Cx<'_, P>, plan: P
         }
         (Phase::SynSent(s), _) => {
             hdr.window = s.window;
-            OptionsBuf::syn(&s.open.offer.options(cx.cfg, cx.now.as_millis(), None), cx.cfg.layout)
+            let mut opts = s.open.offer.options(cx.cfg, cx.now.as_millis(), None);
+            if let Some(e) = &mut c.early {
+                opts.fast_open = e.option(s.retries);
+                e.queue_mut().seek(plan.seq + 1);
+            }
+            OptionsBuf::syn(&opts, cx.cfg.layout)
         }
         (Phase::SynReceived(s), _) => match s.frame(cx) {
             Some((h, opts, _)) => {
@@ -144,7 +149,10 @@ pub(crate) fn frame<'a, P: Probe>(c: &'a mut Connection, cx: &Cx<'_, P>, plan: P
                 // The window of a segment with SYN is never scaled (RFC 7323 2.2).
                 //= RFC 7323 2.2 (c)
                 hdr.window = t.rcv.wnd().min(65_535) as u16;
-                OptionsBuf::syn(&syn_ack_options(cx.cfg, &t.negotiated, cx.now.as_millis()), cx.cfg.layout)
+                let mut opts = syn_ack_options(cx.cfg, &t.negotiated, cx.now.as_millis());
+                //= RFC 7413 4.2.2 (e): not when it is sent again
+                opts.fast_open = c.early.as_ref().and_then(|e| e.gives()).filter(|_| t.snd.retries == 0);
+                OptionsBuf::syn(&opts, cx.cfg.layout)
             } else {
                 let (opts, counters) = options::segment(t, cx.now, &plan);
                 fields = counters;
@@ -162,6 +170,11 @@ impl Frame<'_> {
     pub fn payload(&self) -> Slices<'_> {
         match &self.conn.phase {
             Phase::Synchronized(t) if self.plan.len > 0 => t.snd.queue.slices(self.plan.seq, self.plan.len),
+            // Our SYN stands before its text.
+            Phase::SynSent(_) if self.plan.len > 0 => {
+                let e = self.conn.early.as_ref();
+                e.map_or_else(Slices::default, |e| e.queue().slices(self.plan.seq + 1, self.plan.len))
+            }
             _ => Slices::default(),
         }
     }
@@ -215,15 +228,20 @@ impl Frame<'_> {
         }
         match (&mut conn.phase, plan.kind) {
             (_, Kind::Farewell) => conn.farewell = None,
-            (Phase::SynSent(s), _) => control::syn_sent(s, cx),
+            (Phase::SynSent(s), _) => {
+                control::syn_sent(s, cx);
+                if let Some(e) = &mut conn.early {
+                    e.left(plan.len);
+                }
+            }
             (Phase::SynReceived(s), _) => {
                 if let Some(deadline) = s.sent(cx) {
-                    conn.handshake_deadline = deadline;
+                    s.deadline = deadline;
                 }
             }
             (Phase::Synchronized(t), kind) => {
                 if kind == Kind::SynAck {
-                    t.snd.cursor = t.snd.cursor.max(plan.seq + 1);
+                    control::syn_ack_sent(t, cx, &plan);
                 } else {
                     let leaving = ecn::leaving(t, &plan);
                     segmentize::sent(t, cx, &plan, edge);

@@ -8,6 +8,7 @@ use crate::rule::SendReason;
 use crate::snd::congestion::Sending;
 use crate::snd::recovery::Frto;
 use crate::snd::scoreboard::Record;
+use crate::state::State;
 use crate::tcb::Tcb;
 use synfin_wire::SeqNum;
 use synfin_wire::tcp::Flags;
@@ -115,9 +116,15 @@ pub(super) fn at_cursor<P: Probe>(t: &Tcb, cx: &Cx<'_, P>, limits: &Limits) -> O
     }
     let resent = s.cursor.lt(s.nxt);
     if s.cursor.lt(s.queue.base()) {
-        // CLOSE in SYN-RECEIVED: our SYN, unacknowledged, stands before the text.
-        let (flags, why) = (Flags::SYN | Flags::ACK, SendReason::SynAckRetransmission);
+        // CLOSE in SYN-RECEIVED, or Fast Open: our SYN, unacknowledged, stands before the text.
+        let first = t.state == State::SynReceived && s.retries == 0;
+        let why = if first { SendReason::SynAck } else { SendReason::SynAckRetransmission };
+        let flags = Flags::SYN | Flags::ACK;
         return Some(Plan { kind: Kind::SynAck, seq: s.cursor, len: 0, flags, why, gso: 0 });
+    }
+    //= RFC 7413 4.2.2 (e): the SYN+ACK goes again without text, and no text after it: the client may be nobody
+    if s.fast_open && s.retries > 0 && s.una.lt(s.queue.base()) {
+        return None;
     }
     match mtu_probe::turn(t, cx, limits) {
         Turn::Probe(plan) => return Some(plan),

@@ -4,7 +4,9 @@
 //! known kind of the wrong size is ignored and remembered in [`Options::malformed`]; only a length that makes the
 //! rest unreadable (under 2, or beyond the area) ends the walk, with what was read before it kept.
 
+use super::fast_open::Cookie;
 use crate::field::{put, u8_at, u16_at, u32_at};
+
 use crate::{Error, SeqNum};
 
 /// Octets of option space in a header.
@@ -169,8 +171,8 @@ pub struct Options {
     pub sack: SackBlocks,
     /// Accurate ECN.
     pub acc_ecn: Option<AccEcn>,
-    /// Fast Open: the cookie's length (0 asks for one) and its first 16 octets.
-    pub fast_open: Option<(u8, [u8; 16])>,
+    /// Fast Open. It has a meaning only in a segment with SYN.
+    pub fast_open: Option<Cookie>,
     /// User timeout: granularity bit (true: minutes) and value.
     pub user_timeout: Option<(bool, u16)>,
     /// What is there and not acted upon.
@@ -233,11 +235,11 @@ impl Options {
                     }
                 }
             }
-            (kind::FAST_OPEN, n @ (0 | 4..=16)) if n % 2 == 0 => {
-                let mut cookie = [0u8; 16];
-                put(&mut cookie, 0, v);
-                self.fast_open = self.fast_open.or(Some((n as u8, cookie)));
-            }
+            //= RFC 7413 4.1.1 (b): one of another length is ignored
+            (kind::FAST_OPEN, _) => match Cookie::new(v) {
+                Some(cookie) => self.fast_open = self.fast_open.or(Some(cookie)),
+                None => return false,
+            },
             (kind::USER_TIMEOUT, 2) => {
                 let w = u16_at(v, 0);
                 self.user_timeout = self.user_timeout.or(Some((w >> 15 == 1, w & 0x7fff)));
@@ -254,7 +256,6 @@ impl Options {
                 | kind::SACK_PERMITTED
                 | kind::TIMESTAMPS
                 | kind::SACK
-                | kind::FAST_OPEN
                 | kind::USER_TIMEOUT
                 | kind::MD5
                 | kind::AO
@@ -301,7 +302,8 @@ impl core::fmt::Debug for OptionsBuf {
 }
 
 impl OptionsBuf {
-    /// The options of a SYN or SYN+ACK, in the given order, each if present.
+    /// The options of a SYN or SYN+ACK, in the given order, each if present. A Fast Open option comes last, and only if it
+    /// has its place ([`Cookie::fits`]).
     //= RFC 9293 3.1 MUST-4
     //= RFC 9293 3.7.1 MUST-14
     pub fn syn(o: &Options, layout: layout::Layout) -> OptionsBuf {
@@ -345,6 +347,7 @@ impl OptionsBuf {
                 b.push_acc_ecn(o.acc_ecn);
             }
         }
+        b.push_cookie(o.fast_open);
         b
     }
 
@@ -401,6 +404,17 @@ impl OptionsBuf {
             self.push(&a.counters[a.place(i)].to_be_bytes()[1..]);
         }
         for _ in usize::from(len)..AccEcn::padded_len(a.fields) {
+            self.push(&[kind::NOP]);
+        }
+    }
+
+    /// Padded at its end, as Linux does it.
+    fn push_cookie(&mut self, cookie: Option<Cookie>) {
+        let Some(c) = cookie.filter(|c| c.fits(self.len())) else { return };
+        let n = c.as_slice().len();
+        self.push(&[kind::FAST_OPEN, 2 + n as u8]);
+        self.push(c.as_slice());
+        for _ in 2 + n..c.padded_len() {
             self.push(&[kind::NOP]);
         }
     }
@@ -556,7 +570,7 @@ mod tests {
         assert_eq!(o.unusual.mptcp, Some(2));
         assert_eq!(o.acc_ecn, Some(AccEcn::new(false, 1, 1, 0, 0)));
         assert_eq!(o.user_timeout, Some((true, 5)));
-        assert_eq!(o.fast_open.map(|c| c.0), Some(4));
+        assert_eq!(o.fast_open.map(|c| c.as_slice().len()), Some(4));
     }
 
     #[test]
