@@ -36,7 +36,7 @@ fn mistakes_get_one_clear_line_and_the_right_code() {
         (&["sim", "../../scenarios/bulk.toml", "--svg", "/nowhere/x"], 1, "/nowhere/x: No such file"),
         (&["sim", "../../scenarios/burst-loss.toml", "--pcap", "/dev/full"], 1, "/dev/full: No space left"),
         (&["sim", "../../scenarios/burst-loss.toml", "--svg", "/dev/full"], 1, "/dev/full: No space left"),
-        (&["sim", "table", "--algorithm", "hope"], 1, "--algorithm: the engine has reno"),
+        (&["sim", "table", "--algorithm", "hope"], 2, "--algorithm: there are tables of reno"),
         (&["sim", "bulk", "--seeds", "3", "--pcap", "/nowhere/x"], 2, "cannot be used with"),
         (&["sim", "bulk", "--from", "3", "--pcap", "/nowhere/x"], 2, "cannot be used with"),
         (

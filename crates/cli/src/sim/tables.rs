@@ -33,7 +33,7 @@ pub(super) fn run(t: &Tables, out: &mut Output) -> io::Result<()> {
         return Err(usage(format!("--algorithm: there are tables of {}", known.join(", "))));
     }
     writeln!(out, "bottleneck {} Mbit/s, segments of 1448 octets, queue of one BDP", RATE / 1_000_000)?;
-    writeln!(out, "as expected: not a quarter below the least, nor above the most")?;
+    writeln!(out, "as expected: within the range, or out of it by a quarter at most")?;
     // What follows takes a while.
     out.flush()?;
     if t.only.contains(&Which::Goodput) {
