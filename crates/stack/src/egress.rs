@@ -16,7 +16,7 @@ use synfin_wire::checksum::Sum;
 use synfin_wire::ethernet::{self, Mac};
 use synfin_wire::gso::flags_of_piece;
 use synfin_wire::ip::Ecn;
-use synfin_wire::tcp::Header;
+use synfin_wire::tcp::{Flags, Header};
 use synfin_wire::{Protocol, ipv4};
 
 /// How the device is to cut a super-segment.
@@ -445,7 +445,10 @@ fn cut(out: &mut [u8], way: &Way, frame: &Frame<'_>, partial: bool, sink: &mut d
     while sent < total {
         let len = size.min(total - sent);
         let last = sent + len == total;
-        let flags = flags_of_piece(frame.hdr.flags, sent == 0, last);
+        // A device clears CWR behind the first piece (RFC 3168), where it is a bit of AccECN's count as well; that one stays.
+        //= RFC 9768 3.3.4
+        let count = if frame.hdr.flags.has(Flags::CWR) { Flags::CWR } else { Flags::NONE };
+        let flags = flags_of_piece(frame.hdr.flags, sent == 0, last) | count;
         if len != made_for {
             let hdr = Header { flags, ..frame.hdr };
             n = put_headers(out, way.macs, way.ends, hdr, frame.opts.as_slice(), len as usize, way.mark);
