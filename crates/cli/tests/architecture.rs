@@ -74,7 +74,7 @@ const AMBIENT: [&str; 5] = [
     "crates/cli/src/drill/mod.rs",
     "crates/path/src/run.rs",
     "crates/synfin/src/driver.rs",
-    "crates/synfin/src/host.rs",
+    "crates/synfin/src/handle.rs",
 ];
 
 #[test]
