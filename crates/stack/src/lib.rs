@@ -37,5 +37,5 @@ pub use mib::StackMib;
 pub use stack::{RxChecksum, RxFrame, SocketEvent, Stack};
 pub use synfin_tcp as engine;
 pub use synfin_wire as wire;
-pub use tcp::{ConnId, ConnectError, ListenError, ListenerId, ListenerStatus, Occupancy, Tuple};
+pub use tcp::{ConnId, ConnectError, EndedBy, ListenError, ListenerId, ListenerStatus, Occupancy, Tuple};
 pub use udp::{Datagram, UdpError, UdpId};

@@ -31,11 +31,16 @@
 #![forbid(unsafe_code)]
 
 pub mod blocking;
+mod bytes;
 mod driver;
 mod handle;
+mod socket;
+mod waiting;
 
+pub use bytes::Bytes;
 pub use driver::{PacketLog, Sniffed};
 pub use handle::{Builder, Stack};
+pub use socket::{Cause, Keepalive};
 pub use synfin_device as device;
 pub use synfin_stack as stack;
 pub use synfin_stack::engine::TcpConfig;

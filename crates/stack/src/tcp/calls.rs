@@ -121,6 +121,7 @@ impl Stack {
             indexed: true,
             events: Events::default(),
             notified: false,
+            ended_by: None,
         };
         let (i, g) = self.tcp.conns.insert(entry);
         self.tcp.link_in(&key, Slot::Conn(i));
@@ -221,7 +222,7 @@ impl Stack {
     }
 
     /// Runs `f` on the connection with its context, and draws the consequences.
-    fn with<P: Probe, R>(
+    pub(super) fn with<P: Probe, R>(
         &mut self,
         now: Instant,
         probe: &mut P,

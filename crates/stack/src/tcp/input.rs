@@ -1,6 +1,6 @@
 //! Segments in: checksum, four-tuple, and the phase that the connection is in.
 
-use super::{ConnId, Entry, HalfOpen, Key, ListenerId, Slot, Tuple};
+use super::{ConnId, EndedBy, Entry, HalfOpen, Key, ListenerId, Slot, Tuple};
 use crate::cx::tcp_cx;
 use crate::ip::input::Arrival;
 use crate::ip::is_plausible_source;
@@ -74,7 +74,10 @@ impl Stack {
         probe.focus(u64::from(Slot::Conn(i).token()));
         let opening = e.conn.tcb().is_none();
         let mut cx = tcp_cx!(self, e.cfg, now, probe);
-        e.conn.on_segment(&mut cx, seg);
+        let verdict = e.conn.on_segment(&mut cx, seg);
+        if e.conn.reason().is_some() && e.ended_by.is_none_or(|by| matches!(by, EndedBy::Icmp(_))) {
+            e.ended_by = Some(EndedBy::Segment(verdict.rule()));
+        }
         if opening {
             self.begin_with_path(now, i);
         }
@@ -142,6 +145,7 @@ impl Stack {
                     indexed: true,
                     events: Events::default(),
                     notified: false,
+                    ended_by: None,
                 };
                 let (c, _) = self.tcp.conns.insert(entry);
                 self.tcp.link_in(&key, Slot::Conn(c));
@@ -457,7 +461,11 @@ impl Stack {
         let Some(e) = self.tcp.conns.at_mut(i) else { return false };
         probe.focus(u64::from(Slot::Conn(i).token()));
         let mut cx = tcp_cx!(self, e.cfg, now, probe);
+        let over = e.conn.reason().is_some();
         let used = e.conn.on_icmp(&mut cx, error, seq);
+        if used && !over && !matches!(error, IcmpError::TooBig(_)) {
+            e.ended_by = Some(EndedBy::Icmp(error));
+        }
         self.after_input(now, i);
         used
     }

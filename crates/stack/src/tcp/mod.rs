@@ -7,6 +7,7 @@ mod input;
 mod known_paths;
 mod listener;
 mod ports;
+mod ready;
 mod reset;
 mod syn_cache;
 mod time_wait_table;
@@ -14,6 +15,7 @@ mod time_wait_table;
 pub use calls::{ConnectError, ListenError};
 pub use demux::Tuple;
 pub use listener::ListenerStatus;
+pub use ready::EndedBy;
 
 pub(crate) use configs::Configs;
 pub(crate) use demux::{Index, Key, Slot};
@@ -99,6 +101,8 @@ pub(crate) struct Entry {
     pub events: Events,
     /// In the queue of events.
     pub notified: bool,
+    /// What came from outside and ended it, or may be the last word before it does.
+    pub ended_by: Option<EndedBy>,
 }
 
 /// All tables of TCP.

@@ -6,5 +6,5 @@ mod tcp;
 mod udp;
 
 pub use address::ToAddress;
-pub use tcp::{Incoming, TcpListener, TcpStream};
+pub use tcp::{Incoming, IntoIncoming, TcpListener, TcpSocket, TcpStream};
 pub use udp::UdpSocket;

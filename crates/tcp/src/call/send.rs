@@ -66,6 +66,11 @@ impl Connection {
         }
     }
 
+    /// Whether a send would give something, if only an error. If not, [`crate::Events::WRITABLE`] tells when it would.
+    pub fn is_writable<P: Probe>(&mut self, cx: &Cx<'_, P>) -> bool {
+        self.room(cx) != Err(SendError::WouldBlock)
+    }
+
     fn room<P: Probe>(&mut self, cx: &Cx<'_, P>) -> Result<usize, SendError> {
         match &mut self.phase {
             // 3.10.2 SYN-SENT, SYN-RECEIVED: "if no space to queue, respond with insufficient resources".
