@@ -35,6 +35,8 @@ mod bytes;
 mod driver;
 mod handle;
 mod socket;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 mod waiting;
 
 pub use bytes::Bytes;
