@@ -7,11 +7,12 @@
 //! Where nothing happens everybody sleeps: the leader until the next deadline, the driver thread until it is needed.
 
 use crate::socket::{Cause, Ready};
+use crate::sync::{Condvar, Mutex, now as now_of_the_machine, park_timeout, wait, wait_timeout};
 use crate::waiting::{Guard, Waiters, key_of};
 use std::io::{self, IoSlice};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
-use synfin_device::{Device, EventFd, Received, Transmit, VirtioNetHdr, wait};
+use synfin_device::{Device, EventFd, Received, Transmit, VirtioNetHdr};
 use synfin_stack::engine::probe::Watch;
 use synfin_stack::engine::{Chunk, Instant, Observer, State};
 use synfin_stack::{Checksum, LinkId, RxChecksum, RxFrame, SocketEvent, Stack, TxFrame};
@@ -302,11 +303,6 @@ impl Shard {
     }
 }
 
-#[allow(clippy::disallowed_methods)] // the driver is where the clock is read
-fn now_of_the_machine() -> std::time::Instant {
-    std::time::Instant::now()
-}
-
 fn transmit(device: &mut Device, f: &TxFrame<'_>) -> io::Result<bool> {
     let mut pieces = [IoSlice::new(&[]); 64];
     pieces[0] = IoSlice::new(f.header);
@@ -409,7 +405,7 @@ impl Shared {
                 return false;
             }
             drop(s);
-            std::thread::park_timeout(pause.min(left));
+            park_timeout(pause.min(left));
             pause = (pause * 2).min(LOOK * 16);
         }
     }
@@ -437,7 +433,7 @@ pub(crate) fn run(shared: &Shared) {
             if idle {
                 drop(shared.driver.wait_while(s, |s| s.driver_sleeps && !s.stopping));
             } else {
-                drop(shared.driver.wait_timeout(s, LOOK));
+                wait_timeout(&shared.driver, s, LOOK);
             }
             continue;
         }

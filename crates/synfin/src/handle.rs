@@ -1,10 +1,10 @@
 //! A stack: how it is set up, and the handle to it.
 
 use crate::driver::{PacketLog, Shard, Shared, run};
+use crate::sync::{self, JoinHandle};
 use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Weak};
-use std::thread::JoinHandle;
 use std::time::Duration;
 use synfin_device::{Device, Medium};
 use synfin_stack::engine::{Instant, Observer, Rng, TcpConfig, TcpMib};
@@ -116,7 +116,7 @@ impl Builder {
         }
         let shard = Shard::new(stack, device, link, self.observer, self.log);
         let shared = Arc::new(Shared::new(shard)?);
-        let driver = std::thread::Builder::new().name("synfin".into()).spawn({
+        let driver = sync::Builder::new().name("synfin".into()).spawn({
             let shared = shared.clone();
             move || run(&shared)
         })?;
@@ -147,7 +147,7 @@ impl Drop for Inner {
         self.shared.stop();
         if let Some(t) = self.driver.take() {
             // A waker that the driver thread calls may hold the last handle: nobody waits for himself.
-            if t.thread().id() != std::thread::current().id() {
+            if t.thread().id() != sync::current().id() {
                 let _ = t.join();
             }
         }

@@ -35,6 +35,7 @@ mod bytes;
 mod driver;
 mod handle;
 mod socket;
+mod sync;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 mod waiting;

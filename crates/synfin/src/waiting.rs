@@ -7,16 +7,15 @@
 
 use crate::driver::{LEASE, Shard, Shared};
 use crate::socket::{Cause, Ready};
+use crate::sync::{AtomicBool, MutexGuard, Thread, current, park, park_timeout, thread_local};
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::{Deref, DerefMut};
-use std::sync::MutexGuard;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 #[cfg(feature = "tokio")]
 use std::task::{Context, Poll};
 use std::task::{Wake, Waker};
-use std::thread::Thread;
 use std::time::Duration;
 use synfin_stack::SocketEvent;
 use synfin_stack::engine::Instant;
@@ -98,6 +97,15 @@ impl Waiters {
     fn forget(&mut self, key: Key, ticket: Ticket) {
         if let Some(Waiter { who: Who::Task(w), .. }) = self.table.remove(&(key, ticket)) {
             self.dropped.push(w);
+        }
+    }
+
+    /// A socket is closed: nobody holds it, and so nobody waits for it.
+    pub(crate) fn close(&mut self, key: Key) {
+        for (_, w) in self.table.extract_if((key, Ticket(0))..=(key, Ticket(u64::MAX)), |_, _| true) {
+            if let Who::Task(waker) = w.who {
+                self.dropped.push(waker);
+            }
         }
     }
 
@@ -336,8 +344,8 @@ impl Parker {
     fn park(&self, patience: Option<Duration>) {
         while !self.woken.load(Ordering::Acquire) {
             match patience {
-                Some(p) => return std::thread::park_timeout(p),
-                None => std::thread::park(),
+                Some(p) => return park_timeout(p),
+                None => park(),
             }
         }
     }
@@ -345,7 +353,7 @@ impl Parker {
 
 thread_local! {
     static PARKER: (Arc<Parker>, Waker) = {
-        let parker = Arc::new(Parker { thread: std::thread::current(), woken: AtomicBool::new(false) });
+        let parker = Arc::new(Parker { thread: current(), woken: AtomicBool::new(false) });
         (parker.clone(), Waker::from(parker))
     };
 }
@@ -362,5 +370,58 @@ impl Shard {
         // A connection is still ended by its timers, if it has any.
         let timers = key.0 == 0 && self.stack.next_deadline(self.now()) != Instant::NEVER;
         (!timers).then(|| Cause::LinkGone(kind).into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Stack;
+    use crate::blocking::{TcpListener, UdpSocket};
+    use std::io;
+    use std::time::Duration;
+    use synfin_device::{Device, memory_pair};
+
+    fn host() -> io::Result<Stack> {
+        Stack::builder().address("192.0.2.1/24")?.start(Device::Memory(memory_pair(1500, true)?.0))
+    }
+
+    #[test]
+    fn nobody_is_left_in_the_table_when_calls_and_futures_are_over() -> io::Result<()> {
+        let x = host()?;
+        let (l, u) = (TcpListener::bind(&x, "192.0.2.1:7")?, UdpSocket::bind(&x, "192.0.2.1:7")?);
+        u.set_read_timeout(Some(Duration::from_millis(20)))?;
+        std::thread::scope(|s| {
+            for _ in 0..8 {
+                s.spawn(|| assert!(u.recv(&mut [0; 1]).is_err()));
+                s.spawn(|| assert!(matches!(l.accept_within(Some(Duration::from_millis(10))), Ok(None))));
+            }
+        });
+        assert!(x.shared().lock().waiters.is_empty(), "{:?}", x.shared().lock().waiters);
+        Ok(())
+    }
+
+    #[cfg(feature = "tokio")]
+    #[test]
+    fn a_future_that_is_dropped_leaves_nothing_behind() -> io::Result<()> {
+        use std::future::Future;
+        use std::pin::pin;
+        use std::task::{Context, Poll, Waker};
+        let x = host()?;
+        let mut cx = Context::from_waker(Waker::noop());
+        let bound = pin!(crate::tokio::TcpListener::bind(&x, "192.0.2.1:7")).poll(&mut cx);
+        let Poll::Ready(Ok(l)) = bound else { panic!("binding does not wait") };
+        {
+            let (mut one, mut other) = (pin!(l.accept()), pin!(l.accept()));
+            assert!(one.as_mut().poll(&mut cx).is_pending() && other.as_mut().poll(&mut cx).is_pending());
+            assert!(one.as_mut().poll(&mut cx).is_pending(), "again");
+            assert_eq!(x.shared().lock().waiters.table.len(), 2);
+        }
+        assert!(x.shared().lock().waiters.is_empty());
+        // The place of a `poll_*` function stays, one for each socket and direction, until the socket has something.
+        assert!(l.poll_accept(&mut cx).is_pending());
+        assert_eq!(x.shared().lock().waiters.table.len(), 1);
+        drop(l);
+        assert!(x.shared().lock().waiters.is_empty(), "or is closed");
+        Ok(())
     }
 }

@@ -65,6 +65,7 @@ impl Drop for Listener {
     fn drop(&mut self) {
         self.host.shared().act(|s| {
             let now = s.now();
+            s.waiters.close(self.key());
             probed!(s, stack, probe, stack.tcp_close_listener(now, probe, self.id));
         });
     }

@@ -317,6 +317,7 @@ impl Drop for Stream {
         let shared = self.host.shared();
         shared.act(|s| {
             let now = s.now();
+            s.waiters.close(self.key());
             probed!(s, stack, probe, stack.tcp_close(now, probe, self.id));
         });
         if let Some(patience) = self.linger.get() {

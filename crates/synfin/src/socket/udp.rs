@@ -107,6 +107,9 @@ pub(crate) fn copy(data: &[u8], buf: &mut [u8]) -> usize {
 
 impl Drop for Datagrams {
     fn drop(&mut self) {
-        self.host.shared().act(|s| s.stack.udp_close(self.id));
+        self.host.shared().act(|s| {
+            s.waiters.close(self.key());
+            s.stack.udp_close(self.id);
+        });
     }
 }

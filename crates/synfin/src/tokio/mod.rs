@@ -6,8 +6,17 @@
 //! the last task for each direction, futures each their own. Reads never wait for a copy that was not asked for: text goes
 //! from the receive queue into the buffer.
 //!
-//! What `tokio::net` has and this has not: see [`crate::blocking`], whose list holds here, too; and tokio's own budget
-//! (`tokio::task::coop`), which is part of its runtime: a task whose peer never lets it wait should yield by itself.
+//! # What `tokio::net` has and this has not
+//!
+//! | what | why |
+//! |---|---|
+//! | what is missing in [`crate::blocking`] | for the same reasons |
+//! | `from_std`, `into_std`, `TcpSocket::from_std_stream` | std's sockets are the kernel's; `from_blocking` and `into_blocking` change the face of ours |
+//! | `TcpSocket::set_reuseport`, `reuseport` | one listener for each port; many tasks can accept from it |
+//! | `TcpSocket::bind_device`, `device`, `UdpSocket::bind_device`, `device` | a host has one link here |
+//! | `tos`, `tos_v4`, `tclass_v6` and their setters | not yet |
+//! | `TcpStream::quickack` | `set_quickack` lasts for some segments, as on Linux; what is left of it is not told |
+//! | the budget of `tokio::task::coop` | it is part of tokio's runtime: a task whose peer never lets it wait should yield by itself |
 
 mod listener;
 mod split;
