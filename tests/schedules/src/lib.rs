@@ -1,4 +1,4 @@
-//! Who waits is woken, whatever the interleaving: each situation is played in some hundred schedules chosen at random. A wake-up
+//! Who waits is woken, whatever the interleaving: each situation is played in a thousand schedules chosen at random. A wake-up
 //! that is lost shows as a deadlock, or as a schedule that does not end.
 
 #![cfg(all(test, shuttle))]
@@ -13,7 +13,7 @@ use synfin::blocking::{TcpListener, TcpStream};
 use synfin::device::{Device, memory_pair};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-const SCHEDULES: usize = 300;
+const SCHEDULES: usize = 1_000;
 
 fn play(f: impl Fn() -> io::Result<()> + Send + Sync + 'static) {
     shuttle::check_random(move || f().expect("it plays"), SCHEDULES);
