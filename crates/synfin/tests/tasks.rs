@@ -215,9 +215,8 @@ async fn errors_are_those_of_tokio_and_a_reset_wakes_who_waits() -> io::Result<(
     assert_eq!(e.kind(), ErrorKind::ConnectionReset);
     let cause = e.get_ref().and_then(|c| c.downcast_ref::<synfin::Cause>()).expect("the cause is inside");
     assert!(cause.rule().is_some(), "{cause:?} names the rule");
-    // It was told: as with the kernel, what follows is a broken pipe, and the end.
-    assert_eq!(written.expect_err("over").kind(), ErrorKind::BrokenPipe);
-    assert_eq!(again?, 0);
+    assert_eq!(written.expect_err("over").kind(), ErrorKind::ConnectionReset);
+    assert_eq!(again.expect_err("never mistaken for an end").kind(), ErrorKind::ConnectionReset);
     Ok(())
 }
 

@@ -1,8 +1,8 @@
 //! Sockets that block, with the names and the meaning of `std::net`. The host comes first, else they are the same; and
 //! addresses are literal ([`ToAddress`]), for names are to be asked for over the host's own sockets.
 //!
-//! As on Linux, an error that ended a connection is told once, by the call that meets it or by `take_error`; then reads give 0 and
-//! writes a broken pipe. Each error carries its [`Cause`](crate::Cause).
+//! Each error carries its [`Cause`](crate::Cause). One that ended a connection is told by every call from then on: a read gives 0
+//! only at an orderly end (RFC 9293 3.6, MUST-12), where Linux tells an error once and then gives 0, too.
 //!
 //! # What `std::net` has and this has not
 //!

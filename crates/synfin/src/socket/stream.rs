@@ -29,7 +29,7 @@ pub(crate) struct Stream {
     pub nonblocking: AtomicBool,
     /// Reads are over, by the user's wish.
     read_shut: AtomicBool,
-    /// The user has been told why the connection ended: an error is told once, as the kernel does.
+    /// The user has been told why the connection ended, so that `take_error` does not tell it again.
     told: AtomicBool,
     /// How long dropping it waits for what was written to be acknowledged.
     linger: Timeout,
@@ -131,8 +131,6 @@ impl Stream {
             }
             Err(ReceiveError::WouldBlock) if self.read_shut.load(Ordering::Relaxed) => Some(Ok(end)),
             Err(ReceiveError::WouldBlock) => None,
-            // An error is told once; then there is nothing to be read any more.
-            Err(ReceiveError::Closed(_)) if self.told.load(Ordering::Relaxed) => Some(Ok(end)),
             Err(ReceiveError::Closed(r)) => Some(Err(self.ended(s, r))),
         }
     }
@@ -197,7 +195,6 @@ impl Stream {
             }
             Err(SendError::WouldBlock) => None,
             Err(SendError::Closing | SendError::Closed(CloseReason::Finished)) => Some(Err(Cause::Closed.into())),
-            Err(SendError::Closed(_)) if self.told.load(Ordering::Relaxed) => Some(Err(Cause::Closed.into())),
             Err(SendError::Closed(r)) => Some(Err(self.ended(s, r))),
         }
     }
