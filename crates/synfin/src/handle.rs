@@ -201,7 +201,7 @@ impl Stack {
     /// in order. From then on every call on a socket of this host fails with [`io::ErrorKind::NotConnected`].
     ///
     /// A host whose last handle is dropped, sockets included, does the same by itself, for a second at most; only what the
-    /// peer has not acknowledged is reset.
+    /// peer has not acknowledged is reset. Both may block the thread for that long: in a task, call this from one that may block.
     pub fn shutdown(&self, patience: Duration) -> bool {
         let shared = self.shared();
         shared.act(Shard::close_all);
