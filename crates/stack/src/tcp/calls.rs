@@ -121,7 +121,6 @@ impl Stack {
             indexed: true,
             events: Events::default(),
             notified: false,
-            ended_by: None,
         };
         let (i, g) = self.tcp.conns.insert(entry);
         self.tcp.link_in(&key, Slot::Conn(i));

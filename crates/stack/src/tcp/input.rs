@@ -13,7 +13,9 @@ use synfin_tcp::arrives::syn_received::{Outcome, SynReceived};
 use synfin_tcp::arrives::time_wait::TimeWait;
 use synfin_tcp::call::Open;
 use synfin_tcp::negotiate::Offer;
-use synfin_tcp::{Chunk, Connection, Event, Events, Instant, Probe, Rule, Segment, State, Trigger, Verdict, isn};
+use synfin_tcp::{
+    Chunk, CloseReason, Connection, Event, Events, Instant, Probe, Rule, Segment, State, Trigger, Verdict, isn,
+};
 use synfin_wire::tcp::{Flags, Header, Options};
 use synfin_wire::{Protocol, SeqNum};
 
@@ -74,9 +76,10 @@ impl Stack {
         probe.focus(u64::from(Slot::Conn(i).token()));
         let opening = e.conn.tcb().is_none();
         let mut cx = tcp_cx!(self, e.cfg, now, probe);
+        let ended = e.conn.reason().is_some();
         let verdict = e.conn.on_segment(&mut cx, seg);
-        if e.conn.reason().is_some() && e.ended_by.is_none_or(|by| matches!(by, EndedBy::Icmp(_))) {
-            e.ended_by = Some(EndedBy::Segment(verdict.rule()));
+        if !ended && e.conn.reason().is_some_and(|r| !matches!(r, CloseReason::Finished | CloseReason::Aborted)) {
+            self.tcp.ended_by.insert(i, EndedBy::Segment(verdict.rule()));
         }
         if opening {
             self.begin_with_path(now, i);
@@ -145,7 +148,6 @@ impl Stack {
                     indexed: true,
                     events: Events::default(),
                     notified: false,
-                    ended_by: None,
                 };
                 let (c, _) = self.tcp.conns.insert(entry);
                 self.tcp.link_in(&key, Slot::Conn(c));
@@ -429,6 +431,7 @@ impl Stack {
             return;
         }
         if let Some(e) = self.tcp.conns.remove(i) {
+            self.tcp.ended_by.remove(&i);
             if let Some(t) = e.timer {
                 self.wheel.remove(t);
             }
@@ -464,7 +467,7 @@ impl Stack {
         let over = e.conn.reason().is_some();
         let used = e.conn.on_icmp(&mut cx, error, seq);
         if used && !over && !matches!(error, IcmpError::TooBig(_)) {
-            e.ended_by = Some(EndedBy::Icmp(error));
+            self.tcp.ended_by.insert(i, EndedBy::Icmp(error));
         }
         self.after_input(now, i);
         used

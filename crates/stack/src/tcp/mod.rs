@@ -101,8 +101,6 @@ pub(crate) struct Entry {
     pub events: Events,
     /// In the queue of events.
     pub notified: bool,
-    /// What came from outside and ended it, or may be the last word before it does.
-    pub ended_by: Option<EndedBy>,
 }
 
 /// All tables of TCP.
@@ -129,6 +127,9 @@ pub(crate) struct Tables {
     pub half_blocked: alloc::vec::Vec<u32>,
     /// Connections that their user has closed.
     pub orphans: usize,
+    /// What came from outside and ended a connection, or may be the last word before it ends. Few have any, and none longer than
+    /// its record lives.
+    pub ended_by: BTreeMap<u32, EndedBy>,
 }
 
 impl Tables {

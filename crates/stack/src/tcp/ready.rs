@@ -43,7 +43,8 @@ impl Stack {
 
     /// What came from outside and ended the connection.
     pub fn tcp_ended_by(&self, id: ConnId) -> Option<EndedBy> {
-        self.tcp.conns.get((id.0, id.1)).filter(|e| e.conn.reason().is_some()).and_then(|e| e.ended_by)
+        self.tcp.conns.get((id.0, id.1)).filter(|e| e.conn.reason().is_some())?;
+        self.tcp.ended_by.get(&id.0).copied()
     }
 
     /// The settings of a listener's connections.
