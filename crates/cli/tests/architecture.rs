@@ -73,8 +73,8 @@ const AMBIENT: [&str; 5] = [
     "crates/cli/src/demo/mod.rs",
     "crates/cli/src/drill/mod.rs",
     "crates/path/src/run.rs",
-    "crates/synfin/src/driver.rs",
-    "crates/synfin/src/host.rs",
+    "crates/synfin/src/handle.rs",
+    "crates/synfin/src/sync.rs",
 ];
 
 #[test]

@@ -6,6 +6,7 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("synfin-device speaks to Linux; the core crates do not need it");
 
+mod channel;
 mod config;
 mod memory;
 mod netlink;
@@ -17,6 +18,7 @@ mod tun;
 mod unix;
 mod virtio;
 
+pub use channel::{CHANNEL_DEPTH, ChannelDevice, Packets, channel};
 pub use config::{Interface, add_address, interface_index, set_link, set_up};
 pub use memory::{MemoryDevice, memory_pair};
 pub use netlink::{add_veth, move_to_namespace};
@@ -89,6 +91,8 @@ pub enum Device {
     Datagram(DatagramDevice),
     /// Memory.
     Memory(MemoryDevice),
+    /// Packets that a program carries.
+    Channel(ChannelDevice),
 }
 
 impl Device {
@@ -99,6 +103,7 @@ impl Device {
             Device::Packet(d) => d.capabilities(),
             Device::Datagram(d) => d.capabilities(),
             Device::Memory(d) => d.capabilities(),
+            Device::Channel(d) => d.capabilities(),
         }
     }
 
@@ -110,6 +115,7 @@ impl Device {
             Device::Packet(d) => d.recv(buf),
             Device::Datagram(d) => d.recv(buf),
             Device::Memory(d) => d.recv(buf),
+            Device::Channel(d) => d.recv(buf),
         }
     }
 
@@ -120,6 +126,7 @@ impl Device {
             Device::Packet(d) => d.send(t),
             Device::Datagram(d) => d.send(t),
             Device::Memory(d) => d.send(t),
+            Device::Channel(d) => d.send(t),
         }
     }
 
@@ -130,6 +137,7 @@ impl Device {
             Device::Packet(d) => d.as_raw_fd(),
             Device::Datagram(d) => d.as_raw_fd(),
             Device::Memory(d) => d.as_raw_fd(),
+            Device::Channel(d) => d.as_raw_fd(),
         }
     }
 }

@@ -200,6 +200,7 @@ impl Stack {
         let Some(h) = self.tcp.half.at_mut(i).filter(|h| h.is_ready()) else { return Sent::Nothing };
         h.set_ready(false);
         let (key, cfg) = (h.key, h.cfg);
+        let ttl = hop_limit(self.cfg.hop_limit, &self.configs[cfg]);
         probe.focus(u64::from(Slot::Half(i).token()));
         let gives = h.syn.negotiated.fast_open;
         let cookie = gives.then(|| self.fast_open_cookie(now, &key.tuple()));
@@ -231,7 +232,7 @@ impl Stack {
                 hdr,
                 opts.as_slice(),
                 0,
-                (Ecn::NotEct, self.cfg.hop_limit),
+                (Ecn::NotEct, ttl),
             );
             let start = n - 20 - opts.len();
             //= RFC 9293 3.1 MUST-2
@@ -278,6 +279,7 @@ impl Stack {
         let cuts = l.cfg.max_gso == 0;
         let max_text = if cuts { SOFTWARE_GSO } else { l.cfg.max_gso.min(MAX_TEXT) };
         let (cfg, link, header_len) = (e.cfg, e.link, l.header_len());
+        let ttl = hop_limit(self.cfg.hop_limit, &self.configs[cfg]);
         //= RFC 9293 3.9.1.1 MUST-45
         let Tuple { local, remote } = e.tuple;
         let max_segment = l.cfg.mtu.saturating_sub(ip_header_len(remote.ip()) as u32 + 20).min(65_535) as u16;
@@ -298,12 +300,8 @@ impl Stack {
         frame.hdr.dst_port = remote.port();
         // A neighbor that does not answer is a path that loses everything: timers take it from here.
         let taken = if let (Hop::Ready(mac), true) = (&hop, cuts && frame.gso() > 0) {
-            let way = Way {
-                macs: l.mac().zip(*mac),
-                ends: (local.ip(), remote.ip()),
-                mark: (frame.ecn, self.cfg.hop_limit),
-                header_len,
-            };
+            let way =
+                Way { macs: l.mac().zip(*mac), ends: (local.ip(), remote.ip()), mark: (frame.ecn, ttl), header_len };
             let sent = cut(&mut self.header, &way, &frame, l.cfg.tx_checksum, sink);
             let whole = sent == frame.len();
             if sent == 0 {
@@ -328,7 +326,7 @@ impl Stack {
                 frame.hdr,
                 opts.as_slice(),
                 frame.len() as usize,
-                (frame.ecn, self.cfg.hop_limit),
+                (frame.ecn, ttl),
             );
             let start = header_len + ip_header_len(remote.ip());
             let segment_len = (n - start) as u32 + frame.len();
@@ -401,6 +399,11 @@ const MAX_TEXT: u32 = 65_535 - 60 - ipv4::HEADER_LEN as u32;
 const SOFTWARE_GSO: u32 = 45_000;
 
 /// Writes all headers; returns their length.
+/// The connection's own hop limit, or the host's.
+fn hop_limit(host: u8, cfg: &synfin_tcp::TcpConfig) -> u8 {
+    if cfg.ttl == 0 { host } else { cfg.ttl }
+}
+
 fn put_headers(
     out: &mut [u8],
     macs: Option<(Mac, Mac)>,

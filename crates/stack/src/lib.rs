@@ -38,6 +38,6 @@ pub use stack::{RxChecksum, RxFrame, SocketEvent, Stack};
 pub use synfin_tcp as engine;
 pub use synfin_wire as wire;
 pub use tcp::{
-    ConnId, ConnectError, CookieCounts, Decision, ListenError, ListenerId, ListenerStatus, Occupancy, Tuple,
+    ConnId, ConnectError, CookieCounts, Decision, EndedBy, ListenError, ListenerId, ListenerStatus, Occupancy, Tuple,
 };
 pub use udp::{Datagram, UdpError, UdpId};

@@ -177,6 +177,11 @@ impl Stack {
         self.any_address || self.links.iter().flat_map(|l| &l.addrs).any(|x| x.cidr.addr == a)
     }
 
+    /// The limits of the host.
+    pub fn config(&self) -> &StackConfig {
+        &self.cfg
+    }
+
     /// The settings of the host: the default of its connections.
     pub fn tcp_defaults(&self) -> &TcpConfig {
         &self.configs[0]

@@ -1,17 +1,20 @@
 //! The driver: one lock around stack and device, and who turns the crank.
 //!
 //! Whoever holds the lock does the work: a caller runs its call, lets out what may go, and writes it to the device itself.
-//! A caller that must wait becomes the *leader* if there is none: it waits on the device, not on a condition variable, so
-//! that what arrives for it is handled on its own thread, without waking another core. The driver thread leads only while
-//! nobody else has for a while (a lease of [`LEASE`]), so that timers and acknowledgments never depend on a caller.
+//! A blocked caller becomes the *leader* if there is none: it waits on the device, not on its own wake-up, so that what
+//! arrives for it is handled on its own thread, without waking another core. The driver thread leads while no caller does
+//! and none has for a while (a lease of [`LEASE`]), so that timers, acknowledgments and tasks never depend on a caller.
+//! Where nothing happens everybody sleeps: the leader until the next deadline, the driver thread until it is needed.
 
-use std::collections::BTreeMap;
+use crate::socket::{Cause, Ready};
+use crate::sync::{Condvar, Mutex, now as now_of_the_machine, park_timeout, wait, wait_timeout};
+use crate::waiting::{Guard, Waiters, key_of};
 use std::io::{self, IoSlice};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
-use synfin_device::{Device, EventFd, Received, Transmit, VirtioNetHdr, wait};
+use synfin_device::{Device, EventFd, Received, Transmit, VirtioNetHdr};
 use synfin_stack::engine::probe::Watch;
-use synfin_stack::engine::{Instant, Observer};
+use synfin_stack::engine::{Chunk, Instant, Observer, State};
 use synfin_stack::{Checksum, LinkId, RxChecksum, RxFrame, SocketEvent, Stack, TxFrame};
 
 /// A packet as it crosses the link.
@@ -41,19 +44,25 @@ pub(crate) struct Shard {
     log: Option<Box<dyn PacketLog>>,
     /// The device did not take the last frame.
     blocked: bool,
-    /// Somebody waits on the device.
-    leading: bool,
+    /// A caller waits on the device.
+    pub leading: bool,
     /// The driver thread does.
-    driver_leads: bool,
+    pub driver_leads: bool,
+    /// The driver thread sleeps until it is told that nobody leads.
+    pub driver_sleeps: bool,
+    /// How often a caller has led.
+    pub turns: u64,
     /// Until when the driver thread leaves the device to callers.
-    lease: Instant,
+    pub lease: Instant,
     /// Until when whoever leads will sleep.
     asleep_until: Instant,
-    waiters: BTreeMap<u64, Arc<Condvar>>,
-    next_waiter: u64,
-    /// What waits for which socket.
-    interests: BTreeMap<(u8, u32, u64), Arc<Condvar>>,
+    pub waiters: Waiters,
+    /// Nothing is opened any more.
+    pub closing: bool,
+    /// The driver thread is to end.
     stopping: bool,
+    /// Nothing goes on any more.
+    pub down: bool,
     /// The device is gone.
     pub broken: Option<io::ErrorKind>,
 }
@@ -67,18 +76,25 @@ impl std::fmt::Debug for Shard {
 /// What all handles share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    shard: Mutex<Shard>,
-    driver: Condvar,
-    driver_wake: EventFd,
-    leader_wake: EventFd,
+    pub shard: Mutex<Shard>,
+    /// What the driver thread sleeps on.
+    pub driver: Condvar,
+    pub driver_wake: EventFd,
+    pub leader_wake: EventFd,
+    /// Buffers that zero-copy readers are done with.
+    pub returned: Mutex<Vec<Chunk>>,
 }
 
 /// How long the driver thread leaves the device alone after a caller has led.
-const LEASE: Duration = Duration::from_micros(500);
+pub(crate) const LEASE: Duration = Duration::from_micros(500);
 /// Frames read before others get a turn.
 const BATCH: usize = 64;
-/// How often the driver thread looks while callers lead.
+/// How often the driver thread looks while callers lead, one after another.
 const LOOK: Duration = Duration::from_millis(1);
+/// How long a host that nobody holds any more goes on, so that what was written is delivered and FINs are acknowledged.
+pub(crate) const FAREWELL: Duration = Duration::from_secs(1);
+/// Buffers given back that wait for the lock.
+pub(crate) const RETURNED: usize = 512;
 
 /// Runs `$body` on the stack with a probe: nothing, or the observer.
 macro_rules! probed {
@@ -116,12 +132,14 @@ impl Shard {
             blocked: false,
             leading: false,
             driver_leads: false,
+            driver_sleeps: false,
+            turns: 0,
             lease: Instant::ZERO,
             asleep_until: Instant::ZERO,
-            waiters: BTreeMap::new(),
-            next_waiter: 0,
-            interests: BTreeMap::new(),
+            waiters: Waiters::default(),
+            closing: false,
             stopping: false,
+            down: false,
             broken: None,
         }
     }
@@ -136,6 +154,7 @@ impl Shard {
         let now = self.now();
         let Shard { stack, device, link, log, observer, blocked, broken, .. } = self;
         *blocked = false;
+        let mut lost = *broken;
         loop {
             let mut full = false;
             let mut sink = |f: &TxFrame<'_>| {
@@ -144,13 +163,16 @@ impl Shard {
                 {
                     return true;
                 }
+                if lost.is_some() {
+                    return true; // as on a cable that is cut
+                }
                 match transmit(device, f) {
                     Ok(taken) => {
                         full = !taken;
                         taken
                     }
                     Err(e) => {
-                        *broken = Some(e.kind());
+                        lost = Some(e.kind());
                         true
                     }
                 }
@@ -163,15 +185,26 @@ impl Shard {
                 *blocked = true;
             }
             if !sent {
-                return;
+                break;
             }
+        }
+        if let Some(kind) = lost {
+            self.break_link(kind);
+        }
+    }
+
+    /// The device is gone: who waits learns of it. Timers still run their course.
+    fn break_link(&mut self, kind: io::ErrorKind) {
+        if self.broken.is_none() {
+            self.broken = Some(kind);
+            self.waiters.wake_all();
         }
     }
 
     /// Reads what has arrived, handles what is due, lets out what may go. True if the batch was full.
     fn pump(&mut self) -> bool {
         let mut read = 0;
-        while read < BATCH {
+        while read < BATCH && self.broken.is_none() {
             let mut buf = self.stack.take_buffer(synfin_stack::engine::buf::LARGE);
             let r = match self.device.recv(buf.as_mut_slice()) {
                 Ok(Some(r)) => r,
@@ -180,7 +213,8 @@ impl Shard {
                     break;
                 }
                 Err(e) => {
-                    self.broken = Some(e.kind());
+                    self.stack.pool().give_buf(buf);
+                    self.break_link(e.kind());
                     break;
                 }
             };
@@ -208,31 +242,65 @@ impl Shard {
     }
 
     /// Wakes those who wait for what has happened.
-    fn dispatch(&mut self) {
+    pub(crate) fn dispatch(&mut self) {
         while let Some(e) = self.stack.poll_event() {
-            if let Some(c) = self.interests.get(&key_of(e)) {
-                c.notify_all();
-            }
+            let ready = match e {
+                SocketEvent::Tcp(id) => Ready::of(self.stack.tcp_events(id)),
+                SocketEvent::Listener(_) | SocketEvent::Udp(_) => Ready::READ,
+            };
+            self.waiters.wake(key_of(e), ready);
         }
     }
 
-    fn timeout(&self, now: Instant) -> (Option<Duration>, Instant) {
-        let next = self.stack.next_deadline(now);
-        (next.finite().map(|n| n.since(now)), next)
+    /// Whether sockets can be opened.
+    pub(crate) fn opens(&self) -> io::Result<()> {
+        if self.closing || self.down { Err(Cause::Stopped.into()) } else { Ok(()) }
     }
-}
 
-fn key_of(e: SocketEvent) -> (u8, u32, u64) {
-    match e {
-        SocketEvent::Tcp(id) => (0, id.index(), id.generation()),
-        SocketEvent::Listener(id) => (1, id.index(), id.generation()),
-        SocketEvent::Udp(id) => (2, id.index(), id.generation()),
+    /// When something is due.
+    pub(crate) fn next_deadline(&self) -> Instant {
+        self.stack.next_deadline(self.now())
     }
-}
 
-#[allow(clippy::disallowed_methods)] // the driver is where the clock is read
-fn now_of_the_machine() -> std::time::Instant {
-    std::time::Instant::now()
+    /// Whether nothing that was written, and no FIN, waits for the peer's acknowledgment.
+    fn is_settled(&self) -> bool {
+        let settled = |s: State| matches!(s, State::FinWait2 | State::TimeWait | State::Closed);
+        !self.stack.wants_to_send() && self.stack.tcp_connections().all(|(_, s)| settled(s))
+    }
+
+    /// Whether all connections are closed in order, TIME-WAIT not counted.
+    pub(crate) fn is_closed(&self) -> bool {
+        let over = |s: State| matches!(s, State::TimeWait | State::Closed);
+        self.stack.occupancy().half_open == 0 && self.stack.tcp_connections().all(|(_, s)| over(s))
+    }
+
+    /// Opens nothing any more, and closes what is open: what was written is still delivered.
+    pub(crate) fn close_all(&mut self) {
+        self.closing = true;
+        let now = self.now();
+        let listeners: Vec<_> = self.stack.tcp_listeners().collect();
+        for id in listeners {
+            probed!(self, stack, probe, stack.tcp_close_listener(now, probe, id));
+        }
+        let conns: Vec<_> = self.stack.tcp_connections().map(|(id, _)| id).collect();
+        for id in conns {
+            probed!(self, stack, probe, stack.tcp_shutdown_write(now, probe, id));
+        }
+    }
+
+    /// Ends everything at once: peers that still believe in a connection are told by a RST. Of those that have acknowledged
+    /// everything only if `all`: they may still be reading, and a RST would take from them what they have not read.
+    pub(crate) fn end(&mut self, all: bool) {
+        let now = self.now();
+        let conns: Vec<_> =
+            self.stack.tcp_connections().filter(|(_, s)| all || *s != State::FinWait2).map(|(id, _)| id).collect();
+        for id in conns {
+            probed!(self, stack, probe, stack.tcp_end(now, probe, id));
+        }
+        self.flush();
+        self.down = true;
+        self.waiters.wake_all();
+    }
 }
 
 fn transmit(device: &mut Device, f: &TxFrame<'_>) -> io::Result<bool> {
@@ -269,25 +337,20 @@ impl Shared {
             driver: Condvar::new(),
             driver_wake: EventFd::new()?,
             leader_wake: EventFd::new()?,
+            returned: Mutex::default(),
         })
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Shard> {
-        self.shard.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
+    /// The driver thread is to end.
     pub(crate) fn stop(&self) {
-        let mut s = self.lock();
-        s.stopping = true;
-        drop(s);
+        self.lock().stopping = true;
         self.driver.notify_all();
         self.driver_wake.wake();
     }
 
     /// After a call: if a deadline has become earlier than whoever leads will sleep, it is woken.
     pub(crate) fn nudge(&self, s: &Shard) {
-        let next = s.stack.next_deadline(s.now());
-        if next < s.asleep_until || s.blocked {
+        if s.next_deadline() < s.asleep_until || s.blocked {
             if s.leading {
                 self.leader_wake.wake();
             } else if s.driver_leads {
@@ -296,90 +359,33 @@ impl Shared {
         }
     }
 
-    /// Runs `f` under the lock until it gives something, waiting for events of the socket in between. `None` when
-    /// `patience` is over.
-    pub(crate) fn block_on<R>(
-        &self,
-        socket: SocketEvent,
-        patience: Option<Duration>,
-        mut f: impl FnMut(&mut Shard) -> Option<R>,
-    ) -> Option<R> {
-        let mut s = self.lock();
-        let until = patience.map(|p| s.now() + p);
-        if let Some(r) = f(&mut s) {
-            self.nudge(&s);
-            return Some(r);
-        }
-        let key = key_of(socket);
-        let condvar = s.interests.entry(key).or_insert_with(|| Arc::new(Condvar::new())).clone();
-        let ticket = s.next_waiter;
-        s.next_waiter += 1;
-        s.waiters.insert(ticket, condvar.clone());
-        let result = loop {
-            if let Some(r) = f(&mut s) {
-                break Some(r);
-            }
-            let now = s.now();
-            if until.is_some_and(|u| now >= u) || s.stopping {
-                break None;
-            }
-            if s.broken.is_some() {
-                // Timers still end what has timers; the driver thread turns them.
-                let left = until.map_or(LOOK * 50, |u| u.since(now)).min(LOOK * 50);
-                s = condvar.wait_timeout(s, left).unwrap_or_else(PoisonError::into_inner).0;
-                let now = s.now();
-                let nothing_ends_it =
-                    !matches!(socket, SocketEvent::Tcp(_)) || s.stack.next_deadline(now) == Instant::NEVER;
-                if s.broken.is_some() && nothing_ends_it {
-                    break None;
-                }
-                continue;
-            }
-            if s.leading {
-                let left = until.map_or(Duration::from_secs(3600), |u| u.since(now));
-                s = condvar.wait_timeout(s, left).unwrap_or_else(PoisonError::into_inner).0;
-            } else {
-                s = self.lead(s, until);
-            }
-        };
-        s.waiters.remove(&ticket);
-        if Arc::strong_count(&condvar) == 2 {
-            s.interests.remove(&key);
-        }
-        if !s.leading {
-            s.lease = s.now() + LEASE;
-            // Somebody else who waits leads from now on.
-            if let Some(next) = s.waiters.values().next() {
-                next.notify_all();
-            }
-        }
-        self.nudge(&s);
-        result
-    }
-
-    /// Waits on the device once, and handles what came.
-    fn lead<'a>(&'a self, mut s: MutexGuard<'a, Shard>, until: Option<Instant>) -> MutexGuard<'a, Shard> {
-        s.leading = true;
-        if s.driver_leads {
-            self.driver_wake.wake();
-        }
-        let now = s.now();
-        let (mut timeout, mut next) = s.timeout(now);
-        if let Some(u) = until {
-            next = next.min(u);
-            timeout = Some(timeout.map_or(u.since(now), |t| t.min(u.since(now))));
-        }
-        s.asleep_until = next;
-        let (fd, room) = (s.device.fd(), s.blocked);
+    /// Sleeps until the device has something, a deadline has come or somebody wakes; then handles what there is. `back` is
+    /// told that the lock is held again.
+    pub(crate) fn wait_and_pump<'a>(
+        &'a self,
+        mut s: Guard<'a>,
+        until: Instant,
+        wake: &EventFd,
+        back: impl FnOnce(&mut Shard),
+    ) -> Guard<'a> {
+        s.asleep_until = until;
+        let timeout = until.finite().map(|n| n.since(s.now()));
+        // A device that is gone is always ready: nobody looks at it any more.
+        let (fd, room) = if s.broken.is_some() { (-1, false) } else { (s.device.fd(), s.blocked) };
         drop(s);
-        let woken = wait(fd, room, &self.leader_wake, timeout);
+        let woken = wait(fd, room, wake, timeout);
         let mut s = self.lock();
-        s.leading = false;
-        s.asleep_until = Instant::ZERO;
+        back(&mut s);
+        if !s.leading {
+            s.asleep_until = Instant::ZERO;
+        }
         match woken {
-            Ok(w) if w.woken => self.leader_wake.clear(),
+            Ok(w) if w.woken => wake.clear(),
             Ok(_) => {}
-            Err(e) => s.broken = Some(e.kind()),
+            Err(e) => s.break_link(e.kind()),
+        }
+        for c in std::mem::take(&mut *self.returned.lock().unwrap_or_else(PoisonError::into_inner)) {
+            s.stack.pool().give(c);
         }
         s.pump();
         s
@@ -387,73 +393,65 @@ impl Shared {
 
     /// Waits until `done` says so; for hosts that are to finish.
     pub(crate) fn wait_until(&self, patience: Duration, done: impl Fn(&Shard) -> bool) -> bool {
-        let mut s = self.lock();
-        let until = s.now() + patience;
-        while !done(&s) {
-            let now = s.now();
-            if now >= until {
+        let until = self.lock().now() + patience;
+        let mut pause = LOOK;
+        loop {
+            let s = self.lock();
+            if done(&s) {
+                return true;
+            }
+            let left = until.since(s.now());
+            if left.is_zero() {
                 return false;
             }
-            s = self.driver.wait_timeout(s, LOOK.min(until.since(now))).unwrap_or_else(PoisonError::into_inner).0;
+            drop(s);
+            park_timeout(pause.min(left));
+            pause = (pause * 2).min(LOOK * 16);
         }
-        true
     }
 }
 
 /// The driver thread.
 pub(crate) fn run(shared: &Shared) {
-    let mut s = shared.lock();
-    while !s.stopping {
-        if s.broken.is_some() {
-            // Nothing comes and nothing goes; timers still run their course, and who waits looks again.
-            s.pump();
-            for c in s.waiters.values() {
-                c.notify_all();
-            }
-            s = shared.driver.wait_timeout(s, Duration::from_millis(50)).unwrap_or_else(PoisonError::into_inner).0;
-            continue;
+    let mut seen = 0;
+    loop {
+        let mut s = shared.lock();
+        if s.stopping {
+            break;
         }
         if s.leading || s.lease > s.now() {
-            s = shared.driver.wait_timeout(s, LOOK).unwrap_or_else(PoisonError::into_inner).0;
+            // Callers that lead one after another are looked at now and then: to be woken by each would cost more. One that
+            // has led for as long without anything to do wakes this thread when it stops.
+            let idle = s.leading && s.turns == seen;
+            seen = s.turns;
+            s.driver_sleeps = idle;
+            drop(s);
+            let s = shared.raw_lock();
+            if s.stopping || idle != s.driver_sleeps {
+                continue;
+            }
+            if idle {
+                drop(shared.driver.wait_while(s, |s| s.driver_sleeps && !s.stopping));
+            } else {
+                wait_timeout(&shared.driver, s, LOOK);
+            }
             continue;
         }
-        let now = s.now();
-        let (timeout, next) = s.timeout(now);
         s.driver_leads = true;
-        s.asleep_until = next;
-        let (fd, room) = (s.device.fd(), s.blocked);
-        drop(s);
-        let woken = wait(fd, room, &shared.driver_wake, timeout);
-        s = shared.lock();
-        s.driver_leads = false;
-        if !s.leading {
-            s.asleep_until = Instant::ZERO;
-        }
-        match woken {
-            Ok(w) if w.woken => shared.driver_wake.clear(),
-            Ok(_) => {}
-            Err(e) => s.broken = Some(e.kind()),
-        }
-        s.pump();
+        let next = s.next_deadline();
+        let s = shared.wait_and_pump(s, next, &shared.driver_wake, |s| s.driver_leads = false);
         if s.leading {
             // A caller took over meanwhile, and sleeps on a device whose frames were just read here.
             shared.leader_wake.wake();
         }
     }
-    finish(&mut s);
-    for c in s.waiters.values() {
-        c.notify_all();
+    let mut s = shared.lock();
+    let until = s.now() + FAREWELL;
+    while !s.down && !s.is_settled() && s.now() < until {
+        let next = s.next_deadline().min(until);
+        s = shared.wait_and_pump(s, next, &shared.driver_wake, |_| {});
     }
-}
-
-/// What waits for the device is given a moment to go: the last resets and FINs of sockets that were just dropped.
-fn finish(s: &mut Shard) {
-    for _ in 0..20 {
-        s.pump();
-        if !s.stack.wants_to_send() {
-            return;
-        }
-        #[allow(clippy::disallowed_methods)] // bounded, and only when the device is full at the very end
-        std::thread::sleep(Duration::from_millis(1));
+    if !s.down {
+        s.end(false);
     }
 }

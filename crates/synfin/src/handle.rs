@@ -1,10 +1,10 @@
 //! A stack: how it is set up, and the handle to it.
 
 use crate::driver::{PacketLog, Shard, Shared, run};
+use crate::sync::{self, JoinHandle};
 use std::io;
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use synfin_device::{Device, Medium};
 use synfin_stack::engine::{Instant, Observer, Rng, TcpConfig, TcpMib};
@@ -116,7 +116,7 @@ impl Builder {
         }
         let shard = Shard::new(stack, device, link, self.observer, self.log);
         let shared = Arc::new(Shared::new(shard)?);
-        let driver = std::thread::Builder::new().name("synfin".into()).spawn({
+        let driver = sync::Builder::new().name("synfin".into()).spawn({
             let shared = shared.clone();
             move || run(&shared)
         })?;
@@ -146,7 +146,10 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.shared.stop();
         if let Some(t) = self.driver.take() {
-            let _ = t.join();
+            // A waker that the driver thread calls may hold the last handle: nobody waits for himself.
+            if t.thread().id() != sync::current().id() {
+                let _ = t.join();
+            }
         }
     }
 }
@@ -159,6 +162,10 @@ impl Stack {
 
     pub(crate) fn shared(&self) -> &Shared {
         &self.0.shared
+    }
+
+    pub(crate) fn weak(&self) -> Weak<Shared> {
+        Arc::downgrade(&self.0.shared)
     }
 
     /// Its link.
@@ -187,5 +194,22 @@ impl Stack {
             let o = shard.stack.occupancy();
             o.connections == 0 && o.half_open == 0
         })
+    }
+
+    /// Closes everything: listeners at once, connections in order, so that what was written is delivered while their users
+    /// may go on reading. What is not closed within `patience` is reset. It returns by then, and says whether all was closed
+    /// in order. From then on every call on a socket of this host fails with [`io::ErrorKind::NotConnected`].
+    ///
+    /// A host whose last handle is dropped, sockets included, does the same by itself, for a second at most; only what the
+    /// peer has not acknowledged is reset. Both may block the thread for that long: in a task, call this from one that may block.
+    pub fn shutdown(&self, patience: Duration) -> bool {
+        let shared = self.shared();
+        shared.act(Shard::close_all);
+        let in_order = shared.wait_until(patience, |s| s.down || s.is_closed());
+        if !shared.lock().down {
+            shared.act(|s| s.end(true));
+        }
+        shared.stop();
+        in_order
     }
 }

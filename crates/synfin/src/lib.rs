@@ -1,7 +1,8 @@
 //! TCP/IP for Rust programs that cannot, or do not want to, use the kernel's.
 //!
 //! A [`Stack`] is one host on one link; its driver runs on a thread of its own. Sockets are in [`blocking`], with the names
-//! and the meaning of `std::net`.
+//! and the meaning of `std::net`; and, with the feature `tokio`, for tasks in `synfin::tokio`, with those of `tokio::net`. Both
+//! are faces of the same: a stream can change from one to the other.
 //!
 //! ```
 //! use std::io::{Read, Write};
@@ -31,11 +32,19 @@
 #![forbid(unsafe_code)]
 
 pub mod blocking;
+mod bytes;
 mod driver;
 mod handle;
+mod socket;
+mod sync;
+#[cfg(feature = "tokio")]
+pub mod tokio;
+mod waiting;
 
+pub use bytes::Bytes;
 pub use driver::{PacketLog, Sniffed};
 pub use handle::{Builder, Stack};
+pub use socket::{Cause, Keepalive};
 pub use synfin_device as device;
 pub use synfin_stack as stack;
 pub use synfin_stack::engine::TcpConfig;

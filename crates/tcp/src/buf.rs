@@ -114,6 +114,14 @@ impl Chunk {
     }
 }
 
+/// Takes the octets over as they are. A chunk has less than 4 GiB: what is behind is out of its reach.
+impl From<Box<[u8]>> for Chunk {
+    fn from(b: Box<[u8]>) -> Chunk {
+        let len = u32::try_from(b.len()).unwrap_or(u32::MAX);
+        Chunk { buf: Some(Arc::new(b)), off: 0, len }
+    }
+}
+
 /// A queue of chunks that is read at its front and by offset.
 #[derive(Debug, Default)]
 pub struct Chunks {
@@ -192,11 +200,21 @@ impl Chunks {
 
     /// Copies octets out and drops them; returns how many.
     pub fn read(&mut self, out: &mut [u8], pool: &mut Pool) -> usize {
+        let mut rest = out;
+        self.read_with(rest.len(), pool, |piece| {
+            let (now, later) = core::mem::take(&mut rest).split_at_mut(piece.len());
+            now.copy_from_slice(piece);
+            rest = later;
+        })
+    }
+
+    /// Hands up to `most` octets to `sink`, in pieces, and drops them; returns how many.
+    pub fn read_with(&mut self, most: usize, pool: &mut Pool, mut sink: impl FnMut(&[u8])) -> usize {
         let mut done = 0;
-        while done < out.len() {
+        while done < most {
             let Some(front) = self.deque.front() else { break };
-            let n = front.len().min(out.len() - done);
-            out[done..done + n].copy_from_slice(&front.as_slice()[..n]);
+            let n = front.len().min(most - done);
+            sink(&front.as_slice()[..n]);
             self.advance(n, pool);
             done += n;
         }

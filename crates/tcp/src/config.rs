@@ -386,6 +386,9 @@ settings! {
     /// How long a search that is at its end rests before it begins again.
     //= RFC 4821 7.3: not less than five minutes
     mtu_raise: Duration = Duration::from_secs(600), "mtu-raise", 300_000..=2_147_483_647, "tcp_probe_interval", "10 min, at least 5 (RFC 4821 7.3)";
+    /// The hop limit of its packets; 0 takes the host's.
+    //= RFC 9293 3.9.2 MUST-49
+    ttl: u8 = 0, "ttl", 0..=255, "IP_TTL", "64 (RFC 9293 3.9.2, MUST-49: configurable)";
     /// In which order a SYN carries its options: `linux` or `freebsd`.
     layout: Layout = Layout::Linux, "layout", 0..=1, "-", "-";
     /// How the first receive windows are measured: `linux` or `freebsd`.

@@ -217,6 +217,11 @@ impl Connection {
         self.abort_on_close = on;
     }
 
+    /// Whether closing it aborts it.
+    pub fn abort_on_close(&self) -> bool {
+        self.abort_on_close
+    }
+
     /// Octets of heap and of itself that this connection occupies while idle, for the record.
     pub fn footprint() -> usize {
         size_of::<Connection>() + size_of::<Tcb>() + size_of::<crate::tcb::Counters>()

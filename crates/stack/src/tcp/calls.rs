@@ -258,7 +258,7 @@ impl Stack {
     }
 
     /// Runs `f` on the connection with its context, and draws the consequences.
-    fn with<P: Probe, R>(
+    pub(super) fn with<P: Probe, R>(
         &mut self,
         now: Instant,
         probe: &mut P,

@@ -1,7 +1,7 @@
 //! Segments in: checksum, four-tuple, and the phase that the connection is in. What listeners and half-open connections
 //! make of theirs is in `passive.rs`.
 
-use super::{ConnId, Entry, Key, Slot, Tuple};
+use super::{ConnId, EndedBy, Entry, Key, Slot, Tuple};
 use crate::cx::tcp_cx;
 use crate::ip::input::Arrival;
 use crate::ip::is_plausible_source;
@@ -12,7 +12,9 @@ use synfin_tcp::arrives::icmp::IcmpError;
 use synfin_tcp::arrives::time_wait::TimeWait;
 use synfin_tcp::call::Open;
 use synfin_tcp::negotiate::Offer;
-use synfin_tcp::{Chunk, Event, Events, Instant, Probe, Rule, Segment, State, Trigger, Verdict, isn};
+use synfin_tcp::{
+    Chunk, CloseReason, Event, Events, Instant, Probe, Rule, Segment, State, Trigger, Verdict, isn,
+};
 use synfin_wire::tcp::{Flags, Header, Options};
 use synfin_wire::{Protocol, SeqNum};
 
@@ -73,7 +75,11 @@ impl Stack {
         probe.focus(u64::from(Slot::Conn(i).token()));
         let opening = e.conn.tcb().is_none();
         let mut cx = tcp_cx!(self, e.cfg, now, probe);
-        e.conn.on_segment(&mut cx, seg);
+        let ended = e.conn.reason().is_some();
+        let verdict = e.conn.on_segment(&mut cx, seg);
+        if !ended && e.conn.reason().is_some_and(|r| !matches!(r, CloseReason::Finished | CloseReason::Aborted)) {
+            self.tcp.ended_by.insert(i, EndedBy::Segment(verdict.rule()));
+        }
         if opening {
             self.begin_with_path(now, i);
         }
@@ -237,6 +243,7 @@ impl Stack {
             return;
         }
         if let Some(e) = self.tcp.conns.remove(i) {
+            self.tcp.ended_by.remove(&i);
             if let Some(t) = e.timer {
                 self.wheel.remove(t);
             }
@@ -269,7 +276,11 @@ impl Stack {
         let Some(e) = self.tcp.conns.at_mut(i) else { return false };
         probe.focus(u64::from(Slot::Conn(i).token()));
         let mut cx = tcp_cx!(self, e.cfg, now, probe);
+        let over = e.conn.reason().is_some();
         let used = e.conn.on_icmp(&mut cx, error, seq);
+        if used && !over && !matches!(error, IcmpError::TooBig(_)) {
+            self.tcp.ended_by.insert(i, EndedBy::Icmp(error));
+        }
         self.after_input(now, i);
         used
     }

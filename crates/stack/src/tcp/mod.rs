@@ -10,6 +10,7 @@ mod known_paths;
 mod listener;
 mod passive;
 mod ports;
+mod ready;
 mod reset;
 mod syn_cache;
 mod syn_cookie;
@@ -19,6 +20,7 @@ pub use any::Decision;
 pub use calls::{ConnectError, ListenError};
 pub use demux::Tuple;
 pub use listener::{CookieCounts, ListenerStatus};
+pub use ready::EndedBy;
 
 pub(crate) use configs::Configs;
 pub(crate) use demux::{Index, Key, Slot};
@@ -140,6 +142,9 @@ pub(crate) struct Tables {
     pub taken: syn_cookie::Taken,
     /// Fast Open: keys, cookies, and who is pending.
     pub fast_open: fast_open::Hosts,
+    /// What came from outside and ended a connection, or may be the last word before it ends. Few have any, and none longer than
+    /// its record lives.
+    pub ended_by: BTreeMap<u32, EndedBy>,
 }
 
 impl Tables {

@@ -60,6 +60,8 @@ struct Socket {
     held: usize,
     drops: u64,
     refused: bool,
+    /// The hop limit of its packets; 0 takes the host's.
+    ttl: u8,
 }
 
 /// The sockets, and who has which port.
@@ -97,7 +99,7 @@ impl Stack {
         if taken {
             return Err(UdpError::AddressInUse);
         }
-        let socket = Socket { local, remote: None, queue: VecDeque::new(), held: 0, drops: 0, refused: false };
+        let socket = Socket { local, remote: None, queue: VecDeque::new(), held: 0, drops: 0, refused: false, ttl: 0 };
         let (i, g) = self.udp.sockets.insert(socket);
         self.udp.ports.entry(port).or_default().push(i);
         Ok(UdpId(i, g))
@@ -149,7 +151,7 @@ impl Stack {
             return Err(UdpError::Refused);
         }
         let to = to.or(s.remote).ok_or(UdpError::NotConnected)?;
-        let local = s.local;
+        let (local, own) = (s.local, s.ttl);
         let len = udp::HEADER_LEN + data.len();
         if len > 65_535 - if to.is_ipv4() { 20 } else { 0 } {
             return Err(UdpError::TooLong);
@@ -164,7 +166,7 @@ impl Stack {
         // RFC 768: a computed zero is sent as all ones.
         b[6..8].copy_from_slice(&if sum == 0 { 0xffff } else { sum }.to_be_bytes());
         self.mib.udp_out += 1;
-        let ttl = self.cfg.hop_limit;
+        let ttl = if own == 0 { self.cfg.hop_limit } else { own };
         if self.send_ip(now, src, to.ip(), Protocol::UDP, ttl, &b) { Ok(()) } else { Err(UdpError::Unreachable) }
     }
 
@@ -177,6 +179,38 @@ impl Stack {
         let d = s.queue.pop_front().ok_or(UdpError::WouldBlock)?;
         s.held -= d.data.len() + OVERHEAD;
         Ok(d)
+    }
+
+    /// Looks at the next datagram without taking it. An error is taken.
+    pub fn udp_peek(&mut self, id: UdpId) -> Result<&Datagram, UdpError> {
+        let s = self.udp.sockets.get_mut((id.0, id.1)).ok_or(UdpError::NotOpen)?;
+        if core::mem::take(&mut s.refused) {
+            return Err(UdpError::Refused);
+        }
+        s.queue.front().ok_or(UdpError::WouldBlock)
+    }
+
+    /// The remembered destination.
+    pub fn udp_peer(&self, id: UdpId) -> Option<SocketAddr> {
+        self.udp.sockets.get((id.0, id.1))?.remote
+    }
+
+    /// Whether an ICMP error has said that nobody is there, once.
+    pub fn udp_take_refusal(&mut self, id: UdpId) -> bool {
+        self.udp.sockets.get_mut((id.0, id.1)).is_some_and(|s| core::mem::take(&mut s.refused))
+    }
+
+    /// The hop limit of the socket's packets; 0 takes the host's.
+    pub fn udp_set_ttl(&mut self, id: UdpId, ttl: u8) {
+        if let Some(s) = self.udp.sockets.get_mut((id.0, id.1)) {
+            s.ttl = ttl;
+        }
+    }
+
+    /// The hop limit of the socket's packets.
+    pub fn udp_ttl(&self, id: UdpId) -> u8 {
+        let own = self.udp.sockets.get((id.0, id.1)).map_or(0, |s| s.ttl);
+        if own == 0 { self.cfg.hop_limit } else { own }
     }
 
     pub(crate) fn udp_in(&mut self, now: Instant, at: Arrival, payload: Chunk, many: bool) {

@@ -1,50 +1,25 @@
 //! TCP.
 
 use super::ToAddress;
+use crate::Bytes;
 use crate::driver::probed;
 use crate::handle::Stack;
-use std::io::{self, Read, Write};
+use crate::socket::options::{self, Before, stream_options, tcp_socket};
+use crate::socket::{Cause, Keepalive, Listener, Ready, Stream};
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::{Shutdown, SocketAddr};
-use std::sync::Mutex;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use synfin_stack::engine::call::{ReceiveError, SendError};
-use synfin_stack::engine::{CloseReason, State, Status, TcpConfig};
-use synfin_stack::{ConnId, ConnectError, ListenError, ListenerId, ListenerStatus, SocketEvent};
+use synfin_stack::engine::{State, Status, TcpConfig};
+use synfin_stack::{ConnId, ListenerStatus};
 
-fn reason(r: CloseReason) -> io::Error {
-    let kind = match r {
-        CloseReason::Refused => io::ErrorKind::ConnectionRefused,
-        CloseReason::Reset => io::ErrorKind::ConnectionReset,
-        CloseReason::TimedOut => io::ErrorKind::TimedOut,
-        CloseReason::HostUnreachable => io::ErrorKind::HostUnreachable,
-        CloseReason::NetUnreachable => io::ErrorKind::NetworkUnreachable,
-        CloseReason::Finished | CloseReason::Aborted | CloseReason::DataAfterClose => io::ErrorKind::NotConnected,
-    };
-    io::Error::new(kind, r.name())
-}
-
-fn gone() -> io::Error {
-    io::Error::new(io::ErrorKind::NotConnected, "the host has stopped")
-}
-
-/// Why a call ended without a result: the link is gone, or its time was up.
-fn unfinished(host: &Stack, words: &'static str) -> io::Error {
-    match host.shared().lock().broken {
-        Some(kind) => io::Error::new(kind, "the link is gone"),
-        None => io::Error::new(io::ErrorKind::WouldBlock, words),
-    }
-}
-
-/// A connection.
+/// A connection. Dropping the last handle closes it: what was written is still delivered; text that was not read resets
+/// the connection instead (RFC 2525 2.17).
 #[derive(Debug)]
-pub struct TcpStream {
-    host: Stack,
-    id: ConnId,
-    peer: SocketAddr,
-    local: SocketAddr,
-    read_timeout: Mutex<Option<Duration>>,
-    write_timeout: Mutex<Option<Duration>>,
-}
+pub struct TcpStream(Arc<Stream>);
+
+stream_options!(TcpStream);
 
 impl TcpStream {
     /// Connects. How long it may take is a setting: see `connect-timeout` and `syn-retries` of [`TcpConfig`].
@@ -55,6 +30,9 @@ impl TcpStream {
 
     /// Connects, and gives up after `timeout`.
     pub fn connect_timeout(host: &Stack, to: &SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
+        if timeout.is_zero() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a timeout of zero"));
+        }
         let cfg = TcpConfig { connect_timeout: timeout, ..host.tcp_defaults() };
         TcpStream::connect_with(host, None, *to, &cfg)
     }
@@ -66,93 +44,65 @@ impl TcpStream {
         to: SocketAddr,
         cfg: &TcpConfig,
     ) -> io::Result<TcpStream> {
-        let id = {
-            let mut s = host.shared().lock();
-            let now = s.now();
-            let r = probed!(s, stack, probe, stack.tcp_connect(now, probe, local, to, cfg));
-            s.flush();
-            host.shared().nudge(&s);
-            r.map_err(|e| connect_error(e, to))?
-        };
-        let stream = TcpStream::adopt(host.clone(), id)?;
-        let done = host.shared().block_on(SocketEvent::Tcp(id), None, |s| {
-            s.stack.tcp_events(id);
-            match s.stack.tcp_state(id) {
-                // Fast Open: the SYN goes with what is written first.
-                State::SynSent if s.stack.tcp_waits_for_text(id) => Some(Ok(())),
-                State::SynSent | State::SynReceived => None,
-                State::Closed => Some(Err(reason(s.stack.tcp_reason(id).unwrap_or(CloseReason::Refused)))),
-                _ => Some(Ok(())),
-            }
-        });
-        done.unwrap_or_else(|| Err(gone()))?;
-        Ok(stream)
+        TcpStream::finish(Stream::begin(host, local, to, cfg)?)
     }
 
-    fn adopt(host: Stack, id: ConnId) -> io::Result<TcpStream> {
-        let t = host.shared().lock().stack.tcp_tuple(id).ok_or_else(gone)?;
-        let (local, peer) = (t.local, t.remote);
-        Ok(TcpStream { host, id, peer, local, read_timeout: Mutex::default(), write_timeout: Mutex::default() })
+    /// Waits until it is open.
+    fn finish(stream: Stream) -> io::Result<TcpStream> {
+        stream.wait(Ready::WRITE, &Default::default(), |s| stream.try_connected(s))?;
+        Ok(TcpStream(Arc::new(stream)))
     }
 
-    /// The other end.
-    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.peer)
+    #[cfg(feature = "tokio")]
+    pub(crate) fn share(stream: Arc<Stream>) -> TcpStream {
+        TcpStream(stream)
     }
 
-    /// This end.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.local)
+    /// The core of it, if this is the only handle.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn into_stream(self) -> Result<Stream, TcpStream> {
+        Arc::try_unwrap(self.0).map_err(TcpStream)
     }
 
-    /// How long a read may wait; `None` waits for ever.
+    fn stream(&self) -> &Stream {
+        &self.0
+    }
+
+    /// Another handle of the same connection; timeouts and modes are shared, too.
+    pub fn try_clone(&self) -> io::Result<TcpStream> {
+        Ok(TcpStream(self.0.clone()))
+    }
+
+    /// How long a read may wait; `None` waits for ever. Then it fails with [`io::ErrorKind::WouldBlock`].
     pub fn set_read_timeout(&self, t: Option<Duration>) -> io::Result<()> {
-        set_timeout(&self.read_timeout, t)
+        self.0.read_timeout.set(t)
     }
 
-    /// How long a write may wait; `None` waits for ever.
+    /// How long a write may wait; `None` waits for ever. Then it fails with [`io::ErrorKind::WouldBlock`].
     pub fn set_write_timeout(&self, t: Option<Duration>) -> io::Result<()> {
-        set_timeout(&self.write_timeout, t)
+        self.0.write_timeout.set(t)
     }
 
-    /// Closes one direction or both. After `Write` the peer reads to the end, and may go on writing.
+    /// How long a read may wait.
+    pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
+        Ok(self.0.read_timeout.get())
+    }
+
+    /// How long a write may wait.
+    pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
+        Ok(self.0.write_timeout.get())
+    }
+
+    /// With `on`, reads and writes that would have to wait fail with [`io::ErrorKind::WouldBlock`] instead.
+    pub fn set_nonblocking(&self, on: bool) -> io::Result<()> {
+        self.0.nonblocking.store(on, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Closes one direction or both. After `Write` the peer reads to the end, and may go on writing; after `Read`, what has
+    /// come and still comes can be read, and then reads give 0 instead of waiting (as on Linux).
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        if how == Shutdown::Read {
-            return Ok(()); // as on Linux: what still comes can still be read
-        }
-        let mut s = self.host.shared().lock();
-        let now = s.now();
-        probed!(s, stack, probe, stack.tcp_shutdown_write(now, probe, self.id));
-        s.flush();
-        self.host.shared().nudge(&s);
-        Ok(())
-    }
-
-    /// Changes its settings.
-    pub fn configure(&self, change: impl FnOnce(&mut TcpConfig)) {
-        let mut s = self.host.shared().lock();
-        let now = s.now();
-        probed!(s, stack, probe, stack.tcp_configure(now, probe, self.id, change));
-        s.flush();
-        self.host.shared().nudge(&s);
-    }
-
-    /// Sends small segments at once.
-    pub fn set_nodelay(&self, on: bool) -> io::Result<()> {
-        self.configure(|c| c.nodelay = on);
-        Ok(())
-    }
-
-    /// With `Some(0)`, dropping the stream resets the connection.
-    pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
-        if linger.is_some_and(|l| !l.is_zero()) {
-            return Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                "only a linger time of zero; see Stack::wait_closed",
-            ));
-        }
-        self.host.shared().lock().stack.tcp_set_linger_zero(self.id, linger.is_some());
-        Ok(())
+        self.0.shutdown(how)
     }
 
     /// Resets the connection.
@@ -162,119 +112,40 @@ impl TcpStream {
 
     /// Reads without taking.
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.receive(buf, true)
+        self.0.wait(Ready::READ, &self.0.read_timeout, |s| self.0.try_peek(s, buf))
     }
 
-    /// Its state.
-    pub fn state(&self) -> State {
-        self.host.shared().lock().stack.tcp_state(self.id)
+    /// Reads what has come in one piece, without a copy; `None` at the peer's FIN.
+    pub fn read_bytes(&self) -> io::Result<Option<Bytes>> {
+        self.0.wait(Ready::READ, &self.0.read_timeout, |s| self.0.try_read_bytes(s))
     }
 
-    /// A snapshot of it.
-    pub fn status(&self) -> Option<Status> {
-        self.host.shared().lock().stack.tcp_status(self.id)
-    }
-
-    fn receive(&self, buf: &mut [u8], peek: bool) -> io::Result<usize> {
-        if buf.is_empty() {
-            return Ok(0);
+    /// Writes all of `data` without a copy. After an error, what was not taken is lost to the caller.
+    pub fn write_bytes(&self, mut data: Bytes) -> io::Result<()> {
+        while !data.is_empty() {
+            self.0.wait(Ready::WRITE, &self.0.write_timeout, |s| self.0.try_write_bytes(s, &mut data))?;
         }
-        let patience = timeout_of(&self.read_timeout);
-        let id = self.id;
-        let done = self.host.shared().block_on(SocketEvent::Tcp(id), patience, |s| {
-            let now = s.now();
-            s.stack.tcp_events(id);
-            let r = if peek {
-                s.stack.tcp_peek(id, buf)
-            } else {
-                probed!(s, stack, probe, stack.tcp_receive(now, probe, id, buf))
-            };
-            match r {
-                Ok(n) => {
-                    s.flush(); // the window may have opened
-                    Some(Ok(n))
-                }
-                Err(ReceiveError::WouldBlock) => None,
-                Err(ReceiveError::Closed(r)) => Some(Err(reason(r))),
-            }
-        });
-        done.unwrap_or_else(|| Err(unfinished(&self.host, "read timed out")))
-    }
-
-    fn send(&self, data: &[u8]) -> io::Result<usize> {
-        if data.is_empty() {
-            return Ok(0);
-        }
-        let patience = timeout_of(&self.write_timeout);
-        let id = self.id;
-        let done = self.host.shared().block_on(SocketEvent::Tcp(id), patience, |s| {
-            let now = s.now();
-            s.stack.tcp_events(id);
-            match probed!(s, stack, probe, stack.tcp_send(now, probe, id, data)) {
-                Ok(n) => {
-                    s.flush();
-                    Some(Ok(n))
-                }
-                Err(SendError::WouldBlock) => None,
-                Err(SendError::Closing | SendError::Closed(CloseReason::Finished)) => {
-                    Some(Err(io::Error::from(io::ErrorKind::BrokenPipe)))
-                }
-                Err(SendError::Closed(r)) => Some(Err(reason(r))),
-            }
-        });
-        done.unwrap_or_else(|| Err(unfinished(&self.host, "write timed out")))
-    }
-}
-
-fn set_timeout(slot: &Mutex<Option<Duration>>, t: Option<Duration>) -> io::Result<()> {
-    if t == Some(Duration::ZERO) {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "a timeout of zero"));
-    }
-    *slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = t;
-    Ok(())
-}
-
-fn timeout_of(slot: &Mutex<Option<Duration>>) -> Option<Duration> {
-    *slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-fn connect_error(e: ConnectError, to: SocketAddr) -> io::Error {
-    let (kind, words) = match e {
-        ConnectError::NoRoute => (io::ErrorKind::NetworkUnreachable, "no route"),
-        ConnectError::AddressNotAvailable => (io::ErrorKind::AddrNotAvailable, "the local address is not ours"),
-        ConnectError::AddressInUse => (io::ErrorKind::AddrInUse, "address in use"),
-        ConnectError::NoPort => (io::ErrorKind::AddrNotAvailable, "no free port"),
-        ConnectError::TableFull => (io::ErrorKind::OutOfMemory, "too many connections, or kinds of settings"),
-        ConnectError::InvalidDestination => (io::ErrorKind::InvalidInput, "not an address to connect to"),
-    };
-    io::Error::new(kind, format!("{to}: {words}"))
-}
-
-impl Read for TcpStream {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.receive(buf, false)
+        Ok(())
     }
 }
 
 impl Read for &TcpStream {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.receive(buf, false)
-    }
-}
-
-impl Write for TcpStream {
-    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        self.send(data)
+        self.read_vectored(&mut [IoSliceMut::new(buf)])
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        self.0.wait(Ready::READ, &self.0.read_timeout, |s| self.0.try_read(s, bufs))
     }
 }
 
 impl Write for &TcpStream {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        self.send(data)
+        self.write_vectored(&[IoSlice::new(data)])
+    }
+
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.wait(Ready::WRITE, &self.0.write_timeout, |s| self.0.try_write(s, bufs))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -282,24 +153,33 @@ impl Write for &TcpStream {
     }
 }
 
-/// Closes: what was written is still delivered; what was not read resets the connection instead (RFC 2525 2.17).
-impl Drop for TcpStream {
-    fn drop(&mut self) {
-        let mut s = self.host.shared().lock();
-        let now = s.now();
-        probed!(s, stack, probe, stack.tcp_close(now, probe, self.id));
-        s.flush();
-        self.host.shared().nudge(&s);
+impl Read for TcpStream {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        (&*self).read(buf)
+    }
+
+    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        (&*self).read_vectored(bufs)
     }
 }
 
-/// A listening socket.
-#[derive(Debug)]
-pub struct TcpListener {
-    host: Stack,
-    id: ListenerId,
-    local: SocketAddr,
+impl Write for TcpStream {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        (&*self).write(data)
+    }
+
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        (&*self).write_vectored(bufs)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
+
+/// A listening socket. Dropping the last handle closes it, and resets what waits in its queues.
+#[derive(Debug)]
+pub struct TcpListener(Arc<Listener>);
 
 impl TcpListener {
     /// Listens with a backlog of 128, as `std` does.
@@ -310,59 +190,74 @@ impl TcpListener {
 
     /// Listens with a backlog, which bounds the SYN queue and the accept queue each, and with settings of its own.
     pub fn bind_with(host: &Stack, on: SocketAddr, backlog: usize, cfg: &TcpConfig) -> io::Result<TcpListener> {
-        let mut s = host.shared().lock();
-        let now = s.now();
-        let id = probed!(s, stack, probe, stack.tcp_listen(now, probe, on, backlog, cfg)).map_err(|e| {
-            let kind = match e {
-                ListenError::AddressInUse => io::ErrorKind::AddrInUse,
-                ListenError::AddressNotAvailable => io::ErrorKind::AddrNotAvailable,
-                ListenError::TableFull => io::ErrorKind::OutOfMemory,
-            };
-            io::Error::new(kind, format!("{on}: {kind}"))
-        })?;
-        let local = s.stack.tcp_listener_status(id).map_or(on, |l| l.local);
-        drop(s);
-        Ok(TcpListener { host: host.clone(), id, local })
+        Ok(TcpListener(Arc::new(Listener::open(host, on, backlog, cfg)?)))
     }
 
     /// Where it listens.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.local)
+        Ok(self.0.local)
     }
 
     /// Its queues.
     pub fn status(&self) -> Option<ListenerStatus> {
-        self.host.shared().lock().stack.tcp_listener_status(self.id)
+        self.0.host.shared().lock().stack.tcp_listener_status(self.0.id)
+    }
+
+    /// Another handle of the same socket.
+    pub fn try_clone(&self) -> io::Result<TcpListener> {
+        Ok(TcpListener(self.0.clone()))
+    }
+
+    /// With `on`, [`TcpListener::accept`] fails with [`io::ErrorKind::WouldBlock`] instead of waiting.
+    pub fn set_nonblocking(&self, on: bool) -> io::Result<()> {
+        self.0.nonblocking.store(on, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The hop limit of the packets of its connections from now on, 1 to 255.
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        self.0.set_ttl(ttl)
+    }
+
+    /// The hop limit of the packets of its connections.
+    pub fn ttl(&self) -> io::Result<u32> {
+        Ok(self.0.ttl())
+    }
+
+    /// Nothing goes wrong with a listener that a call has not told.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        Ok(None)
     }
 
     /// Waits for a connection.
     pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        self.accept_within(None)?.ok_or_else(gone)
+        if self.0.nonblocking.load(Ordering::Relaxed) {
+            let id = self.0.host.shared().attempt(self.0.key(), |s| self.0.try_accept(s))?;
+            return self.accepted(id);
+        }
+        self.accept_within(None)?.ok_or_else(|| io::ErrorKind::WouldBlock.into())
     }
 
-    /// Waits for a connection, not longer than `patience`.
+    /// Waits for a connection, not longer than `patience`; `None` if none has come.
     pub fn accept_within(&self, patience: Option<Duration>) -> io::Result<Option<(TcpStream, SocketAddr)>> {
-        let id = self.id;
-        let got = self.host.shared().block_on(SocketEvent::Listener(id), patience, |s| s.stack.tcp_accept(id));
-        let Some(conn) = got else { return Ok(None) };
-        let stream = TcpStream::adopt(self.host.clone(), conn)?;
-        let peer = stream.peer;
-        Ok(Some((stream, peer)))
+        let got = self.0.host.shared().block_on(self.0.key(), Ready::READ, patience, |s| self.0.try_accept(s));
+        got.map(|id| self.accepted(id?)).transpose()
+    }
+
+    fn accepted(&self, id: ConnId) -> io::Result<(TcpStream, SocketAddr)> {
+        let stream = TcpStream(Arc::new(self.0.adopt(id)?));
+        let peer = stream.0.peer;
+        Ok((stream, peer))
     }
 
     /// Connections one after another.
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming(self)
     }
-}
 
-impl Drop for TcpListener {
-    fn drop(&mut self) {
-        let mut s = self.host.shared().lock();
-        let now = s.now();
-        probed!(s, stack, probe, stack.tcp_close_listener(now, probe, self.id));
-        s.flush();
-        self.host.shared().nudge(&s);
+    /// Connections one after another, and the listener with them.
+    pub fn into_incoming(self) -> IntoIncoming {
+        IntoIncoming(self)
     }
 }
 
@@ -374,5 +269,30 @@ impl Iterator for Incoming<'_> {
     type Item = io::Result<TcpStream>;
     fn next(&mut self) -> Option<Self::Item> {
         Some(self.0.accept().map(|(s, _)| s))
+    }
+}
+
+/// See [`TcpListener::into_incoming`].
+#[derive(Debug)]
+pub struct IntoIncoming(TcpListener);
+
+impl Iterator for IntoIncoming {
+    type Item = io::Result<TcpStream>;
+    fn next(&mut self) -> Option<Self::Item> {
+        Some(self.0.accept().map(|(s, _)| s))
+    }
+}
+
+tcp_socket!(TcpSocket);
+
+impl TcpSocket {
+    /// Connects, and waits until it is open.
+    pub fn connect(self, to: impl ToAddress) -> io::Result<TcpStream> {
+        TcpStream::finish(self.begin(to.to_address()?)?)
+    }
+
+    /// Listens; `backlog` bounds the SYN queue and the accept queue each.
+    pub fn listen(self, backlog: u32) -> io::Result<TcpListener> {
+        Ok(TcpListener(Arc::new(self.open(backlog)?)))
     }
 }

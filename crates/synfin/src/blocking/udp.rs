@@ -2,112 +2,133 @@
 
 use super::ToAddress;
 use crate::handle::Stack;
+use crate::socket::udp::copy;
+use crate::socket::{Datagrams, Ready, timed_out};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
-use synfin_stack::{SocketEvent, UdpError, UdpId};
 
 /// A UDP socket.
 #[derive(Debug)]
-pub struct UdpSocket {
-    host: Stack,
-    id: UdpId,
-    local: SocketAddr,
-    read_timeout: Mutex<Option<Duration>>,
-}
-
-fn error(e: UdpError) -> io::Error {
-    io::Error::from(match e {
-        UdpError::NotOpen | UdpError::NotConnected => io::ErrorKind::NotConnected,
-        UdpError::AddressInUse => io::ErrorKind::AddrInUse,
-        UdpError::AddressNotAvailable => io::ErrorKind::AddrNotAvailable,
-        UdpError::WouldBlock => io::ErrorKind::WouldBlock,
-        UdpError::TooLong => io::ErrorKind::InvalidInput,
-        UdpError::Unreachable => io::ErrorKind::NetworkUnreachable,
-        UdpError::Refused => io::ErrorKind::ConnectionRefused,
-    })
-}
+pub struct UdpSocket(Arc<Datagrams>);
 
 impl UdpSocket {
     /// Opens a socket; port 0 takes a free one.
     pub fn bind(host: &Stack, on: impl ToAddress) -> io::Result<UdpSocket> {
-        let on = on.to_address()?;
-        let mut s = host.shared().lock();
-        let id = s.stack.udp_bind(on).map_err(error)?;
-        let local = s.stack.udp_local(id).unwrap_or(on);
-        drop(s);
-        Ok(UdpSocket { host: host.clone(), id, local, read_timeout: Mutex::default() })
+        Ok(UdpSocket(Arc::new(Datagrams::open(host, on.to_address()?)?)))
     }
 
     /// Where it is.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.local)
+        Ok(self.0.local)
+    }
+
+    /// The remembered destination; [`io::ErrorKind::NotConnected`] if there is none.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.0.peer()
+    }
+
+    /// Another handle of the same socket.
+    pub fn try_clone(&self) -> io::Result<UdpSocket> {
+        Ok(UdpSocket(self.0.clone()))
     }
 
     /// Remembers a destination; only from there is received.
     pub fn connect(&self, to: impl ToAddress) -> io::Result<()> {
-        let to = to.to_address()?;
-        self.host.shared().lock().stack.udp_connect(self.id, Some(to)).map_err(error)
+        self.0.connect(Some(to.to_address()?))
     }
 
     /// Forgets the destination.
     pub fn disconnect(&self) -> io::Result<()> {
-        self.host.shared().lock().stack.udp_connect(self.id, None).map_err(error)
+        self.0.connect(None)
     }
 
     /// Sends a datagram to `to`.
     pub fn send_to(&self, data: &[u8], to: impl ToAddress) -> io::Result<usize> {
-        self.transmit(Some(to.to_address()?), data)
+        let to = to.to_address()?;
+        self.0.host.shared().attempt(self.0.key(), |s| self.0.try_send(s, Some(to), data))
     }
 
     /// Sends a datagram to the remembered destination.
     pub fn send(&self, data: &[u8]) -> io::Result<usize> {
-        self.transmit(None, data)
+        self.0.host.shared().attempt(self.0.key(), |s| self.0.try_send(s, None, data))
     }
 
-    fn transmit(&self, to: Option<SocketAddr>, data: &[u8]) -> io::Result<usize> {
-        let mut s = self.host.shared().lock();
-        let now = s.now();
-        s.stack.udp_send(now, self.id, to, data).map_err(error)?;
-        s.flush();
-        self.host.shared().nudge(&s);
-        Ok(data.len())
+    /// How long a receive may wait; `None` waits for ever. Then it fails with [`io::ErrorKind::WouldBlock`].
+    pub fn set_read_timeout(&self, t: Option<Duration>) -> io::Result<()> {
+        self.0.read_timeout.set(t)
     }
 
     /// How long a receive may wait.
-    pub fn set_read_timeout(&self, t: Option<Duration>) -> io::Result<()> {
-        *self.read_timeout.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = t;
+    pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
+        Ok(self.0.read_timeout.get())
+    }
+
+    /// How long a send may wait: remembered, though a send never waits.
+    pub fn set_write_timeout(&self, t: Option<Duration>) -> io::Result<()> {
+        self.0.write_timeout.set(t)
+    }
+
+    /// How long a send may wait.
+    pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
+        Ok(self.0.write_timeout.get())
+    }
+
+    /// With `on`, a receive fails with [`io::ErrorKind::WouldBlock`] instead of waiting.
+    pub fn set_nonblocking(&self, on: bool) -> io::Result<()> {
+        self.0.nonblocking.store(on, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// The hop limit of its packets, 1 to 255.
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        self.0.set_ttl(ttl)
+    }
+
+    /// The hop limit of its packets.
+    pub fn ttl(&self) -> io::Result<u32> {
+        Ok(self.0.ttl())
+    }
+
+    /// That nobody is at the remembered destination, as an ICMP error told; once.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        Ok(self.0.take_error())
+    }
+
+    fn receive(&self, buf: &mut [u8], peek: bool) -> io::Result<(usize, SocketAddr)> {
+        let shared = self.0.host.shared();
+        let mut f = |s: &mut _| self.0.try_recv(s, peek, |data, from| (copy(data, buf), from));
+        if self.0.nonblocking.load(Ordering::Relaxed) {
+            return shared.attempt(self.0.key(), f);
+        }
+        let got = shared.block_on(self.0.key(), Ready::READ, self.0.read_timeout.get(), &mut f);
+        got.unwrap_or_else(|| Err(timed_out("timed out")))
     }
 
     /// Receives a datagram; what does not fit into `buf` is cut off.
     pub fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        let patience = *self.read_timeout.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let id = self.id;
-        let got = self.host.shared().block_on(SocketEvent::Udp(id), patience, |s| match s.stack.udp_receive(id) {
-            Err(UdpError::WouldBlock) => None,
-            r => Some(r.map_err(error)),
-        });
-        let d = got.unwrap_or_else(|| Err(io::ErrorKind::WouldBlock.into()))?;
-        let n = d.data.len().min(buf.len());
-        buf[..n].copy_from_slice(&d.data[..n]);
-        Ok((n, d.from))
+        self.receive(buf, false)
     }
 
     /// Receives a datagram.
     pub fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.recv_from(buf).map(|(n, _)| n)
+        self.receive(buf, false).map(|(n, _)| n)
+    }
+
+    /// Looks at the next datagram without taking it.
+    pub fn peek_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.receive(buf, true)
+    }
+
+    /// Looks at the next datagram without taking it.
+    pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.receive(buf, true).map(|(n, _)| n)
     }
 
     /// Datagrams dropped because the buffer was full.
     pub fn drops(&self) -> u64 {
-        self.host.shared().lock().stack.udp_drops(self.id)
-    }
-}
-
-impl Drop for UdpSocket {
-    fn drop(&mut self) {
-        self.host.shared().lock().stack.udp_close(self.id);
+        self.0.host.shared().lock().stack.udp_drops(self.0.id)
     }
 }

@@ -23,17 +23,32 @@ impl Connection {
     /// Copies out what has come in order. `Ok(0)` (for a buffer that is not empty) means that the peer's FIN was
     /// reached: only that, not a path that is cut.
     pub fn receive<P: Probe>(&mut self, cx: &mut Cx<'_, P>, out: &mut [u8]) -> Result<usize, ReceiveError> {
+        let mut rest = out;
+        self.receive_with(cx, rest.len(), |piece| {
+            let (now, later) = core::mem::take(&mut rest).split_at_mut(piece.len());
+            now.copy_from_slice(piece);
+            rest = later;
+        })
+    }
+
+    /// Likewise, up to `most` octets, which `sink` takes in pieces: for buffers that are not initialised.
+    pub fn receive_with<P: Probe>(
+        &mut self,
+        cx: &mut Cx<'_, P>,
+        most: usize,
+        sink: impl FnMut(&[u8]),
+    ) -> Result<usize, ReceiveError> {
         let n = match self.readable()? {
             Some(t) => {
-                let n = t.rcv.queue.read(out, cx.pool);
+                let n = t.rcv.queue.read_with(most, cx.pool, sink);
                 if n > 0 {
                     t.taken(cx, n as u32);
                 }
                 n
             }
-            None => return Ok(self.unread.read(out, cx.pool)),
+            None => return Ok(self.unread.read_with(most, cx.pool, sink)),
         };
-        if n == 0 && !out.is_empty() {
+        if n == 0 && most > 0 {
             return self.nothing();
         }
         self.settle(cx);

@@ -41,11 +41,11 @@ impl ReceiveQueue {
         pool.charge(before, q.pinned());
     }
 
-    /// Copies octets out; returns how many.
-    pub fn read(&mut self, out: &mut [u8], pool: &mut Pool) -> usize {
+    /// Hands up to `most` octets to `sink`, in pieces; returns how many.
+    pub fn read_with(&mut self, most: usize, pool: &mut Pool, sink: impl FnMut(&[u8])) -> usize {
         let Some(mut q) = self.0.take() else { return 0 };
         let before = q.pinned();
-        let n = q.read(out, pool);
+        let n = q.read_with(most, pool, sink);
         pool.charge(before, q.pinned());
         if q.is_empty() {
             pool.give_chunks(q);

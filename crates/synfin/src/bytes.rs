@@ -1,0 +1,112 @@
+//! Octets that are handed over without a copy.
+
+use crate::driver::{RETURNED, Shared};
+use crate::handle::Stack;
+use std::ops::Deref;
+use std::sync::{PoisonError, Weak};
+use synfin_stack::engine::Chunk;
+
+/// A piece of a shared buffer, read-only: what `write_bytes` takes and `read_bytes` gives. Cloning and cutting share the buffer.
+/// One that was received gives its buffer back to its host when the last piece of it goes.
+///
+/// ```
+/// use synfin::Bytes;
+/// let mut all = Bytes::from(b"head and text".to_vec()); // no copy
+/// let head = all.split_to(4);
+/// assert_eq!((&head[..], &all[..]), (&b"head"[..], &b" and text"[..]));
+/// ```
+#[derive(Clone, Default)]
+pub struct Bytes {
+    chunk: Chunk,
+    from: Weak<Shared>,
+}
+
+impl Bytes {
+    pub(crate) fn of(chunk: Chunk, host: &Stack) -> Bytes {
+        Bytes { chunk, from: host.weak() }
+    }
+
+    pub(crate) fn chunk(&self) -> Chunk {
+        self.chunk.clone()
+    }
+
+    /// A copy of `bytes`.
+    pub fn copy_from_slice(bytes: &[u8]) -> Bytes {
+        Bytes { chunk: Chunk::copy_of(bytes), from: Weak::new() }
+    }
+
+    /// Cuts off the first `n` octets, or all, and returns them.
+    pub fn split_to(&mut self, n: usize) -> Bytes {
+        let mut head = self.clone();
+        head.chunk.truncate(n);
+        self.chunk.advance(n);
+        head
+    }
+
+    /// Drops the first `n` octets, or all.
+    pub fn advance(&mut self, n: usize) {
+        self.chunk.advance(n);
+    }
+
+    /// Keeps the first `n` octets.
+    pub fn truncate(&mut self, n: usize) {
+        self.chunk.truncate(n);
+    }
+}
+
+impl Drop for Bytes {
+    fn drop(&mut self) {
+        if self.chunk.pinned() == 0 {
+            return;
+        }
+        if let Some(shared) = self.from.upgrade() {
+            let mut back = shared.returned.lock().unwrap_or_else(PoisonError::into_inner);
+            // What does not fit is freed: that costs an allocation later, and nothing else.
+            if back.len() < RETURNED {
+                back.push(std::mem::take(&mut self.chunk));
+            }
+        }
+    }
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        self.chunk.as_slice()
+    }
+}
+
+impl AsRef<[u8]> for Bytes {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+/// Takes the vector over; it is copied only if it has room to spare.
+impl From<Vec<u8>> for Bytes {
+    fn from(v: Vec<u8>) -> Bytes {
+        Bytes { chunk: Chunk::from(v.into_boxed_slice()), from: Weak::new() }
+    }
+}
+
+/// Hands it over without a copy.
+#[cfg(feature = "tokio")]
+impl From<Bytes> for ::bytes::Bytes {
+    fn from(b: Bytes) -> ::bytes::Bytes {
+        ::bytes::Bytes::from_owner(b)
+    }
+}
+
+impl std::fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} octets", self.len())
+    }
+}
+
+impl PartialEq for Bytes {
+    fn eq(&self, other: &Bytes) -> bool {
+        self[..] == other[..]
+    }
+}
+
+impl Eq for Bytes {}

@@ -1,0 +1,80 @@
+//! Listening, and sockets before they are open.
+
+use super::{TcpStream, ToAddress, attempt};
+use crate::handle::Stack;
+use crate::socket::options::{self, Before, tcp_socket};
+use crate::socket::{Cause, Keepalive, Listener, Ready, Stream};
+use crate::waiting::Ticket;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use synfin_stack::engine::TcpConfig;
+use synfin_stack::{ConnId, ListenerStatus};
+
+/// A listening socket. Dropping it closes it, and resets what waits in its queues.
+#[derive(Debug)]
+pub struct TcpListener(Listener);
+
+impl TcpListener {
+    /// Listens with a backlog of 1024, as tokio does.
+    pub async fn bind(host: &Stack, on: impl ToAddress) -> io::Result<TcpListener> {
+        let cfg = host.tcp_defaults();
+        Ok(TcpListener(Listener::open(host, on.to_address()?, 1_024, &cfg)?))
+    }
+
+    /// Waits for a connection. Dropping the future takes none.
+    pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let l = &self.0;
+        let id = attempt(&l.host, l.key(), Ready::READ, |s| l.try_accept(s)).await?;
+        self.accepted(id)
+    }
+
+    /// Likewise, for one task.
+    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        let (l, mut ticket) = (&self.0, Some(Ticket::READ));
+        let id = ready!(l.host.shared().poll(cx, l.key(), &mut ticket, Ready::READ, |s| l.try_accept(s)))?;
+        Poll::Ready(self.accepted(id))
+    }
+
+    fn accepted(&self, id: ConnId) -> io::Result<(TcpStream, SocketAddr)> {
+        let stream = self.0.adopt(id)?;
+        let peer = stream.peer;
+        Ok((TcpStream(Arc::new(stream)), peer))
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.0.local)
+    }
+
+    /// Its queues.
+    pub fn status(&self) -> Option<ListenerStatus> {
+        self.0.host.shared().lock().stack.tcp_listener_status(self.0.id)
+    }
+
+    /// The hop limit of the packets of its connections from now on, 1 to 255.
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        self.0.set_ttl(ttl)
+    }
+
+    /// The hop limit of the packets of its connections.
+    pub fn ttl(&self) -> io::Result<u32> {
+        Ok(self.0.ttl())
+    }
+}
+
+tcp_socket!(TcpSocket);
+
+impl TcpSocket {
+    /// Connects. Dropping the future gives up.
+    pub async fn connect(self, to: SocketAddr) -> io::Result<TcpStream> {
+        TcpStream::finish(self.begin(to)?).await
+    }
+
+    /// Listens; `backlog` bounds the SYN queue and the accept queue each.
+    pub fn listen(self, backlog: u32) -> io::Result<TcpListener> {
+        Ok(TcpListener(self.open(backlog)?))
+    }
+}
