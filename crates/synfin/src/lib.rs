@@ -33,6 +33,7 @@
 pub mod blocking;
 mod driver;
 mod handle;
+pub mod heartbeat;
 
 pub use driver::{PacketLog, Sniffed};
 pub use handle::{Builder, Stack};

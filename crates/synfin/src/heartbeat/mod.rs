@@ -1,0 +1,23 @@
+//! Is the peer still there? A heartbeat of the program's own (which no RFC has), for `recv` gives 0 only for an orderly FIN,
+//! a `send` to a dead peer succeeds at first, and keepalive (RFC 9293 3.8.4) asks the peer's TCP, not its program.
+//!
+//! A side that has heard nothing for an interval sends a probe, and starts a timeout; the other side answers. Any octet that
+//! comes is a sign of life and stops the timeout. If it runs out, the peer is gone, an interval and a timeout after its last
+//! sign of life: [`Settings::USUAL`] 35 s, [`Settings::STRICT`] 7.5 s. Both sides do so by the same rule; but who was asked last
+//! lets the other ask first, and waits an eighth of its interval longer (a verdict of 37.5 and 8 s), so that on an idle connection
+//! one asks and the other answers. A side that has said nothing for its peer's interval (which is in the first frame) probes as
+//! well, or the answers of one that receives much, or reads slowly, would wait behind the text that it is sent.
+//!
+//! [`Heartbeat`] is the machine, without clock and I/O; [`frame`] is what goes over the stream; Both ends must speak
+//! it.
+//! `docs/heartbeat.md` has what it finds, when and at what cost, beside keepalive.
+
+mod backoff;
+mod beat;
+pub mod frame;
+mod settings;
+
+pub use backoff::Backoff;
+pub use beat::{Counters, Heartbeat, SendError, Verdict};
+pub use frame::FrameError;
+pub use settings::{InvalidSettings, Settings};

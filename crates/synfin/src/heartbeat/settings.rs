@@ -1,0 +1,87 @@
+//! How long silence is borne.
+
+use std::fmt;
+use std::time::Duration;
+
+/// When to ask, and how long to wait for the answer. The two ends need not have the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    interval: Duration,
+    timeout: Duration,
+}
+
+impl Settings {
+    /// A verdict 35 s after the last sign of life. Its probe is sent again by TCP until then, so that outages are borne which
+    /// are over some seconds before.
+    pub const USUAL: Settings = Settings { interval: Duration::from_secs(20), timeout: Duration::from_secs(15) };
+    /// A verdict 7.5 s after the last sign of life, for where that matters more than some octets and some connections lost to
+    /// short outages.
+    pub const STRICT: Settings = Settings { interval: Duration::from_secs(4), timeout: Duration::from_millis(3_500) };
+
+    /// Others: after how much silence to ask, and how long to wait then; 10 ms to a day each.
+    pub fn new(interval: Duration, timeout: Duration) -> Result<Settings, InvalidSettings> {
+        let within = |d| (LEAST..=MOST).contains(&d);
+        if within(interval) && within(timeout) { Ok(Settings { interval, timeout }) } else { Err(InvalidSettings) }
+    }
+
+    /// After how much silence, of either side, a probe is sent.
+    pub fn interval(self) -> Duration {
+        self.interval
+    }
+
+    /// How long is waited for a sign of life then.
+    pub fn timeout(self) -> Duration {
+        self.timeout
+    }
+
+    /// How long after the peer's last sign of life it is taken for gone.
+    pub fn verdict_after(self) -> Duration {
+        self.interval + self.timeout
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings::USUAL
+    }
+}
+
+/// An interval or a timeout that is shorter than 10 ms, or longer than a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InvalidSettings;
+
+impl fmt::Display for InvalidSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("heartbeat: interval and timeout are 10 ms to a day each")
+    }
+}
+
+impl std::error::Error for InvalidSettings {}
+
+/// Less would be a flood.
+const LEAST: Duration = Duration::from_millis(10);
+/// More would not be a heartbeat.
+const MOST: Duration = Duration::from_secs(86_400);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_presets_are_within_what_is_usual_and_what_is_strict() {
+        let s = Duration::from_secs;
+        assert!((s(30)..=s(40)).contains(&Settings::USUAL.verdict_after()));
+        assert!((s(6)..=s(9)).contains(&Settings::STRICT.verdict_after()));
+        for p in [Settings::USUAL, Settings::STRICT] {
+            assert_eq!(Settings::new(p.interval(), p.timeout()), Ok(p));
+        }
+    }
+
+    #[test]
+    fn floods_and_eternities_are_refused() {
+        let ms = Duration::from_millis;
+        for (interval, timeout) in [(0, 100), (100, 9), (86_400_001, 100), (100, u64::MAX)] {
+            assert_eq!(Settings::new(ms(interval), ms(timeout)), Err(InvalidSettings));
+        }
+    }
+}
