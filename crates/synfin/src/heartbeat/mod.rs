@@ -3,10 +3,10 @@
 //!
 //! A side that has heard nothing for an interval sends a probe, and starts a timeout; the other side answers. Any octet that
 //! comes is a sign of life and stops the timeout. If it runs out, the peer is gone, an interval and a timeout after its last
-//! sign of life: [`Settings::USUAL`] 35 s, [`Settings::STRICT`] 7.5 s. Both sides do so by the same rule; but who was asked last
-//! lets the other ask first, and waits an eighth of its interval longer (a verdict of 37.5 and 8 s), so that on an idle connection
-//! one asks and the other answers. A side that has said nothing for its peer's interval (which is in the first frame) probes as
-//! well, or the answers of one that receives much, or reads slowly, would wait behind the text that it is sent.
+//! sign of life: [`Settings::USUAL`] 35 s, [`Settings::STRICT`] 8 s. Both sides do so by the same rule; but who was asked last
+//! lets the other ask first, and waits an eighth of its interval longer, so that on an idle connection one asks and the other
+//! answers. A side that has said nothing for its peer's interval (which is in the first frame) probes as well, or the answers of
+//! one that receives much, or reads slowly, would wait behind the text that it is sent.
 //!
 //! [`Heartbeat`] is the machine, without clock and I/O; [`frame`] is what goes over the stream; Both ends must speak
 //! it.

@@ -11,12 +11,13 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// A verdict 35 s after the last sign of life. Its probe is sent again by TCP until then, so that outages are borne which
-    /// are over some seconds before.
-    pub const USUAL: Settings = Settings { interval: Duration::from_secs(20), timeout: Duration::from_secs(15) };
-    /// A verdict 7.5 s after the last sign of life, for where that matters more than some octets and some connections lost to
-    /// short outages.
-    pub const STRICT: Settings = Settings { interval: Duration::from_secs(4), timeout: Duration::from_millis(3_500) };
+    /// A verdict 35 s after the last sign of life. A probe that is lost is sent again by TCP, at ever longer intervals: the
+    /// timeout has room for the sixth time, 19 s after the probe where a round trip takes 40 ms, so that outages of that length
+    /// are borne.
+    pub const USUAL: Settings = Settings { interval: Duration::from_secs(15), timeout: Duration::from_secs(20) };
+    /// A verdict 8 s after the last sign of life, for where that matters more than octets and some connections lost to short
+    /// outages. The timeout has room for the fourth time that a probe is sent again.
+    pub const STRICT: Settings = Settings { interval: Duration::from_secs(3), timeout: Duration::from_secs(5) };
 
     /// Others: after how much silence to ask, and how long to wait then; 10 ms to a day each.
     pub fn new(interval: Duration, timeout: Duration) -> Result<Settings, InvalidSettings> {

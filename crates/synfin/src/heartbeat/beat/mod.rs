@@ -103,7 +103,14 @@ impl Heartbeat {
     /// Octets that wait for the stream, at most: text with its headers, and then a probe, an answer and the end.
     pub const OUTBOX: usize = 65_536;
 
-    /// On a connection that has just been made: that is its first sign of life.
+    /// On a connection that was accepted just now: as [`new`](Heartbeat::new), but the other end asks first. If both ends are
+    /// made by the same of the two they work as well, and may both ask for a while.
+    pub fn accepted(now: Instant, settings: Settings) -> Heartbeat {
+        Heartbeat { yields: true, ..Heartbeat::new(now, settings) }
+    }
+
+    /// On a connection that has just been made: that is its first sign of life. What is below must not hold small pieces back
+    /// while others are unacknowledged (`TCP_NODELAY`): a probe in the face of much text would wait as long as that.
     pub fn new(now: Instant, settings: Settings) -> Heartbeat {
         Heartbeat {
             settings,

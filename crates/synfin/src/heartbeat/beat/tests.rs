@@ -24,7 +24,7 @@ struct Pair {
 impl Pair {
     fn new(settings: [Settings; 2]) -> Pair {
         let mut p = Pair {
-            ends: settings.map(|s| Heartbeat::new(START, s)),
+            ends: [Heartbeat::new(START, settings[0]), Heartbeat::accepted(START, settings[1])],
             now: START,
             open: [true; 2],
             runs: [true; 2],
@@ -107,25 +107,24 @@ fn of_two_idle_ends_one_asks_each_interval_and_the_other_answers() {
     let mut p = Pair::usual();
     p.run(S(3_600));
     let [a, b] = p.ends.each_ref().map(|e| e.counters());
-    assert_eq!((a.probes, a.answers, b.peer_probes), (180, 180, 180));
-    assert_eq!((b.probes, p.sent), (0, [180 * CONTROL_LEN; 2]));
+    assert_eq!((a.probes, a.answers, b.peer_probes), (240, 240, 240));
+    assert_eq!((b.probes, p.sent), (0, [240 * CONTROL_LEN; 2]));
     let mut p = Pair::new([Settings::STRICT, Settings::USUAL]);
     p.run(S(3_600));
     let [a, b] = p.ends.each_ref().map(|e| e.counters());
-    assert_eq!((a.probes, a.answers, b.probes), (900, 900, 0), "whoever has the shorter interval");
-    assert_eq!(p.sent, [900 * CONTROL_LEN; 2]);
+    assert_eq!((a.probes, a.answers, b.probes), (1_200, 1_200, 0), "whoever has the shorter interval");
+    assert_eq!(p.sent, [1_200 * CONTROL_LEN; 2]);
 }
 
 #[test]
 fn the_verdict_falls_an_interval_and_a_timeout_after_the_last_sign_of_life() {
-    for (settings, asker, asked) in [(Settings::USUAL, 35_000, 37_500), (Settings::STRICT, 7_500, 8_000)] {
+    for (settings, asker, asked) in [(Settings::USUAL, 35_000, 36_875), (Settings::STRICT, 8_000, 8_375)] {
         for cut_after in [0, 1_000, 3_999, 4_001, 20_000, 33_333, 100_000] {
             let mut p = Pair::new([settings; 2]);
             p.run(MS(cut_after));
             p.open = [false; 2];
             p.run(S(60));
-            let other = if cut_after < settings.interval().as_millis() as u64 { asker } else { asked };
-            assert_eq!([0, 1].map(|e| p.silence(e)), [Some(MS(asker)), Some(MS(other))], "cut after {cut_after} ms");
+            assert_eq!([0, 1].map(|e| p.silence(e)), [Some(MS(asker)), Some(MS(asked))], "cut after {cut_after} ms");
             assert_eq!(p.ends[0].next_deadline(), Instant::NEVER);
             assert_eq!(p.ends[0].send(p.now, b"x"), Err(SendError::Over(p.ends[0].verdict().unwrap())));
         }
@@ -174,7 +173,7 @@ fn text_goes_both_ways_whole_and_saves_the_probes() {
 /// Else its answers would wait behind the text that it is sent, and the sender would take it for gone.
 #[test]
 fn a_side_that_only_receives_speaks_as_often_as_its_sender_bears_silence() {
-    for (settings, lag) in [(Settings::USUAL, 1_000_000), (Settings::STRICT, 250_000)] {
+    for (settings, lag) in [(Settings::USUAL, 1_200_000), (Settings::STRICT, 300_000)] {
         let mut p = Pair::new([settings, Settings::USUAL]);
         p.room = usize::MAX;
         for _ in 0..200 {
@@ -194,7 +193,7 @@ fn a_side_that_only_receives_speaks_as_often_as_its_sender_bears_silence() {
         }
         assert_eq!((p.ends[0].verdict(), p.ends[1].verdict()), (None, None));
         let beats = 200 / settings.interval().as_secs();
-        assert!((beats * 4 / 5..=2 * beats).contains(&p.ends[1].counters().probes), "{:?}", p.ends[1].counters());
+        assert!((beats / 2..=2 * beats).contains(&p.ends[1].counters().probes), "{:?}", p.ends[1].counters());
     }
 }
 
@@ -214,7 +213,7 @@ fn while_its_user_takes_nothing_an_end_does_not_judge_and_goes_on_speaking() {
     let read = p.now;
     assert_eq!(p.read(1, 10).len(), 10);
     p.run(S(60));
-    assert!(matches!(p.ends[1].verdict(), Some(Verdict::Gone { at, .. }) if at == read + S(15)), "{:?}", p.ends[1]);
+    assert!(matches!(p.ends[1].verdict(), Some(Verdict::Gone { at, .. }) if at == read + S(20)), "{:?}", p.ends[1]);
 }
 
 #[test]

@@ -1,0 +1,9 @@
+//! What keepalive finds, what a heartbeat finds, when, and at what cost: measured in virtual time, a test for each line of
+//! docs/heartbeat.md.
+
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)] // a test that fails may well panic
+
+mod page;
+mod rig;
+mod told;
+mod watched;
