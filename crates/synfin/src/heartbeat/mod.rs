@@ -8,16 +8,21 @@
 //! answers. A side that has said nothing for its peer's interval (which is in the first frame) probes as well, or the answers of
 //! one that receives much, or reads slowly, would wait behind the text that it is sent.
 //!
-//! [`Heartbeat`] is the machine, without clock and I/O; [`frame`] is what goes over the stream; Both ends must speak
-//! it.
+//! [`Heartbeat`] is the machine, without clock and I/O; [`frame`] is what goes over the stream; [`HeartbeatStream`] is both over
+//! a [`blocking::TcpStream`](crate::blocking::TcpStream) or one of `std::net`. Both ends must speak it. [`keep_connected`] cleans up
+//! after a peer that is gone and connects anew.
 //! `docs/heartbeat.md` has what it finds, when and at what cost, beside keepalive.
 
 mod backoff;
 mod beat;
+mod blocking;
 pub mod frame;
+mod reconnect;
 mod settings;
 
 pub use backoff::Backoff;
 pub use beat::{Counters, Heartbeat, SendError, Verdict};
+pub use blocking::{HeartbeatStream, Stream};
 pub use frame::FrameError;
+pub use reconnect::keep_connected;
 pub use settings::{InvalidSettings, Settings};

@@ -5,5 +5,6 @@
 
 mod page;
 mod rig;
+mod streams;
 mod told;
 mod watched;

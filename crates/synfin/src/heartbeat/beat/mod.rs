@@ -236,7 +236,8 @@ impl Heartbeat {
 
     /// The stream took so many octets of what was to be transmitted.
     pub fn on_transmitted(&mut self, n: usize) {
-        self.outbox.drain(..n);
+        // A verdict of another thread may have cleared it meanwhile.
+        self.outbox.drain(..n.min(self.outbox.len()));
     }
 
     /// Time has passed: a probe, or the verdict.
@@ -279,9 +280,10 @@ impl Heartbeat {
         !self.outbox.is_empty() || self.answer_due.is_some() || self.probe_due
     }
 
-    /// Octets that may be read from the stream now. While it is 0 nobody listens, and no verdict falls.
+    /// Octets that may be read from the stream now. 0: its user takes nothing, so nobody listens, and no verdict falls; or the
+    /// stream has ended.
     pub fn room(&self) -> usize {
-        Heartbeat::INBOX - self.inbox.len()
+        if self.finished { 0 } else { Heartbeat::INBOX - self.inbox.len() }
     }
 
     /// What has been decided of the peer, if anything.
@@ -358,7 +360,7 @@ impl Heartbeat {
 
     /// Its user does not take what comes, so it does not listen.
     fn is_held(&self) -> bool {
-        self.room() == 0
+        self.inbox.len() >= Heartbeat::INBOX
     }
 
     fn probe_at(&self) -> Instant {
