@@ -9,7 +9,8 @@
 //! one that receives much, or reads slowly, would wait behind the text that it is sent.
 //!
 //! [`Heartbeat`] is the machine, without clock and I/O; [`frame`] is what goes over the stream; [`HeartbeatStream`] is both over
-//! a [`blocking::TcpStream`](crate::blocking::TcpStream) or one of `std::net`. Both ends must speak it. [`keep_connected`] cleans up
+//! a [`blocking::TcpStream`](crate::blocking::TcpStream) or one of `std::net`, and `tokio::HeartbeatStream`
+//! (feature `tokio`) over whatever reads and writes as tokio does. Both ends must speak it. [`keep_connected`] cleans up
 //! after a peer that is gone and connects anew.
 //! `docs/heartbeat.md` has what it finds, when and at what cost, beside keepalive.
 
@@ -19,6 +20,8 @@ mod blocking;
 pub mod frame;
 mod reconnect;
 mod settings;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 
 pub use backoff::Backoff;
 pub use beat::{Counters, Heartbeat, SendError, Verdict};

@@ -6,5 +6,6 @@
 mod page;
 mod rig;
 mod streams;
+mod tasks;
 mod told;
 mod watched;
