@@ -1,6 +1,7 @@
 //! How long silence is borne.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// When to ask, and how long to wait for the answer. The two ends need not have the same.
@@ -47,13 +48,31 @@ impl Default for Settings {
     }
 }
 
-/// An interval or a timeout that is shorter than 10 ms, or longer than a day.
+/// As users say it: `usual`, `strict`, or an interval and a timeout in seconds, as `15/20` or `0.5/1.5`.
+impl FromStr for Settings {
+    type Err = InvalidSettings;
+
+    fn from_str(s: &str) -> Result<Settings, InvalidSettings> {
+        let seconds = |s: &str| {
+            let digits = s.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+            s.parse().ok().filter(|_| digits).and_then(|n| Duration::try_from_secs_f64(n).ok()).ok_or(InvalidSettings)
+        };
+        match (s, s.split_once('/')) {
+            ("usual", _) => Ok(Settings::USUAL),
+            ("strict", _) => Ok(Settings::STRICT),
+            (_, Some((interval, timeout))) => Settings::new(seconds(interval)?, seconds(timeout)?),
+            _ => Err(InvalidSettings),
+        }
+    }
+}
+
+/// An interval or a timeout that is shorter than 10 ms, or longer than a day; or words that are no settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidSettings;
 
 impl fmt::Display for InvalidSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("heartbeat: interval and timeout are 10 ms to a day each")
+        f.write_str("a heartbeat is usual, strict, or seconds INTERVAL/TIMEOUT, such as 15/20; 0.01 to 86400 each")
     }
 }
 
@@ -75,6 +94,29 @@ mod tests {
         assert!((s(6)..=s(9)).contains(&Settings::STRICT.verdict_after()));
         for p in [Settings::USUAL, Settings::STRICT] {
             assert_eq!(Settings::new(p.interval(), p.timeout()), Ok(p));
+        }
+    }
+
+    #[test]
+    fn users_name_a_preset_or_two_times() {
+        let ms = Duration::from_millis;
+        for (s, is) in [
+            ("usual", Ok(Settings::USUAL)),
+            ("strict", Ok(Settings::STRICT)),
+            ("0.5/1.5", Settings::new(ms(500), ms(1_500))),
+            ("15/20", Ok(Settings::USUAL)),
+            ("", Err(InvalidSettings)),
+            ("15", Err(InvalidSettings)),
+            ("15/", Err(InvalidSettings)),
+            ("15/20/25", Err(InvalidSettings)),
+            ("-15/20", Err(InvalidSettings)),
+            ("inf/20", Err(InvalidSettings)),
+            ("1e3/20", Err(InvalidSettings)),
+            ("15s/20s", Err(InvalidSettings)),
+            ("0/20", Err(InvalidSettings)),
+            ("99999999999999999999999999/1", Err(InvalidSettings)),
+        ] {
+            assert_eq!(s.parse::<Settings>(), is, "{s:?}");
         }
     }
 

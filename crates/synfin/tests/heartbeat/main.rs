@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)] // a test that fails may well panic
 
+mod again;
 mod page;
 mod rig;
 mod streams;
