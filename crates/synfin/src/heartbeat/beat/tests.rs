@@ -337,6 +337,57 @@ fn a_stranger_that_claims_to_bear_no_silence_gets_no_flood() {
     assert_eq!((now, h.counters().probes), (START + S(35), 34));
 }
 
+/// Frames of all kinds with octets changed, in any pieces and at any time: whatever comes is taken or named.
+#[test]
+fn any_octets_leave_a_sound_machine() {
+    let mut named = std::collections::BTreeSet::new();
+    for seed in 0..2_000 {
+        let mut rng = synfin_stack::engine::Rng::from_number(seed);
+        let mut h = Heartbeat::new(START, Settings::STRICT);
+        let mut stream = frame::greeting(rng.next_u32()).to_vec();
+        for _ in 0..rng.below(40) {
+            let n = rng.below(5);
+            match rng.below(4) {
+                0 => stream.extend(frame::probe(n)),
+                1 => stream.extend(frame::answer(n)),
+                2 => {
+                    stream.extend(frame::text_header(n as usize + 1));
+                    stream.extend(vec![7; n as usize + 1]);
+                }
+                _ if n == 0 => stream.extend(END_FRAME),
+                _ if n == 1 && seed % 8 == 0 => stream.extend(frame::greeting(1)),
+                _ => {}
+            }
+        }
+        for _ in 0..rng.below(3) {
+            let at = rng.below(stream.len() as u32) as usize;
+            stream[at] = rng.next_u32() as u8;
+        }
+        let (mut now, mut rest) = (START, stream.as_slice());
+        while !rest.is_empty() {
+            let n = (1 + rng.below(30) as usize).min(rest.len());
+            match h.on_received(now, &rest[..n]) {
+                Ok(taken) => assert_eq!(taken, n),
+                Err(e) => assert_eq!(h.verdict(), Some(Verdict::Broken(e)), "seed {seed}"),
+            }
+            rest = &rest[n..];
+            now += MS(u64::from(rng.below(1_000)));
+            h.on_deadline(now);
+            h.receive(now, &mut [0; 5]);
+            let out = h.poll_transmit().len();
+            h.on_transmitted(out / 2);
+            h.check_invariants();
+        }
+        let _ = h.on_end();
+        assert_eq!(h.next_deadline(), Instant::NEVER);
+        if let Some(v) = h.verdict() {
+            let words = format!("{v:?}").replace("Broken(", "");
+            named.insert(words.split(['(', ' ', ')']).next().unwrap_or_default().to_string());
+        }
+    }
+    assert_eq!(named.len(), 7, "every breach there is: {named:?}");
+}
+
 /// Ends that do all there is to do in any order, over streams that cut anywhere: text arrives whole and nobody is gone.
 #[test]
 fn text_is_whole_in_any_order_of_things() {
