@@ -34,6 +34,7 @@ pub mod blocking;
 mod driver;
 mod handle;
 pub mod heartbeat;
+pub mod names;
 
 pub use driver::{PacketLog, Sniffed};
 pub use handle::{Builder, Stack};

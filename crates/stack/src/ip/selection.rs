@@ -1,6 +1,7 @@
 //! Which address of ours to send from, and which of a peer's to try first (RFC 6724).
 
 use super::{common_bits, is_link_local};
+use core::cmp::Reverse;
 use core::net::{IpAddr, Ipv6Addr};
 
 /// The scope of an address, as RFC 6724 3.1 orders them; a group tells its own (RFC 4291 2.7).
@@ -15,25 +16,50 @@ fn scope(a: IpAddr) -> u8 {
     }
 }
 
-/// The default policy table: prefixes, the longest first, and their labels.
+/// The default policy table: prefixes, the longest first, with precedence and label.
 //= RFC 6724 2.1
-const POLICY: [(Ipv6Addr, u32, u8); 9] = [
-    (Ipv6Addr::LOCALHOST, 128, 0),
-    (Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96, 4),
-    (Ipv6Addr::UNSPECIFIED, 96, 3),
-    (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 32, 5),
-    (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16, 2),
-    (Ipv6Addr::new(0x3ffe, 0, 0, 0, 0, 0, 0, 0), 16, 12),
-    (Ipv6Addr::new(0xfec0, 0, 0, 0, 0, 0, 0, 0), 10, 11),
-    (Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0), 7, 13),
-    (Ipv6Addr::UNSPECIFIED, 0, 1),
+const POLICY: [(Ipv6Addr, u32, u8, u8); 9] = [
+    (Ipv6Addr::LOCALHOST, 128, 50, 0),
+    (Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96, 35, 4),
+    (Ipv6Addr::UNSPECIFIED, 96, 1, 3),
+    (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 32, 5, 5),
+    (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16, 30, 2),
+    (Ipv6Addr::new(0x3ffe, 0, 0, 0, 0, 0, 0, 0), 16, 1, 12),
+    (Ipv6Addr::new(0xfec0, 0, 0, 0, 0, 0, 0, 0), 10, 1, 11),
+    (Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0), 7, 3, 13),
+    (Ipv6Addr::UNSPECIFIED, 0, 40, 1),
 ];
 
-fn label(a: IpAddr) -> u8 {
-    let IpAddr::V6(a) = a else { return 4 };
-    let within = |(p, bits, _): &&(Ipv6Addr, u32, u8)| (u128::from(*p) ^ u128::from(a)).leading_zeros() >= *bits;
-    POLICY.iter().find(within).map_or(1, |(_, _, label)| *label)
+/// Precedence and label of an address; IPv4 is looked up as mapped.
+fn policy(a: IpAddr) -> (u8, u8) {
+    let a = match a {
+        IpAddr::V4(a) => a.to_ipv6_mapped(),
+        IpAddr::V6(a) => a,
+    };
+    let within = |p: &&(Ipv6Addr, u32, u8, u8)| (u128::from(p.0) ^ u128::from(a)).leading_zeros() >= p.1;
+    POLICY.iter().find(within).map_or((40, 1), |p| (p.2, p.3))
 }
+
+fn label(a: IpAddr) -> u8 {
+    policy(a).1
+}
+
+/// Sorts destinations, the best first, by the source that each would have (RFC 6724 6; the rules that apply without mobility,
+/// deprecated addresses and tunnels: 1, 2, 5, 6, 8, and 9 for IPv6, where a prefix that both share says that they are near. Those
+/// of IPv4 stay in their order, by which resolvers spread the load: rules 9 and 10 may be superseded).
+//= RFC 6724 6
+pub(crate) fn order_destinations(all: &mut [IpAddr], source: impl Fn(IpAddr) -> Option<IpAddr>) {
+    all.sort_by_cached_key(|d| {
+        let d = *d;
+        let s = source(d);
+        let differs = |of: fn(IpAddr) -> u8| s.is_some_and(|s| of(s) != of(d));
+        let shared = s.filter(|_| d.is_ipv6()).and_then(|s| common_bits(s, d)).map_or(0, |n| n.min(PREFIX));
+        (s.is_none(), differs(scope), differs(label), Reverse(policy(d).0), scope(d), Reverse(shared))
+    });
+}
+
+/// What an address of ours shares with another is counted up to its interface identifier (RFC 6724 2.2, RFC 4291 2.5.4).
+const PREFIX: u32 = 64;
 
 /// Picks the source for `dst` among `candidates` (RFC 6724 5, the rules that apply without mobility, temporary and
 /// deprecated addresses: 1, 2, 6 and 8; rule 5 is in the choice of candidates).
@@ -84,5 +110,35 @@ mod tests {
         assert_eq!(pick("ff0e::1", &["fd00::2", "2001:db8:1::1"]), Some(ip("2001:db8:1::1")), "before rule 8");
         assert_eq!(pick("192.0.2.9", &["10.0.0.1", "192.0.2.1", "fe80::1"]), Some(ip("192.0.2.1")));
         assert_eq!(pick("192.0.2.9", &["fe80::1"]), None);
+    }
+
+    #[test]
+    //= RFC 6724 6 (examples of 10.2)
+    fn destination_selection() {
+        for (ours, destinations, why) in [
+            (&["2001:db8:1::2", "fe80::1", "169.254.13.78"][..], &["2001:db8:1::1", "198.51.100.121"][..], "rule 2"),
+            (&["fe80::1", "198.51.100.117"], &["198.51.100.121", "2001:db8:1::1"], "rule 2"),
+            (&["2001:db8:1::2", "fe80::1", "10.1.2.4"], &["2001:db8:1::1", "10.1.2.3"], "rule 6"),
+            (&["2001:db8:1::2", "fe80::2"], &["fe80::1", "2001:db8:1::1"], "rule 8"),
+            (&["2001:db8:1::2", "2001:db8:3f44::2", "fe80::2"], &["2001:db8:1::1", "2001:db8:3ffe::1"], "rule 9"),
+            (&["2002:c633:6401::2", "fe80::2"], &["2002:c633:6401::1", "2001:db8:1::1"], "rule 5"),
+            (&["2002:c633:6401::2", "2001:db8:1::2", "fe80::2"], &["2001:db8:1::1", "2002:c633:6401::1"], "rule 6"),
+            (&["192.0.2.1"], &["192.0.2.9", "2001:db8:1::1"], "rule 1"),
+            (&["fd00::1", "192.0.2.1"], &["198.51.100.1", "2001:db8::1"], "rule 5: no way out for what is local"),
+        ] {
+            let wanted: std::vec::Vec<IpAddr> = destinations.iter().map(|d| ip(d)).collect();
+            let source = |d| select_source(d, ours.iter().map(|s| ip(s)));
+            for turned in [false, true] {
+                let mut all = wanted.clone();
+                if turned {
+                    all.reverse();
+                }
+                order_destinations(&mut all, source);
+                assert_eq!(all, wanted, "{why}");
+            }
+        }
+        let mut all = ["192.0.2.1", "10.0.0.7", "10.0.0.8"].map(ip);
+        order_destinations(&mut all, |_| Some(ip("10.0.0.1")));
+        assert_eq!(all, ["192.0.2.1", "10.0.0.7", "10.0.0.8"].map(ip), "the resolver's order");
     }
 }
