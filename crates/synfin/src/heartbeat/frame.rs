@@ -204,8 +204,11 @@ pub(super) const END_FRAME: [u8; HEADER_LEN] = [END, 0, 0];
 mod tests {
     use super::*;
 
+    /// Text, and what is no text by kind and number.
+    type Said = (Vec<u8>, Vec<(u8, u32)>);
+
     /// What a stream says, cut into pieces of `n` octets; text put together.
-    fn decode(stream: &[u8], n: usize) -> Result<(Vec<u8>, Vec<(u8, u32)>), FrameError> {
+    fn decode(stream: &[u8], n: usize) -> Result<Said, FrameError> {
         let (mut d, mut text, mut control) = (Decoder::default(), Vec::new(), Vec::new());
         for mut part in stream.chunks(n) {
             while let Some(p) = d.next(&mut part, usize::MAX)? {

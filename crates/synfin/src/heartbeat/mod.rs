@@ -13,6 +13,32 @@
 //! (feature `tokio`) over whatever reads and writes as tokio does. Both ends must speak it. [`keep_connected`] cleans up
 //! after a peer that is gone and connects anew.
 //! `docs/heartbeat.md` has what it finds, when and at what cost, beside keepalive.
+//!
+//! ```
+//! use std::io::{Read, Write};
+//! use synfin::blocking::{TcpListener, TcpStream};
+//! use synfin::device::{Device, memory_pair};
+//! use synfin::heartbeat::{HeartbeatStream, Settings};
+//!
+//! let (a, b) = memory_pair(1500, true)?;
+//! let server = synfin::Stack::builder().address("192.0.2.1/24")?.start(Device::Memory(a))?;
+//! let client = synfin::Stack::builder().address("192.0.2.2/24")?.start(Device::Memory(b))?;
+//! let listener = TcpListener::bind(&server, "192.0.2.1:7")?;
+//! let echo = std::thread::spawn(move || {
+//!     let mut s = HeartbeatStream::accepted(listener.accept()?.0, Settings::USUAL)?;
+//!     let mut text = String::new();
+//!     s.read_to_string(&mut text)?;
+//!     s.write_all(text.as_bytes())
+//! });
+//! let mut s = HeartbeatStream::new(TcpStream::connect(&client, "192.0.2.1:7")?, Settings::STRICT)?;
+//! s.write_all(b"hello")?;
+//! s.end()?; // no more from here; hearts beat on
+//! let mut answer = String::new();
+//! s.read_to_string(&mut answer)?; // TimedOut 8 s after the server's last sign of life, whatever it does
+//! assert_eq!(answer, "hello");
+//! # echo.join().expect("no panic")?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
 
 mod backoff;
 mod beat;
