@@ -5,7 +5,6 @@ use crate::cx::tcp_cx;
 use crate::icmp::EchoReplies;
 use crate::ip::fragments::Fragments;
 use crate::ip::paths::Paths;
-use crate::ip::selection::order_destinations;
 use crate::ip::{Cidr, Route, is_link_local};
 use crate::link::{Address, Link, LinkConfig, LinkId, Medium, link_local_of};
 use crate::mib::StackMib;
@@ -176,12 +175,6 @@ impl Stack {
     /// Whether an address is ours.
     pub fn has_address(&self, a: IpAddr) -> bool {
         self.any_address || self.links.iter().flat_map(|l| &l.addrs).any(|x| x.cidr.addr == a)
-    }
-
-    /// Sorts destinations, such as the addresses of a name, the best first (RFC 6724 6): by whether there is a way and a source,
-    /// and which.
-    pub fn order_destinations(&self, now: Instant, all: &mut [IpAddr]) {
-        order_destinations(all, |d| self.source_for(d, now));
     }
 
     /// The settings of the host: the default of its connections.

@@ -1,8 +1,18 @@
 //! Which address of ours to send from, and which of a peer's to try first (RFC 6724).
 
 use super::{common_bits, is_link_local};
+use crate::stack::Stack;
 use core::cmp::Reverse;
 use core::net::{IpAddr, Ipv6Addr};
+use synfin_tcp::Instant;
+
+impl Stack {
+    /// Sorts destinations, such as the addresses of a name, the best first (RFC 6724 6): by whether there is a way and a source,
+    /// and which.
+    pub fn order_destinations(&self, now: Instant, all: &mut [IpAddr]) {
+        order_destinations(all, |d| self.source_for(d, now));
+    }
+}
 
 /// The scope of an address, as RFC 6724 3.1 orders them; a group tells its own (RFC 4291 2.7).
 //= RFC 6724 3.1
@@ -48,7 +58,7 @@ fn label(a: IpAddr) -> u8 {
 /// deprecated addresses and tunnels: 1, 2, 5, 6, 8, and 9 for IPv6, where a prefix that both share says that they are near. Those
 /// of IPv4 stay in their order, by which resolvers spread the load: rules 9 and 10 may be superseded).
 //= RFC 6724 6
-pub(crate) fn order_destinations(all: &mut [IpAddr], source: impl Fn(IpAddr) -> Option<IpAddr>) {
+fn order_destinations(all: &mut [IpAddr], source: impl Fn(IpAddr) -> Option<IpAddr>) {
     all.sort_by_cached_key(|d| {
         let d = *d;
         let s = source(d);

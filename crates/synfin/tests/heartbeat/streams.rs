@@ -72,6 +72,7 @@ fn streams_of_std_have_hearts_too() {
     let a = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let a = HeartbeatStream::new(a, Settings::STRICT).unwrap();
     let b = HeartbeatStream::accepted(listener.accept().unwrap().0, Settings::USUAL).unwrap();
+    assert!(a.get_ref().nodelay().unwrap() && b.get_ref().nodelay().unwrap());
     both_ways(&a, &b);
 }
 
