@@ -105,7 +105,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> HeartbeatStream<S> {
             if !self.read_in(cx)? && (wrote.is_err() || !self.judge(cx)) {
                 return wrote;
             }
-            self.wakers.wake_other(side); // which may wait for just that
         }
         waker.wake_by_ref(); // there is more; others have their turn first
         Ok(())
@@ -238,11 +237,6 @@ impl Wakers {
             none => *none = Some(cx.waker().clone()),
         }
     }
-
-    fn wake_other(&self, side: Side) {
-        let waker = self.0[1 - side as usize].lock().unwrap_or_else(PoisonError::into_inner).take();
-        waker.into_iter().for_each(Waker::wake);
-    }
 }
 
 impl Wake for Wakers {
@@ -251,8 +245,10 @@ impl Wake for Wakers {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.wake_other(Side::Read);
-        self.wake_other(Side::Write);
+        for slot in &self.0 {
+            let waker = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+            waker.into_iter().for_each(Waker::wake);
+        }
     }
 }
 

@@ -99,6 +99,21 @@ fn a_write_to_a_peer_that_hangs_ends() {
     assert!(e.kind() == ErrorKind::TimedOut && matches!(verdict(&e), Verdict::Gone { .. }), "{e}");
 }
 
+/// It never reads, and its peer takes all that it writes.
+#[test]
+fn a_program_that_only_writes_learns_of_a_peer_without_a_heart() {
+    let (a, mut b) = plain();
+    let a = HeartbeatStream::new(a, impatient()).unwrap();
+    let sink = thread::spawn(move || io::copy(&mut b, &mut io::sink()));
+    let e = (0..20_000).find_map(|_| {
+        thread::park_timeout(MS(1));
+        (&a).write(b"x").err()
+    });
+    assert_eq!(e.map(|e| e.kind()), Some(ErrorKind::TimedOut));
+    drop(a);
+    let _ = sink.join().unwrap(); // reset
+}
+
 #[test]
 fn what_a_peer_does_wrong_has_its_kind_after_the_text_before_it() {
     for (says, text, kind, error) in [

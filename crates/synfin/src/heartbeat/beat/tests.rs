@@ -218,13 +218,15 @@ fn while_its_user_takes_nothing_an_end_does_not_judge_and_goes_on_speaking() {
 
 #[test]
 fn a_program_that_was_stopped_asks_before_it_judges() {
-    let mut p = Pair::usual();
-    p.run(S(10));
-    p.runs = [false; 2]; // both machines sleep for an hour, the stream stays
-    p.run(S(3_600));
-    p.runs = [true; 2];
-    p.run(S(60));
-    assert_eq!((p.ends[0].verdict(), p.ends[1].verdict()), (None, None));
+    for before in [10, 100] {
+        let mut p = Pair::usual();
+        p.run(S(before));
+        p.runs = [false; 2]; // both machines sleep for an hour, the stream stays
+        p.run(S(3_600));
+        p.runs = [true; 2];
+        p.run(S(60));
+        assert_eq!((p.ends[0].verdict(), p.ends[1].verdict()), (None, None), "after {before} s");
+    }
 }
 
 #[test]
