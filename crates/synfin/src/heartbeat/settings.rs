@@ -12,12 +12,12 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// A verdict 35 s after the last sign of life. A probe that is lost is sent again by TCP, at ever longer intervals: the
-    /// timeout has room for the sixth time, 19 s after the probe where a round trip takes 40 ms, so that outages of that length
-    /// are borne.
+    /// A verdict 35 s after the last sign of life. A probe that is lost is sent again by TCP, at intervals that double: the
+    /// timeout has room for the time that comes 15 s after the probe, where a round trip takes 40 ms, so that outages of that
+    /// length are borne.
     pub const USUAL: Settings = Settings { interval: Duration::from_secs(15), timeout: Duration::from_secs(20) };
     /// A verdict 8 s after the last sign of life, for where that matters more than octets and some connections lost to short
-    /// outages. The timeout has room for the fourth time that a probe is sent again.
+    /// outages. The timeout has room for the time that comes 4 s after the probe.
     pub const STRICT: Settings = Settings { interval: Duration::from_secs(3), timeout: Duration::from_secs(5) };
 
     /// Others: after how much silence to ask, and how long to wait then; 10 ms to a day each.

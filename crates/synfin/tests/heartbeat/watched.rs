@@ -164,6 +164,23 @@ fn a_short_outage_of_a_healthy_path() {
     line("the shortest outage of a healthy path that kills", &cells);
 }
 
+/// What docs/heartbeat.md says of a heartbeat's probe: when TCP sends it again, and again.
+#[test]
+fn a_probe_that_is_lost_goes_again() {
+    let mut rig = Rig::new(Watch::Heartbeat(Settings::USUAL));
+    rig.run(S(300));
+    rig.until_answered(S(30));
+    rig.cut(true);
+    rig.net.records = Some(Vec::new());
+    rig.until_told(0, S(60)).unwrap();
+    let sent: Vec<_> = rig.net.records.iter().flatten().filter(|r| r.link == 0).map(|r| r.at).collect();
+    let after: Vec<String> = sent[1..].iter().map(|at| format!("{:.1}", at.since(sent[0]).as_secs_f64())).collect();
+    let page = include_str!("../../../../docs/heartbeat.md").replace('\n', " ");
+    let words =
+        format!("sends again (after {} and {} s here)", after[..after.len() - 1].join(", "), after[after.len() - 1]);
+    assert!(page.contains(&words), "docs/heartbeat.md does not say: {words}");
+}
+
 #[test]
 fn a_firewall_that_forgets_idle_flows() {
     let cells = each(|w| {
