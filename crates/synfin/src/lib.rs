@@ -35,6 +35,8 @@ pub mod blocking;
 mod bytes;
 mod driver;
 mod handle;
+pub mod heartbeat;
+pub mod names;
 mod socket;
 mod sync;
 #[cfg(feature = "tokio")]

@@ -1,9 +1,10 @@
-//! Addresses, routes, source selection; the ways in and out are in the modules below.
+//! Addresses, routes; which addresses to take, and the ways in and out, are in the modules below.
 
 pub(crate) mod fragments;
 pub(crate) mod input;
 pub(crate) mod output;
 pub(crate) mod paths;
+pub(crate) mod selection;
 
 use crate::link::LinkId;
 use core::fmt;
@@ -63,60 +64,6 @@ pub(crate) fn is_link_local(a: Ipv6Addr) -> bool {
     a.segments()[0] & 0xffc0 == 0xfe80
 }
 
-/// The scope of an address, as RFC 6724 3.1 orders them; a group tells its own (RFC 4291 2.7).
-//= RFC 6724 3.1
-fn scope(a: IpAddr) -> u8 {
-    match a {
-        IpAddr::V4(a) if a.is_loopback() || a.is_link_local() => 2,
-        IpAddr::V6(a) if a.is_multicast() => a.octets()[1] & 0xf,
-        IpAddr::V6(a) if a.is_loopback() || is_link_local(a) => 2,
-        IpAddr::V6(a) if a.segments()[0] & 0xffc0 == 0xfec0 => 5,
-        _ => 14,
-    }
-}
-
-/// The default policy table: prefixes, the longest first, and their labels.
-//= RFC 6724 2.1
-const POLICY: [(Ipv6Addr, u32, u8); 9] = [
-    (Ipv6Addr::LOCALHOST, 128, 0),
-    (Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96, 4),
-    (Ipv6Addr::UNSPECIFIED, 96, 3),
-    (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 32, 5),
-    (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16, 2),
-    (Ipv6Addr::new(0x3ffe, 0, 0, 0, 0, 0, 0, 0), 16, 12),
-    (Ipv6Addr::new(0xfec0, 0, 0, 0, 0, 0, 0, 0), 10, 11),
-    (Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0), 7, 13),
-    (Ipv6Addr::UNSPECIFIED, 0, 1),
-];
-
-fn label(a: IpAddr) -> u8 {
-    let IpAddr::V6(a) = a else { return 4 };
-    let within = |(p, bits, _): &&(Ipv6Addr, u32, u8)| (u128::from(*p) ^ u128::from(a)).leading_zeros() >= *bits;
-    POLICY.iter().find(within).map_or(1, |(_, _, label)| *label)
-}
-
-/// Picks the source for `dst` among `candidates` (RFC 6724 5, the rules that apply without mobility, temporary and
-/// deprecated addresses: 1, 2, 6 and 8; rule 5 is in the choice of candidates).
-//= RFC 6724 5
-pub(crate) fn select_source(dst: IpAddr, candidates: impl Iterator<Item = IpAddr>) -> Option<IpAddr> {
-    candidates.filter(|a| a.is_ipv4() == dst.is_ipv4()).reduce(|a, b| {
-        if a == dst || b == dst {
-            return if b == dst { b } else { a };
-        }
-        let (sa, sb, sd) = (scope(a), scope(b), scope(dst));
-        if sa != sb {
-            // Rule 2: the smaller scope, unless it is smaller than the destination's.
-            let (small, large) = if sa < sb { (a, b) } else { (b, a) };
-            return if scope(small) < sd { large } else { small };
-        }
-        let [la, lb, ld] = [a, b, dst].map(label);
-        if (la == ld) != (lb == ld) {
-            return if la == ld { a } else { b }; // Rule 6
-        }
-        if common_bits(b, dst) > common_bits(a, dst) { b } else { a }
-    })
-}
-
 /// Whether a packet can come from `a`: one host, and not this one's loopback.
 pub(crate) fn is_plausible_source(a: IpAddr) -> bool {
     !(a.is_multicast() || a.is_loopback() || matches!(a, IpAddr::V4(a) if a.is_broadcast()))
@@ -128,27 +75,6 @@ mod tests {
 
     fn ip(s: &str) -> IpAddr {
         s.parse().unwrap()
-    }
-
-    #[test]
-    //= RFC 6724 5 (examples of 10.1)
-    fn source_selection() {
-        let pick = |dst: &str, c: &[&str]| select_source(ip(dst), c.iter().map(|s| ip(s)));
-        assert_eq!(pick("2001:db8:1::1", &["2001:db8:3::1", "fe80::1"]), Some(ip("2001:db8:3::1")));
-        assert_eq!(pick("ff05::1", &["2001:db8:3::1", "fe80::1"]), Some(ip("2001:db8:3::1")));
-        assert_eq!(pick("fe80::1", &["fe80::2", "2001:db8:1::1"]), Some(ip("fe80::2")));
-        assert_eq!(pick("2001:db8:1::1", &["2001:db8:1::1", "2001:db8:2::1"]), Some(ip("2001:db8:1::1")));
-        assert_eq!(pick("2001:db8:1::d5e3:0:0:1", &["2001:db8:2::2", "2001:db8:1::2"]), Some(ip("2001:db8:1::2")));
-        assert_eq!(pick("ff02::1", &["2001:db8:1::1", "fe80::2"]), Some(ip("fe80::2")), "rule 2: the scope of a group");
-        assert_eq!(pick("ff0e::1", &["fe80::2", "2001:db8:1::1"]), Some(ip("2001:db8:1::1")));
-        assert_eq!(
-            pick("2002:c633:6401::1", &["2002:c633:6401::d5e3:7953:13eb:22e8", "2001:db8:1::2"]),
-            Some(ip("2002:c633:6401::d5e3:7953:13eb:22e8"))
-        );
-        assert_eq!(pick("fd00:1::1", &["2001:db8:1::2", "fc00::2"]), Some(ip("fc00::2")), "rule 6: the same label");
-        assert_eq!(pick("ff0e::1", &["fd00::2", "2001:db8:1::1"]), Some(ip("2001:db8:1::1")), "before rule 8");
-        assert_eq!(pick("192.0.2.9", &["10.0.0.1", "192.0.2.1", "fe80::1"]), Some(ip("192.0.2.1")));
-        assert_eq!(pick("192.0.2.9", &["fe80::1"]), None);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The way out for packets that are made whole: resets, ICMP, datagrams, neighbor discovery. Segments of connections
 //! go out by `egress`, without a copy.
 
-use crate::ip::{Route, is_link_local, select_source};
+use crate::ip::selection::select_source;
+use crate::ip::{Route, is_link_local};
 use crate::link::neighbor::Resolution;
 use crate::link::{LinkId, Medium};
 use crate::stack::Stack;

@@ -12,9 +12,7 @@ use synfin_tcp::arrives::icmp::IcmpError;
 use synfin_tcp::arrives::time_wait::TimeWait;
 use synfin_tcp::call::Open;
 use synfin_tcp::negotiate::Offer;
-use synfin_tcp::{
-    Chunk, CloseReason, Event, Events, Instant, Probe, Rule, Segment, State, Trigger, Verdict, isn,
-};
+use synfin_tcp::{Chunk, CloseReason, Event, Events, Instant, Probe, Rule, Segment, State, Trigger, Verdict, isn};
 use synfin_wire::tcp::{Flags, Header, Options};
 use synfin_wire::{Protocol, SeqNum};
 
