@@ -1,11 +1,9 @@
-//! What a path lies between: links, as they are named on the command line.
+//! Links as they are named on the command line: what a path lies between, and what a host of ours is on.
 
+use crate::{DatagramDevice, Device, Interface, Layer, PacketSocket, Tun, TunOptions, add_address, netns, set_up};
 use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use synfin_device::{
-    DatagramDevice, Device, Interface, Layer, PacketSocket, Tun, TunOptions, add_address, netns, set_up,
-};
 
 /// A link that is to be opened: `tun:NAME`, `tap:NAME`, `packet:IFACE`, `fd:N` or `unix:PATH`, with options behind commas.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +82,12 @@ impl LinkSpec {
             _ => return Err(format!("unknown option {key:?}; there are host, mtu, netns and offload")),
         }
         Ok(())
+    }
+
+    /// With this MTU, if the interface is created or the link has none of its own.
+    pub fn with_mtu(mut self, mtu: u32) -> LinkSpec {
+        self.mtu = mtu;
+        self
     }
 
     /// How it was named, without options.
