@@ -4,23 +4,35 @@
 // They panic where the output cannot be written: `Output` and `complain` do not.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+mod clock;
+mod connect;
 mod demo;
 mod drill;
+mod host;
+mod listen;
+mod namespace;
 mod output;
 mod path;
+mod recorder;
 mod settings;
 mod sim;
 mod states;
 mod table;
+mod talk;
 
 use clap::{Parser, Subcommand};
-use output::{Output, complain, is_failed, is_usage};
+use output::{Output, complain, exit_code, is_failed, is_usage};
 use std::io::Write;
 use std::process::ExitCode;
 
 /// TCP/IP in user space, made to be watched.
 #[derive(Debug, Parser)]
-#[command(name = "synfin", version, about, after_help = "Exit status: 0 ok, 1 failed, 2 usage.")]
+#[command(
+    name = "synfin",
+    version,
+    about,
+    after_help = "Exit status: 0 ok, 1 failed, 2 usage, 130 ended by a second signal."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -30,6 +42,10 @@ struct Cli {
 enum Command {
     /// Play the experiments of TCP on this machine: the Linux kernel at one end, synfin at the other
     Demo(demo::Args),
+    /// Connect, and talk over standard input and output; netcat on our stack
+    Connect(Box<connect::Args>),
+    /// Wait for a connection, and talk over standard input and output; netcat on our stack
+    Listen(Box<listen::Args>),
     /// Play packetdrill scripts against the engine, in virtual time
     Drill(Box<drill::Args>),
     /// Print the transition table of the connection states
@@ -47,6 +63,8 @@ fn main() -> ExitCode {
     let mut out = Output::new();
     let done = match cli.command {
         Command::Demo(a) => demo::run(&a, &mut out),
+        Command::Connect(a) => connect::run(&a, &mut out),
+        Command::Listen(a) => listen::run(&a, &mut out),
         Command::Drill(a) => drill::run(&a, &mut out),
         Command::States(a) => states::run(&a, &mut out),
         Command::Path(a) => path::run(&a, &mut out),
@@ -59,6 +77,7 @@ fn main() -> ExitCode {
         Err(e) if out.is_closed() && e.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         // Nor to tell nobody what failed, but that something did.
         Err(e) if out.is_closed() && is_failed(&e) => ExitCode::FAILURE,
+        Err(e) if let Some(code) = exit_code(&e) => ExitCode::from(code),
         Err(e) => {
             let usage = is_usage(&e);
             complain(e);

@@ -1,8 +1,10 @@
 //! Sees every packet and every event of our stack, and makes a report of them: lines, states of both ends, words.
 
-use super::{now, pause};
+mod kernel;
+
+use crate::clock::now;
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -28,9 +30,35 @@ struct Conversation {
     client: SocketAddr,
 }
 
+impl Conversation {
+    /// Whether nothing more is to be expected of it.
+    fn is_over(&self) -> bool {
+        let quiet = |client| matches!(self.ends.arrived(client), State::Closed | State::Listen | State::TimeWait);
+        quiet(true) && quiet(false)
+    }
+}
+
+/// What [`Recorder::take`] gives: entries, the objects of those that are segments, and packets with comments.
+pub(crate) struct Taken {
+    pub entries: Vec<Entry>,
+    pub objects: Vec<Value>,
+    pub packets: Vec<(Duration, Vec<u8>, Option<String>)>,
+    /// Entries that nobody took in time.
+    pub lost: u64,
+}
+
 struct Recording {
     lines: Lines,
-    report: Report,
+    absolute: bool,
+    /// What has happened, but for the first `forgotten` entries, which were taken.
+    entries: VecDeque<Entry>,
+    forgotten: usize,
+    /// What may be kept until it is taken; without it all is kept.
+    limit: Option<usize>,
+    /// Octets of the packets that are kept.
+    octets: usize,
+    /// Entries that were forgotten before anybody took them.
+    lost: u64,
     /// When the first thing happened, on the host's clock.
     start: Option<Instant>,
     clock: std::time::Instant,
@@ -40,31 +68,39 @@ struct Recording {
     listening: Vec<u16>,
     lose: Option<Lose>,
     /// With the entry of each that is a segment.
-    packets: Vec<(Duration, Vec<u8>, Option<usize>)>,
+    packets: VecDeque<(Duration, Vec<u8>, Option<usize>)>,
     /// What the entry of each segment does not say.
-    json: Vec<(usize, Value)>,
+    json: VecDeque<(usize, Value)>,
     /// The entry whose state on our side the next event of the stack tells, and whether that is the left column.
     pending: Option<(usize, bool, [SocketAddr; 2])>,
     disagreements: usize,
     ethernet: bool,
+    /// Packets are kept with their Ethernet headers.
+    whole_frames: bool,
 }
 
 impl Recorder {
     pub fn new(absolute: bool) -> Recorder {
         Recorder(Arc::new(Mutex::new(Recording {
             lines: Lines::new(absolute),
-            report: Report { left: "client".into(), right: "server".into(), entries: Vec::new() },
+            absolute,
+            entries: VecDeque::new(),
+            forgotten: 0,
+            limit: None,
+            octets: 0,
+            lost: 0,
             start: None,
             clock: now(),
             conversations: HashMap::new(),
             ours: Vec::new(),
             listening: Vec::new(),
             lose: None,
-            packets: Vec::new(),
-            json: Vec::new(),
+            packets: VecDeque::new(),
+            json: VecDeque::new(),
             pending: None,
             disagreements: 0,
             ethernet: false,
+            whole_frames: false,
         })))
     }
 
@@ -77,6 +113,11 @@ impl Recorder {
         let mut r = self.lock();
         r.ours = ours.to_vec();
         r.ethernet = ethernet;
+    }
+
+    /// Keeps packets with their Ethernet headers, if there are any.
+    pub fn keep_whole_frames(&self) {
+        self.lock().whole_frames = true;
     }
 
     /// A server listens on this port (else it is taken for closed).
@@ -93,14 +134,14 @@ impl Recorder {
     pub fn program(&self, client: bool, what: &str) {
         let mut r = self.lock();
         let at = r.elapsed();
-        r.report.entries.push(Entry { at, step: Step::Program { left: client, what: what.into() } });
+        r.entries.push_back(Entry { at, step: Step::Program { left: client, what: what.into() } });
     }
 
     /// A remark.
     pub fn remark(&self, words: impl Into<String>) {
         let mut r = self.lock();
         let at = r.elapsed();
-        r.report.entries.push(Entry { at, step: Step::Remark(words.into()) });
+        r.entries.push_back(Entry { at, step: Step::Remark(words.into()) });
     }
 
     /// A packet in virtual time: since the beginning, whether it goes out, whether it is lost.
@@ -110,13 +151,13 @@ impl Recorder {
 
     /// A remark in virtual time.
     pub fn remark_at(&self, at: Duration, words: impl Into<String>) {
-        self.lock().report.entries.push(Entry { at, step: Step::Remark(words.into()) });
+        self.lock().entries.push_back(Entry { at, step: Step::Remark(words.into()) });
     }
 
     /// How many segments have been seen of which this holds: what they mean, and whether they were lost.
     pub fn count(&self, holds: impl Fn(&str, bool) -> bool) -> usize {
         let segment = |e: &&Entry| matches!(&e.step, Step::Segment { words, lost, .. } if holds(words, *lost));
-        self.lock().report.entries.iter().filter(segment).count()
+        self.lock().entries.iter().filter(segment).count()
     }
 
     /// Whether a segment that was not lost means this.
@@ -128,21 +169,44 @@ impl Recorder {
     /// side is still to be told, unless that has not been done for long.
     pub fn settled(&self, from: usize, over: bool) -> Vec<Entry> {
         let r = self.lock();
-        let open = r.pending.filter(|p| !over && r.elapsed().saturating_sub(r.report.entries[p.0].at) < TELLS_WITHIN);
-        r.report.entries[from..open.map_or(r.report.entries.len(), |p| p.0.max(from))].to_vec()
+        let end = r.settled(over).max(from);
+        r.entries.range(from - r.forgotten..end - r.forgotten).cloned().collect()
+    }
+
+    /// Takes what will not change any more, and forgets it: for those who watch without end.
+    pub fn take(&self, over: bool) -> Taken {
+        let mut r = self.lock();
+        let end = r.settled(over);
+        let packets = r.packets.iter().take_while(|p| p.2.is_none_or(|entry| entry < end)).count();
+        let packets: Vec<_> = r.packets.drain(..packets).collect();
+        r.octets -= packets.iter().map(|p| p.1.len()).sum::<usize>();
+        let packets = packets.into_iter().map(|(at, bytes, entry)| {
+            let comment = entry.and_then(|i| r.comment(i));
+            (at, bytes, comment)
+        });
+        let packets = packets.collect();
+        let objects = r.json.iter().take_while(|o| o.0 < end).count();
+        let objects: Vec<_> = r.json.drain(..objects).collect();
+        let objects = objects.into_iter().map(|(entry, o)| r.object(entry, o)).collect();
+        let entries = end - r.forgotten;
+        let entries = r.entries.drain(..entries).collect();
+        r.forgotten = end;
+        Taken { entries, objects, packets, lost: std::mem::take(&mut r.lost) }
+    }
+
+    /// Keeps at most this many octets of packets and [`MOST_KEPT`] entries that nobody has taken; the oldest go.
+    pub fn keep_at_most(&self, octets: usize) {
+        self.lock().limit = Some(octets);
     }
 
     pub fn report(&self) -> Report {
-        self.lock().report.clone()
+        let entries = self.lock().entries.iter().cloned().collect();
+        Report { left: "client".into(), right: "server".into(), entries }
     }
 
     pub fn packets(&self) -> Vec<(Duration, Vec<u8>, Option<String>)> {
         let r = self.lock();
-        let comment = |entry: &usize| match &r.report.entries[*entry].step {
-            Step::Segment { states, words, lost, .. } => Some(comment(*states, words, *lost)),
-            _ => None,
-        };
-        r.packets.iter().map(|(at, bytes, entry)| (*at, bytes.clone(), entry.as_ref().and_then(comment))).collect()
+        r.packets.iter().map(|(at, bytes, entry)| (*at, bytes.clone(), entry.and_then(|i| r.comment(i)))).collect()
     }
 
     pub fn disagreements(&self) -> usize {
@@ -153,112 +217,104 @@ impl Recorder {
     pub fn json(&self, scene: &str) -> Vec<Value> {
         let r = self.lock();
         let said = |(entry, o): &(usize, Value)| {
-            let mut o = o.clone();
+            let mut o = r.object(*entry, o.clone());
             o["scene"] = json!(scene);
-            if let Step::Segment { rightwards, states: (client, server), words, .. } = &r.report.entries[*entry].step {
-                let (src, dst) = if *rightwards { (client, server) } else { (server, client) };
-                (o["src_state"], o["dst_state"], o["note"]) = (json!(src.name()), json!(dst.name()), json!(words));
-            }
             o
         };
         r.json.iter().map(said).collect()
     }
-
-    /// The kernel's end of every conversation: where it is, what is shown, what the kernel says.
-    fn compare(&self) -> Vec<(SocketAddr, State, State)> {
-        let table = kernel_table();
-        let mut r = self.lock();
-        let Recording { conversations, ours, .. } = &mut *r;
-        let mut said: Vec<_> = conversations
-            .iter_mut()
-            .map(|(key, c)| {
-                let client = !ours.contains(&c.client.ip());
-                let theirs = if client { c.client } else { other(key, c.client) };
-                let kernel = table.get(&(theirs, other(key, theirs))).copied().unwrap_or(State::Closed);
-                (theirs, c.ends.confirm(client, kernel), kernel)
-            })
-            .collect();
-        said.sort_by_key(|s| s.0);
-        said
-    }
-
-    /// Holds what the kernel says of a socket (`TCP_INFO`) against what is shown, and remarks it.
-    pub fn check_socket(&self, says: impl Fn() -> Option<(SocketAddr, SocketAddr, u8)>) {
-        for attempt in 0..=40 {
-            let Some((end, peer, number)) = says() else { return };
-            let Some(kernel) = state_of_number(number) else { return };
-            let mut r = self.lock();
-            let mut key = [end, peer];
-            key.sort();
-            let Some(c) = r.conversations.get_mut(&key) else { return };
-            let on_line = c.ends.shown(end == c.client);
-            let shown = c.ends.confirm(end == c.client, kernel);
-            if agrees(shown, kernel) || attempt == 40 {
-                let at = r.elapsed();
-                let verdict = match (agrees(on_line, kernel), agrees(shown, kernel)) {
-                    (true, _) => "as shown".to_string(),
-                    (false, true) => "what was under way has arrived".to_string(),
-                    (false, false) => format!("but {shown} is shown"),
-                };
-                r.disagreements += usize::from(!agrees(on_line, kernel) && !agrees(shown, kernel));
-                let step = Step::Remark(format!("TCP_INFO of {end}: {kernel}, {verdict}"));
-                r.report.entries.push(Entry { at, step });
-                return;
-            }
-            drop(r);
-            pause(25);
-        }
-    }
-
-    /// Holds what the kernel says of its end (`/proc/net/tcp`) against what is shown, for every conversation, and remarks it.
-    /// Segments may still be on their way: only what does not come to agree within a second is a disagreement.
-    pub fn check_kernel(&self) {
-        let mut said = self.compare();
-        for _ in 0..40 {
-            if said.iter().all(|(_, shown, kernel)| agrees(*shown, *kernel)) {
-                break;
-            }
-            pause(25);
-            said = self.compare();
-        }
-        let mut r = self.lock();
-        for (end, shown, kernel) in said {
-            let at = r.elapsed();
-            let words = if agrees(shown, kernel) {
-                format!("the kernel says of its end {end}: {kernel}, as shown")
-            } else {
-                r.disagreements += 1;
-                format!("the kernel says of its end {end}: {kernel}, but {shown} is shown")
-            };
-            r.report.entries.push(Entry { at, step: Step::Remark(words) });
-        }
-    }
 }
 
+/// Entries, and packets, that are kept at most until they are taken, and conversations that are followed at most, where
+/// there is a limit at all.
+const MOST_KEPT: usize = 16_384;
+const MOST_CONVERSATIONS: usize = 4_096;
 /// How long the stack may take to tell the state after a segment: it does so under the same lock.
 const TELLS_WITHIN: Duration = Duration::from_millis(500);
-
-/// Whether the kernel's state is the one that is shown. A listener is no connection: the kernel has no row for it under the
-/// four-tuple.
-fn agrees(shown: State, kernel: State) -> bool {
-    shown == kernel || (shown == State::Listen && kernel == State::Closed)
-}
-
-fn other(key: &[SocketAddr; 2], a: SocketAddr) -> SocketAddr {
-    if key[0] == a { key[1] } else { key[0] }
-}
 
 impl Recording {
     fn elapsed(&self) -> Duration {
         now().duration_since(self.clock)
     }
 
+    fn end(&self) -> usize {
+        self.forgotten + self.entries.len()
+    }
+
+    fn entry(&self, i: usize) -> Option<&Entry> {
+        self.entries.get(i.checked_sub(self.forgotten)?)
+    }
+
+    fn entry_mut(&mut self, i: usize) -> Option<&mut Entry> {
+        self.entries.get_mut(i.checked_sub(self.forgotten)?)
+    }
+
+    /// The first entry that may still change, or the end.
+    fn settled(&self, over: bool) -> usize {
+        let is_fresh = |e: &Entry| self.elapsed().saturating_sub(e.at) < TELLS_WITHIN;
+        let open = self.pending.filter(|p| !over && self.entry(p.0).is_some_and(is_fresh));
+        open.map_or(self.end(), |p| p.0)
+    }
+
+    fn comment(&self, entry: usize) -> Option<String> {
+        match &self.entry(entry)?.step {
+            Step::Segment { states, words, lost, .. } => Some(comment(*states, words, *lost)),
+            _ => None,
+        }
+    }
+
+    /// The object of a segment, with what its entry says.
+    fn object(&self, entry: usize, mut o: Value) -> Value {
+        let step = self.entry(entry).map(|e| &e.step);
+        if let Some(Step::Segment { rightwards, states: (client, server), words, .. }) = step {
+            let (src, dst) = if *rightwards { (client, server) } else { (server, client) };
+            (o["src_state"], o["dst_state"], o["note"]) = (json!(src.name()), json!(dst.name()), json!(words));
+        }
+        o
+    }
+
+    /// Keeps to the limit.
+    fn forget(&mut self) {
+        let Some(limit) = self.limit else { return };
+        while self.octets > limit || self.entries.len() > MOST_KEPT || self.packets.len() > MOST_KEPT {
+            let before = self.forgotten + self.entries.pop_front().map_or(0, |_| 1);
+            self.lost += 1;
+            self.forgotten = before;
+            while self.json.front().is_some_and(|o| o.0 < before) {
+                self.json.pop_front();
+            }
+            // Packets that are no segments lie between; at least one goes, so that this comes to an end.
+            let mut gone = self.packets.pop_front();
+            while let Some(p) = gone {
+                self.octets -= p.1.len();
+                gone = self.packets.pop_front_if(|p| p.2.is_some_and(|entry| entry < before));
+            }
+        }
+    }
+
+    /// Makes room for one more conversation: those that are over go first.
+    fn make_room(&mut self) {
+        if self.limit.is_none() || self.conversations.len() < MOST_CONVERSATIONS {
+            return;
+        }
+        let all = self.conversations.len();
+        self.conversations.retain(|_, c| !c.is_over());
+        if self.conversations.len() == all {
+            self.conversations.clear();
+        }
+        // The numbers that lines are relative to go with them: as in tcpdump, which comes upon a conversation midway.
+        self.lines = Lines::new(self.absolute);
+    }
+
     /// Takes a packet in; true if it may pass.
     fn packet(&mut self, at: Duration, out: bool, bytes: &[u8], fate: Option<bool>) -> bool {
         self.pending = None;
         let ip = if self.ethernet { bytes.get(ethernet::HEADER_LEN..).unwrap_or_default() } else { bytes };
+        let keep = if self.whole_frames { bytes } else { ip };
         let Ok(Some(p)) = TcpPacket::parse(ip) else {
-            self.packets.push((at, ip.to_vec(), None));
+            self.octets += keep.len();
+            self.packets.push_back((at, keep.to_vec(), None));
+            self.forget();
             return true;
         };
         let lost = fate.unwrap_or_else(|| self.lose.as_mut().is_some_and(|l| l(out, &p)));
@@ -267,18 +323,15 @@ impl Recording {
         key.sort();
         let (h, len) = (&p.header, p.payload.len() as u32);
         let opens = h.flags.has(Flags::SYN) && !h.flags.has(Flags::ACK);
-        let over = |c: &Conversation| {
-            let quiet = |client| matches!(c.ends.arrived(client), State::Closed | State::Listen | State::TimeWait);
-            quiet(true) && quiet(false)
-        };
-        if self.conversations.get(&key).is_none_or(|c| opens && over(c)) {
+        if self.conversations.get(&key).is_none_or(|c| opens && c.is_over()) {
+            self.make_room();
             let server = if self.listening.contains(&dst.port()) { State::Listen } else { State::Closed };
             let (narrator, ends) = (Narrator::default(), Ends::new(server));
             self.conversations.insert(key, Conversation { narrator, ends, client: src });
         }
         let Some(c) = self.conversations.get_mut(&key) else { return !lost };
         let from_client = src == c.client;
-        let entry = self.report.entries.len();
+        let entry = self.forgotten + self.entries.len();
         let shown = c.ends.segment(entry, from_client, h, len, lost);
         let mut words = c.narrator.tell(from_client, h, len, lost);
         if let Some(by) = shown.passed {
@@ -294,7 +347,7 @@ impl Recording {
             lost,
             ends: (src, dst),
         };
-        self.report.entries.push(Entry { at, step });
+        self.entries.push_back(Entry { at, step });
         let ours_is_client = self.ours.contains(&c.client.ip());
         if let Some(c) = shown.earlier {
             self.correct(key, c);
@@ -305,19 +358,21 @@ impl Recording {
             "time_ns": at.as_nanos() as u64, "src": src.to_string(), "dst": dst.to_string(), "flags": h.flags.to_string(),
             "seq": h.seq.0, "ack": h.ack.0, "win": h.window, "options": options, "len": len, "lost": lost,
         });
-        self.json.push((entry, o));
-        self.packets.push((at, ip.to_vec(), Some(entry)));
+        self.json.push_back((entry, o));
+        self.octets += keep.len();
+        self.packets.push_back((at, keep.to_vec(), Some(entry)));
         // Our own end's state is what the stack says it is, as soon as it does.
         if out || !lost {
             self.pending = Some((entry, ours_is_client, key));
         }
+        self.forget();
         !lost
     }
 
     /// The stack says what state our end is in after the last segment.
     fn observed(&mut self, state: State, said: Option<String>) {
         let Some((i, left, key)) = self.pending.take() else { return };
-        let Step::Segment { states, words, .. } = &mut self.report.entries[i].step else { return };
+        let Some(Entry { step: Step::Segment { states, words, .. }, .. }) = self.entry_mut(i) else { return };
         if let Some(said) = said {
             *words = said;
         }
@@ -329,8 +384,8 @@ impl Recording {
 
     /// What earlier lines of a connection show turns out to be too early.
     fn correct(&mut self, key: [SocketAddr; 2], c: Correction) {
-        let last = self.report.entries.len() - 1;
-        for e in &mut self.report.entries[c.since..last] {
+        let last = self.entries.len() - 1;
+        for e in self.entries.range_mut(c.since.saturating_sub(self.forgotten).min(last)..last) {
             if let Step::Segment { states, ends: (a, b), .. } = &mut e.step
                 && (key == [*a, *b] || key == [*b, *a])
             {
@@ -366,59 +421,4 @@ impl Observer for Recorder {
             Event::Moved { .. } => {}
         }
     }
-}
-
-/// The kernel's table of connections in this namespace: (local, remote) to state.
-fn kernel_table() -> HashMap<(SocketAddr, SocketAddr), State> {
-    let mut all = HashMap::new();
-    for (file, v6) in [("/proc/net/tcp", false), ("/proc/net/tcp6", true)] {
-        for l in std::fs::read_to_string(file).unwrap_or_default().lines().skip(1) {
-            let f: Vec<&str> = l.split_whitespace().collect();
-            if let (Some(a), Some(b), Some(s)) = (
-                f.get(1).and_then(|a| proc_address(a, v6)),
-                f.get(2).and_then(|a| proc_address(a, v6)),
-                f.get(3).and_then(|s| proc_state(s)),
-            ) {
-                all.insert((a, b), s);
-            }
-        }
-    }
-    all
-}
-
-fn proc_address(s: &str, v6: bool) -> Option<SocketAddr> {
-    let (addr, port) = s.split_once(':')?;
-    let port = u16::from_str_radix(port, 16).ok()?;
-    let ip: IpAddr = if v6 {
-        let mut b = [0; 16];
-        for (i, w) in b.chunks_mut(4).enumerate() {
-            w.copy_from_slice(&u32::from_str_radix(addr.get(i * 8..i * 8 + 8)?, 16).ok()?.to_ne_bytes());
-        }
-        std::net::Ipv6Addr::from(b).to_canonical()
-    } else {
-        IpAddr::from(u32::from_str_radix(addr, 16).ok()?.to_ne_bytes())
-    };
-    Some(SocketAddr::new(ip, port))
-}
-
-fn proc_state(s: &str) -> Option<State> {
-    state_of_number(u8::from_str_radix(s, 16).ok()?)
-}
-
-/// The kernel's numbers of the states (`include/net/tcp_states.h`).
-fn state_of_number(n: u8) -> Option<State> {
-    Some(match n {
-        1 => State::Established,
-        2 => State::SynSent,
-        3 | 12 => State::SynReceived,
-        4 => State::FinWait1,
-        5 => State::FinWait2,
-        6 => State::TimeWait,
-        7 => State::Closed,
-        8 => State::CloseWait,
-        9 => State::LastAck,
-        10 => State::Listen,
-        11 => State::Closing,
-        _ => return None,
-    })
 }

@@ -1,0 +1,72 @@
+//! `synfin connect`: a connection to somewhere, with standard input and output.
+
+use crate::host::{HostArgs, Stdout};
+use crate::output::{Output, named, usage};
+use crate::talk::{Around, With, converse};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::mpsc;
+use synfin::blocking::TcpStream;
+
+/// Where to.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The address to connect to
+    #[arg(value_name = "HOST")]
+    host: String,
+    /// The port
+    #[arg(value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    port: u16,
+    #[command(flatten)]
+    with: With,
+    #[command(flatten)]
+    at: HostArgs,
+}
+
+const EXAMPLES: &str = "\
+The end of standard input sends a FIN; what the peer still sends is received until its own. On a terminal, ^] and `quit`
+closes, ^] and `close` sends the FIN, ^] and `status` shows the connection. It exits when both FINs are acknowledged, and
+does not sit out TIME-WAIT. The first SIGINT or SIGTERM closes, the second resets.
+
+An interface that exists, with the kernel's address given to it:
+
+    synfin connect --link tun:tun0,host=192.0.2.1/24 --addr 192.0.2.2/24 192.0.2.1 22
+
+Each segment, with the states of both ends:
+
+    printf 'GET / HTTP/1.0\\r\\n\\r\\n' | synfin connect -v --link tun:tun0 --addr 192.0.2.2/24 192.0.2.1 80";
+
+/// Runs it.
+pub(crate) fn run(args: &Args, _: &mut Output) -> io::Result<()> {
+    let to = SocketAddr::new(host(&args.host)?, args.port);
+    let stdout = if args.with.uses_stdout() { Stdout::Data } else { Stdout::Words };
+    let host = args.at.open(stdout, &[])?;
+    // The handshake may take minutes: it is waited for on a thread, so that signals are heard meanwhile.
+    let (tell, told) = mpsc::channel();
+    let listening = host.stop.tell({
+        let tell = tell.clone();
+        move || drop(tell.send(None))
+    });
+    std::thread::Builder::new().name("connect".into()).spawn({
+        let stack = host.stack.clone();
+        move || {
+            let _ = tell.send(Some(TcpStream::connect(&stack, to)));
+        }
+    })?;
+    let connected = told.recv().ok().flatten();
+    drop(listening);
+    let around = Around { stop: host.stop.clone(), voice: host.voice };
+    let done = match connected {
+        Some(Ok(stream)) => converse(stream, &args.with, &around),
+        Some(Err(e)) => Err(named("connect", to, &e)),
+        // Not connected yet, and not any more: nothing is left to be closed in order.
+        None => return host.abandon(),
+    };
+    host.finish(done)
+}
+
+/// The address of a host.
+pub(crate) fn host(name: &str) -> io::Result<IpAddr> {
+    name.parse().map_err(|_| usage(format!("{name:?} is no address: names are not looked up yet")))
+}
