@@ -7,12 +7,14 @@
 mod clock;
 mod connect;
 mod demo;
+mod doctor;
 mod drill;
 mod host;
 mod listen;
 mod namespace;
 mod output;
 mod path;
+mod ping;
 mod recorder;
 mod settings;
 mod sim;
@@ -54,6 +56,10 @@ enum Command {
     Path(Box<path::Args>),
     /// Play networks in virtual time: a scenario file, or simulations by seed
     Sim(Box<sim::Args>),
+    /// Send echo requests, and tell what comes back
+    Ping(Box<ping::Args>),
+    /// Tell what this machine allows, and the remedy for what it does not
+    Doctor(doctor::Args),
     /// List every TCP setting: range, default, Linux's name for it, the RFC's value
     Settings,
 }
@@ -69,6 +75,8 @@ fn main() -> ExitCode {
         Command::States(a) => states::run(&a, &mut out),
         Command::Path(a) => path::run(&a, &mut out),
         Command::Sim(a) => sim::run(&a, &mut out),
+        Command::Ping(a) => ping::run(&a, &mut out),
+        Command::Doctor(a) => doctor::run(&a, &mut out),
         Command::Settings => settings::run(&mut out),
     };
     match done.and_then(|()| out.flush()) {

@@ -227,6 +227,7 @@ fn key_of(e: SocketEvent) -> (u8, u32, u64) {
         SocketEvent::Tcp(id) => (0, id.index(), id.generation()),
         SocketEvent::Listener(id) => (1, id.index(), id.generation()),
         SocketEvent::Udp(id) => (2, id.index(), id.generation()),
+        SocketEvent::Echo(id) => (3, id.index(), id.generation()),
     }
 }
 

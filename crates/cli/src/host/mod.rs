@@ -88,6 +88,11 @@ pub(crate) struct Host {
 }
 
 impl HostArgs {
+    /// Whether objects are asked for.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// Starts it. `listening`: the ports of its servers. To be called before the first thread is started.
     pub fn open(&self, stdout: Stdout, listening: &[u16]) -> io::Result<Host> {
         let mut cfg = TcpConfig::default();

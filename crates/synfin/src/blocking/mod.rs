@@ -2,9 +2,11 @@
 //! addresses are literal ([`ToAddress`]), for names are to be asked for over the host's own sockets.
 
 mod address;
+mod icmp;
 mod tcp;
 mod udp;
 
 pub use address::ToAddress;
+pub use icmp::EchoSocket;
 pub use tcp::{Incoming, TcpListener, TcpStream};
 pub use udp::UdpSocket;
