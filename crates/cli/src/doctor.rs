@@ -66,6 +66,10 @@ fn look() -> Vec<Check> {
         capability("CAP_NET_ADMIN", 12, "making and configuring interfaces of the machine's own network"),
         capability("CAP_NET_RAW", 13, "--link packet:IFACE on interfaces of the machine's own network"),
     ];
+    let real_time = set_real_time().map_err(|e| {
+        io::Error::new(e.kind(), format!("{e}; as root: setcap cap_sys_nice+ep \"$(command -v synfin)\""))
+    });
+    all.push(check("real-time priority", "a path that is exact on a loaded machine; it works without", real_time));
     let user = netns::enter_user();
     let entered = user.is_ok();
     all.push(check("user namespace", "all that runs without root", user));
@@ -87,10 +91,6 @@ fn look() -> Vec<Check> {
     all.push(check("veth", "the demo where there is no TUN", veth));
     let packet = if has_veth { PacketSocket::open("synfin-try0", true).map(drop) } else { Err(beyond("a veth")) };
     all.push(check("packet socket", "--link packet:IFACE", packet));
-    let real_time = set_real_time().map_err(|e| {
-        io::Error::new(e.kind(), format!("{e}; as root: setcap cap_sys_nice+ep synfin, or raise `ulimit -r`"))
-    });
-    all.push(check("real-time priority", "a path that is exact on a loaded machine; it works without", real_time));
     all
 }
 

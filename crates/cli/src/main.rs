@@ -16,6 +16,7 @@ mod output;
 mod path;
 mod ping;
 mod recorder;
+mod serve;
 mod settings;
 mod sim;
 mod states;
@@ -56,6 +57,8 @@ enum Command {
     Path(Box<path::Args>),
     /// Play networks in virtual time: a scenario file, or simulations by seed
     Sim(Box<sim::Args>),
+    /// Serve echo, discard, character generator and files, all on one host
+    Serve(Box<serve::Args>),
     /// Send echo requests, and tell what comes back
     Ping(Box<ping::Args>),
     /// Tell what this machine allows, and the remedy for what it does not
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
         Command::States(a) => states::run(&a, &mut out),
         Command::Path(a) => path::run(&a, &mut out),
         Command::Sim(a) => sim::run(&a, &mut out),
+        Command::Serve(a) => serve::run(&a, &mut out),
         Command::Ping(a) => ping::run(&a, &mut out),
         Command::Doctor(a) => doctor::run(&a, &mut out),
         Command::Settings => settings::run(&mut out),

@@ -1,15 +1,16 @@
 //! A host of ours, as every command with a stack has one: its link, its addresses, its settings, and what is told of it.
 
 mod accept;
+mod line;
 mod stop;
 mod voice;
 mod watch;
 
 pub(crate) use accept::{Accepting, Arrival};
+pub(crate) use line::Line;
 pub(crate) use stop::{Listening, Stop};
 pub(crate) use voice::Voice;
 
-use crate::clock::now;
 use crate::namespace::{self, OURS};
 use crate::output::{Output, exit, usage};
 use crate::settings;
@@ -178,16 +179,7 @@ impl Host {
     /// ends the wait within [`GRACE`], a second at once.
     pub fn finish(self, done: io::Result<()>) -> io::Result<()> {
         let Host { stack, stop, voice, watch, stats, .. } = self;
-        let mut until = None;
-        while !stack.wait_closed(Duration::from_millis(50)) {
-            let asked = stop.asked();
-            if asked > 0 {
-                let until = *until.get_or_insert_with(|| now() + GRACE);
-                if asked > 1 || now() >= until {
-                    break;
-                }
-            }
-        }
+        while !stack.wait_closed(Duration::from_millis(50)) && !stop.is_over() {}
         let asked = stop.asked();
         stop.end();
         if stats {

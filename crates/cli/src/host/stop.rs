@@ -1,15 +1,20 @@
 //! The signals that ask a program to end, heard on a thread of their own.
 
+use super::GRACE;
+use crate::clock::now;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 use synfin::device::{EventFd, Interest, Signal, Signals, wait_any};
 
 /// How often the program was asked to end, and who is told.
 pub(crate) struct Stop {
     asked: AtomicU8,
+    /// When the first signal came.
+    since: OnceLock<Instant>,
     told: Mutex<Told>,
     over: EventFd,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -26,6 +31,7 @@ impl Stop {
     pub fn start(signals: Signals, tell: impl Fn() + Send + 'static) -> io::Result<Arc<Stop>> {
         let stop = Arc::new(Stop {
             asked: AtomicU8::new(0),
+            since: OnceLock::new(),
             told: Mutex::default(),
             over: EventFd::new()?,
             thread: Mutex::default(),
@@ -41,6 +47,16 @@ impl Stop {
     /// How often the program was asked to end.
     pub fn asked(&self) -> u8 {
         self.asked.load(Ordering::SeqCst)
+    }
+
+    /// Until when an orderly end may take, once the program was asked to end.
+    pub fn until(&self) -> Option<Instant> {
+        self.since.get().map(|t| *t + GRACE)
+    }
+
+    /// Whether the time for an orderly end is over.
+    pub fn is_over(&self) -> bool {
+        self.asked() > 1 || self.until().is_some_and(|u| now() >= u)
     }
 
     /// Calls `f` at each signal from now on, and at once if there was one, until what this returns is dropped.
@@ -59,6 +75,7 @@ impl Stop {
     /// Does as if a signal had come.
     pub fn ask(&self) {
         let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        self.since.get_or_init(now);
         self.asked.store(self.asked().saturating_add(1), Ordering::SeqCst);
         for f in told.all.values() {
             f();

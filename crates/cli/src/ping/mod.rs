@@ -81,8 +81,10 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> io::Result<()> {
 fn ask(args: &Args, host: &Host, to: IpAddr, out: &mut Output) -> io::Result<bool> {
     let socket = EchoSocket::open(&host.stack)?;
     let mut ping = Ping::new(args, host, to, &socket);
-    ping.head(out)?;
     let asked = ping.run(out);
+    if ping.statistics.sent == 0 {
+        return asked.map(|()| false);
+    }
     ping.statistics.total(to, out, args.at.is_json())?;
     out.flush()?;
     asked?;
@@ -141,6 +143,9 @@ impl<'a> Ping<'a> {
                     return Ok(());
                 }
                 self.send(start)?;
+                if self.statistics.sent == 1 {
+                    self.head(out)?;
+                }
                 // What was late does not make the next come sooner, as a burst.
                 next = (next + self.args.interval).max(now());
                 continue;

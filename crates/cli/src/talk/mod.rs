@@ -207,7 +207,6 @@ impl Talk {
 
 /// Waits until the peer has acknowledged our FIN as well.
 fn acknowledged(stream: &TcpStream, stop: &Stop) -> io::Result<()> {
-    let mut until = None;
     let mut ms = 1;
     loop {
         match stream.state() {
@@ -223,7 +222,7 @@ fn acknowledged(stream: &TcpStream, stop: &Stop) -> io::Result<()> {
             }
             _ => {}
         }
-        if stop.asked() > 0 && now() >= *until.get_or_insert_with(|| now() + GRACE) || stop.asked() > 1 {
+        if stop.is_over() {
             return stream.set_linger(Some(Duration::ZERO));
         }
         pause(ms);
