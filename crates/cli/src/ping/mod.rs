@@ -116,7 +116,7 @@ impl<'a> Ping<'a> {
         let (to, n) = (self.to, self.data.len());
         match to {
             IpAddr::V4(_) => writeln!(out, "PING {to} ({to}) {n}({}) bytes of data.", n + 28),
-            IpAddr::V6(_) => writeln!(out, "PING {to} ({to}) {n} data bytes"),
+            IpAddr::V6(_) => writeln!(out, "PING {to}({to}) {n} data bytes"),
         }
     }
 
@@ -124,7 +124,7 @@ impl<'a> Ping<'a> {
     fn run(&mut self, out: &mut Output) -> io::Result<()> {
         let start = now();
         let end = self.args.deadline.map(|d| start + d);
-        let mut next = start;
+        let (mut next, mut last) = (start, start);
         loop {
             if self.host.stop.asked() > 0 || end.is_some_and(|e| now() >= e) {
                 return Ok(());
@@ -137,34 +137,33 @@ impl<'a> Ping<'a> {
             }
             // With a deadline, -c counts replies, and requests go on.
             let all_sent = end.is_none() && self.args.count.is_some_and(|c| s.sent >= c);
-            let until = if all_sent { self.give_up_at(next) } else { next };
-            if now() >= until {
-                if all_sent {
-                    return Ok(());
-                }
+            if !all_sent && now() >= next {
+                last = now();
                 self.send(start)?;
                 if self.statistics.sent == 1 {
                     self.head(out)?;
                 }
                 // What was late does not make the next come sooner, as a burst.
-                next = (next + self.args.interval).max(now());
+                next = (next + self.args.interval).max(last);
                 continue;
             }
+            let until = if all_sent { self.give_up_at(last) } else { next };
             let until = end.map_or(until, |e| e.min(until));
-            let wait = until.saturating_duration_since(now()).min(TURN).max(Duration::from_micros(1));
-            self.socket.set_read_timeout(Some(wait))?;
+            let left = until.saturating_duration_since(now());
+            // What has come is looked at in any case, however late it is.
+            self.socket.set_read_timeout(Some(left.min(TURN).max(Duration::from_micros(1))))?;
             match self.socket.recv() {
                 Ok(a) => self.answer(&a, out)?,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock && all_sent && left.is_zero() => return Ok(()),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                 Err(e) => return Err(e),
             }
         }
     }
 
-    /// When the last request counts as lost, `next` being when another would have been sent: if others were answered, after
-    /// twice the longest time, but not before `next`.
-    fn give_up_at(&self, next: Instant) -> Instant {
-        let last = next - self.args.interval;
+    /// When the last request, which was sent at `last`, counts as lost: if others were answered, after twice the longest time,
+    /// but not before another would have been sent.
+    fn give_up_at(&self, last: Instant) -> Instant {
         match self.statistics.longest() {
             Some(longest) => last + (longest * 2).max(self.args.interval),
             None => last + self.args.timeout,

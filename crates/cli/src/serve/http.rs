@@ -76,14 +76,25 @@ impl Http {
 
     /// Serves a connection to its end.
     pub fn serve(&self, line: Line) -> io::Result<()> {
+        let done = self.answer_all(&line);
+        // An answer that is not whole must not look as if it were.
+        if done.is_ok() {
+            line.close(CLOSING)
+        } else {
+            line.reset()
+        }
+        done
+    }
+
+    fn answer_all(&self, line: &Line) -> io::Result<()> {
         let mut held = Vec::new();
         loop {
-            let (request, answer) = match read_request(&line, &mut held)? {
+            let (request, answer) = match read_request(line, &mut held)? {
                 Ok(r) => {
                     let a = self.answer(&r);
                     (r, a)
                 }
-                Err(NoRequest::Over) => break,
+                Err(NoRequest::Over) => return Ok(()),
                 Err(NoRequest::Bad(status)) => {
                     (Request { close: true, is_1_1: true, ..Request::default() }, plain(status))
                 }
@@ -91,15 +102,13 @@ impl Http {
             // After a body that was not read nobody knows where the next request begins.
             let close =
                 request.close || request.has_body || !(request.is_1_1 || request.keep_alive) || line.is_to_end();
-            let sent = send(&line, &request, answer, close);
-            self.tell(&line, &request, &sent);
+            let sent = send(line, &request, answer, close);
+            self.tell(line, &request, &sent);
             sent?;
             if close {
-                break;
+                return Ok(());
             }
         }
-        line.close(CLOSING);
-        Ok(())
     }
 
     fn tell(&self, line: &Line, r: &Request, sent: &io::Result<(u16, u64)>) {

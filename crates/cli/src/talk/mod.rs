@@ -191,7 +191,13 @@ impl Talk {
             Ok(End::Reset) => stream.set_linger(Some(Duration::ZERO)),
             Err(e) => Err(e),
         };
+        let held = Arc::downgrade(&stream);
         drop(stream);
+        // A thread that waits for the connection lets go of it when its turn is over; only then it is closed.
+        let until = now() + TURN * 3 / 2;
+        while held.strong_count() > 0 && now() < until {
+            pause(2);
+        }
         if let Some(child) = self.child.take() {
             reap(child, stop, done.is_err());
         }
