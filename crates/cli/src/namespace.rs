@@ -3,7 +3,10 @@
 use crate::output::complain;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use synfin::device::{Device, Layer, PacketSocket, Tun, TunOptions, add_address, add_veth, interface_index, netns};
+use std::time::Duration;
+use synfin::device::{
+    Device, Layer, PacketSocket, Tun, TunOptions, add_address, add_veth, interface_index, netns, wait_for_address,
+};
 
 /// The kernel's addresses in it, and ours, with the lengths of their prefixes.
 pub(crate) const KERNEL: [(IpAddr, u8); 2] =
@@ -14,6 +17,14 @@ pub(crate) const OURS: [(IpAddr, u8); 2] =
 /// Enters one, and opens our end of the link. Only before the first thread is started.
 pub(crate) fn open(mtu: u32) -> io::Result<Device> {
     netns::enter_new()?;
+    let device = open_here(mtu)?;
+    for (addr, _) in KERNEL {
+        wait_for_address(addr, Duration::from_secs(2))?;
+    }
+    Ok(device)
+}
+
+fn open_here(mtu: u32) -> io::Result<Device> {
     match tun("synfin0", true, mtu) {
         Ok(t) => {
             for (addr, prefix) in KERNEL {

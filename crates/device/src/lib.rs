@@ -19,7 +19,7 @@ mod tun;
 mod unix;
 mod virtio;
 
-pub use config::{Interface, add_address, interface_index, set_link, set_up};
+pub use config::{Interface, add_address, interface_index, set_link, set_up, wait_for_address};
 pub use link::LinkSpec;
 pub use memory::{MemoryDevice, memory_pair};
 pub use netlink::{add_veth, move_to_namespace};
