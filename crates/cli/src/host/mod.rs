@@ -11,6 +11,7 @@ pub(crate) use line::Line;
 pub(crate) use stop::{Listening, Stop};
 pub(crate) use voice::Voice;
 
+use crate::clock::now;
 use crate::namespace::{self, OURS};
 use crate::output::{Output, exit, usage};
 use crate::settings;
@@ -131,12 +132,12 @@ impl HostArgs {
         if self.verbose || pcap.is_some() {
             let recorder = watch::recorder(&addresses, ethernet, listening);
             builder = builder.observer(Box::new(recorder.clone())).packet_log(Box::new(recorder.clone()));
-            let lines = self.verbose.then(|| voice.clone());
+            let lines = self.verbose.then_some(voice);
             watch = Some(Watch::start(recorder, lines, pcap, ethernet)?);
         }
         let stack = builder.start(device)?;
         let stop = Stop::start(signals, {
-            let (stack, voice) = (stack.clone(), voice.clone());
+            let (stack, voice) = (stack.clone(), voice);
             move || tell_counters(&stack, &voice)
         })?;
         Ok(Host { stack, stop, voice, addresses, watch, stats: self.stats, namespace: self.link.is_none() })
@@ -179,7 +180,10 @@ impl Host {
     /// ends the wait within [`GRACE`], a second at once.
     pub fn finish(self, done: io::Result<()>) -> io::Result<()> {
         let Host { stack, stop, voice, watch, stats, .. } = self;
-        while !stack.wait_closed(Duration::from_millis(50)) && !stop.is_over() {}
+        // After a failure nothing more is to arrive, and perhaps nothing can.
+        let until = done.is_err().then(|| now() + GRACE);
+        let is_over = || stop.is_over() || until.is_some_and(|u| now() >= u);
+        while !stack.wait_closed(Duration::from_millis(50)) && !is_over() {}
         let asked = stop.asked();
         stop.end();
         if stats {

@@ -133,7 +133,7 @@ impl Http {
         }
         let Some((path, slash)) = segments(&r.target) else { return plain(400) };
         match self.files.find(&path) {
-            Ok(Found::File(_, ..)) if slash && !path.is_empty() => plain(404),
+            Ok(Found::File(..)) if slash && !path.is_empty() => plain(404),
             Ok(Found::File(file, len, modified)) => self.file(r, &path, file, len, modified),
             Ok(Found::Directory(_)) if !slash => {
                 let mut a = plain(301);

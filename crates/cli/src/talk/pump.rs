@@ -193,6 +193,5 @@ impl Way {
 
 /// Only the turn is over.
 fn is_turn(e: &io::Error) -> bool {
-    matches!(e.kind(), io::ErrorKind::WouldBlock)
-        || (e.kind() == io::ErrorKind::TimedOut && e.to_string().ends_with(" timed out"))
+    e.kind() == io::ErrorKind::WouldBlock
 }
