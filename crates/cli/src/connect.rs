@@ -6,6 +6,7 @@ use crate::talk::{Around, With, converse};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::mpsc;
+use std::time::Duration;
 use synfin::blocking::TcpStream;
 
 /// Where to.
@@ -54,7 +55,14 @@ pub(crate) fn run(args: &Args, _: &mut Output) -> io::Result<()> {
             let _ = tell.send(Some(TcpStream::connect(&stack, to)));
         }
     })?;
-    let connected = told.recv().ok().flatten();
+    let connected = loop {
+        match told.recv_timeout(Duration::from_millis(200)) {
+            Ok(c) => break c,
+            // Retransmissions would go on for minutes.
+            Err(_) if host.stack.link_error().is_some() => return host.finish(Ok(())),
+            Err(_) => {}
+        }
+    };
     drop(listening);
     let around = Around { stop: host.stop.clone(), voice: host.voice };
     let done = match connected {

@@ -508,6 +508,17 @@ fn a_download_under_way_does_not_keep_the_server_from_ending() {
     assert!(!curl.wait().unwrap().success(), "it has not got the whole");
 }
 
+#[test]
+fn a_link_that_is_gone_ends_whoever_is_on_it() {
+    // What comes from the null device is at its end at once.
+    for args in [&["listen", "7"][..], &["serve", "--echo"], &["connect", "192.0.2.1", "7"]] {
+        let o = synfin(&[args, &["--link", "fd:0", "--addr", "192.0.2.2/24"]].concat());
+        let err = text(&o.stderr);
+        assert_eq!(o.status.code(), Some(1), "{args:?}: {err}");
+        assert!(err.ends_with("synfin: fd:0: the link is gone: unexpected end of file\n"), "{args:?}: {err}");
+    }
+}
+
 /// Lines with their figures taken out.
 fn shape(out: &[u8]) -> Vec<String> {
     let figure = |c: char| c.is_ascii_digit() || c == '.';

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use synfin::Stack;
 use synfin::blocking::{TcpListener, TcpStream};
 
 /// How often a thread that accepts looks whether it is still to do so.
@@ -39,8 +40,15 @@ impl Accepting {
             let at = SocketAddr::new(addr, port);
             let listener = TcpListener::bind(&host.stack, at).map_err(|e| named("listen", port, &e))?;
             let (closing, places, to) = (all.closing.clone(), places.clone(), to.clone());
+            let (stack, stop) = (host.stack.clone(), host.stop.clone());
             let thread = std::thread::Builder::new().name("accept".into());
-            all.threads.push(thread.spawn(move || accept(&listener, &closing, &places, &to))?);
+            all.threads.push(thread.spawn(move || {
+                accept(&listener, &closing, &places, &to, &stack);
+                // Without its link a server has nothing more to wait for; the host says what has happened.
+                if stack.link_error().is_some() {
+                    stop.ask();
+                }
+            })?);
         }
         Ok(all)
     }
@@ -55,8 +63,14 @@ impl Drop for Accepting {
     }
 }
 
-fn accept(listener: &TcpListener, closing: &AtomicBool, places: &Arc<Places>, to: &mpsc::Sender<Arrival>) {
-    while !closing.load(Ordering::SeqCst) {
+fn accept(
+    listener: &TcpListener,
+    closing: &AtomicBool,
+    places: &Arc<Places>,
+    to: &mpsc::Sender<Arrival>,
+    stack: &Stack,
+) {
+    while !closing.load(Ordering::SeqCst) && stack.link_error().is_none() {
         match listener.accept_within(Some(TURN)) {
             Ok(None) => {}
             Ok(Some((stream, _))) => {

@@ -86,6 +86,8 @@ pub(crate) struct Host {
     addresses: Vec<IpAddr>,
     watch: Option<Watch>,
     stats: bool,
+    /// How it was named.
+    link: String,
     namespace: bool,
 }
 
@@ -140,7 +142,8 @@ impl HostArgs {
             let (stack, voice) = (stack.clone(), voice);
             move || tell_counters(&stack, &voice)
         })?;
-        Ok(Host { stack, stop, voice, addresses, watch, stats: self.stats, namespace: self.link.is_none() })
+        let link = self.link.as_ref().map_or("namespace", LinkSpec::name).to_string();
+        Ok(Host { stack, stop, voice, addresses, watch, stats: self.stats, link, namespace: self.link.is_none() })
     }
 }
 
@@ -179,13 +182,18 @@ impl Host {
     /// Ends it, when all connections are closed: what was written has arrived and both FINs are acknowledged. A first signal
     /// ends the wait within [`GRACE`], a second at once.
     pub fn finish(self, done: io::Result<()>) -> io::Result<()> {
-        let Host { stack, stop, voice, watch, stats, .. } = self;
+        let Host { stack, stop, voice, watch, stats, link, .. } = self;
         // After a failure nothing more is to arrive, and perhaps nothing can.
         let until = done.is_err().then(|| now() + GRACE);
-        let is_over = || stop.is_over() || until.is_some_and(|u| now() >= u);
+        let is_over = || stop.is_over() || stack.link_error().is_some() || until.is_some_and(|u| now() >= u);
         while !stack.wait_closed(Duration::from_millis(50)) && !is_over() {}
         let asked = stop.asked();
         stop.end();
+        // Whatever else has failed has failed for that.
+        let done = match stack.link_error() {
+            Some(kind) => Err(io::Error::new(kind, format!("{link}: the link is gone: {kind}"))),
+            None => done,
+        };
         if stats {
             tell_counters(&stack, &voice);
         }

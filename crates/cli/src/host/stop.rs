@@ -72,9 +72,16 @@ impl Stop {
         Listening { stop: self.clone(), id }
     }
 
-    /// Does as if a signal had come.
+    /// Does as if the first signal had come, if none has.
     pub fn ask(&self) {
+        self.hear(false);
+    }
+
+    fn hear(&self, again: bool) {
         let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.asked() > 0 && !again {
+            return;
+        }
         self.since.get_or_init(now);
         self.asked.store(self.asked().saturating_add(1), Ordering::SeqCst);
         for f in told.all.values() {
@@ -101,7 +108,7 @@ impl Stop {
             while let Some(signal) = signals.next() {
                 match signal {
                     Signal::Tell => tell(),
-                    Signal::End => self.ask(),
+                    Signal::End => self.hear(true),
                 }
             }
         }

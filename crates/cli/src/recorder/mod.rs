@@ -422,3 +422,68 @@ impl Observer for Recorder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+    use synfin_wire::SeqNum;
+    use synfin_wire::frame::emit_tcp_v4;
+    use synfin_wire::tcp::Header;
+
+    /// A segment from port `port` of 192.0.2.1 to us.
+    fn segment(port: u16, flags: Flags, text: &[u8]) -> Vec<u8> {
+        let (seq, ack) = (SeqNum(9), SeqNum(0));
+        let hdr = Header { src_port: port, dst_port: 7, seq, ack, header_len: 0, flags, window: 100, urgent: 0 };
+        let mut b = vec![0; 2_000];
+        let ends = (Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 2));
+        let n = emit_tcp_v4(ends, &hdr, &[], text, &mut b).unwrap();
+        b.truncate(n);
+        b
+    }
+
+    fn recorder() -> Recorder {
+        let r = Recorder::new(false);
+        r.set_ours(&["192.0.2.2".parse().unwrap()], false);
+        r
+    }
+
+    #[test]
+    fn what_is_taken_is_forgotten_and_what_follows_goes_on() {
+        let r = recorder();
+        r.keep_at_most(1 << 20);
+        r.feed(Duration::ZERO, false, &segment(1, Flags::SYN, b""), false);
+        r.feed(Duration::ZERO, true, &[0x60, 1, 2], false); // no segment: in the capture only
+        let taken = r.take(true);
+        assert_eq!((taken.entries.len(), taken.objects.len(), taken.packets.len(), taken.lost), (1, 1, 2, 0));
+        assert_eq!(taken.objects[0]["src"], "192.0.2.1:1");
+        assert!(taken.packets[0].2.as_ref().unwrap().starts_with("client SYN-SENT, server "));
+        assert!(r.take(true).entries.is_empty());
+        r.feed(Duration::ZERO, false, &segment(1, Flags::RST, b""), false);
+        let taken = r.take(true);
+        assert!(
+            matches!(&taken.entries[0].step, Step::Segment { words, .. } if words.starts_with("reset")),
+            "it is known still"
+        );
+        assert_eq!(r.lock().octets, 0);
+    }
+
+    #[test]
+    fn what_nobody_takes_is_bounded_and_counted() {
+        let r = recorder();
+        r.keep_at_most(10_000);
+        for n in 0..100 {
+            r.feed(Duration::ZERO, false, &segment(n + 1, Flags::SYN, &[0; 960]), false);
+        }
+        let taken = r.take(true);
+        assert_eq!((taken.entries.len(), taken.objects.len(), taken.packets.len(), taken.lost), (10, 10, 10, 90));
+        assert!(taken.packets.iter().map(|p| p.1.len()).sum::<usize>() <= 10_000);
+        for n in 0..2 * MOST_CONVERSATIONS {
+            r.feed(Duration::ZERO, false, &segment(n as u16, Flags::SYN, b""), false);
+        }
+        assert!(r.lock().conversations.len() <= MOST_CONVERSATIONS);
+        let without = recorder();
+        (0..100).for_each(|n| without.feed(Duration::ZERO, false, &segment(n + 1, Flags::SYN, &[0; 960]), false));
+        assert_eq!(without.packets().len(), 100, "a scene keeps all");
+    }
+}

@@ -15,17 +15,26 @@ use std::time::{Duration, SystemTime};
 pub(super) struct Http {
     files: Files,
     voice: Voice,
+    patience: Patience,
 }
+
+/// How long a client is waited for.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    /// For a head, from its first octet: who sends one octet now and then is not waited for.
+    head: Duration,
+    /// For the next request.
+    idle: Duration,
+    /// While it takes nothing of an answer.
+    takes: Duration,
+}
+
+const PATIENCE: Patience =
+    Patience { head: Duration::from_secs(10), idle: Duration::from_secs(15), takes: Duration::from_secs(30) };
 
 /// The longest head of a request, and its most fields.
 const HEAD: usize = 16 << 10;
 const FIELDS: usize = 64;
-/// How long a head may take from its first octet: who sends one octet now and then is not waited for.
-const HEAD_TIME: Duration = Duration::from_secs(10);
-/// How long a connection may wait for its next request.
-const IDLE: Duration = Duration::from_secs(15);
-/// How long a client may take nothing of an answer.
-const TAKES: Duration = Duration::from_secs(30);
 /// How long it may take to close.
 const CLOSING: Duration = Duration::from_secs(2);
 
@@ -71,7 +80,7 @@ enum NoRequest {
 
 impl Http {
     pub fn new(files: Files, voice: Voice) -> Http {
-        Http { files, voice }
+        Http { files, voice, patience: PATIENCE }
     }
 
     /// Serves a connection to its end.
@@ -89,7 +98,7 @@ impl Http {
     fn answer_all(&self, line: &Line) -> io::Result<()> {
         let mut held = Vec::new();
         loop {
-            let (request, answer) = match read_request(line, &mut held)? {
+            let (request, answer) = match read_request(line, &mut held, self.patience)? {
                 Ok(r) => {
                     let a = self.answer(&r);
                     (r, a)
@@ -102,7 +111,7 @@ impl Http {
             // After a body that was not read nobody knows where the next request begins.
             let close =
                 request.close || request.has_body || !(request.is_1_1 || request.keep_alive) || line.is_to_end();
-            let sent = send(line, &request, answer, close);
+            let sent = send(line, &request, answer, close, self.patience.takes);
             self.tell(line, &request, &sent);
             sent?;
             if close {
@@ -193,8 +202,8 @@ impl Http {
 }
 
 /// Reads the next request; `held` is what was read of those behind it.
-fn read_request(line: &Line, held: &mut Vec<u8>) -> io::Result<Result<Request, NoRequest>> {
-    let mut until = now() + if held.is_empty() { IDLE } else { HEAD_TIME };
+fn read_request(line: &Line, held: &mut Vec<u8>, patience: Patience) -> io::Result<Result<Request, NoRequest>> {
+    let mut until = now() + if held.is_empty() { patience.idle } else { patience.head };
     let mut buf = [0; 4 << 10];
     loop {
         match parse(held) {
@@ -217,7 +226,7 @@ fn read_request(line: &Line, held: &mut Vec<u8>) -> io::Result<Result<Request, N
             return Ok(Err(NoRequest::Over));
         }
         if held.is_empty() {
-            until = now() + HEAD_TIME;
+            until = now() + patience.head;
         }
         held.extend_from_slice(&buf[..n]);
     }
@@ -275,7 +284,7 @@ fn parse(b: &[u8]) -> Result<Option<(Request, usize)>, u16> {
 }
 
 /// Sends an answer; its status, and the octets of its body.
-fn send(line: &Line, r: &Request, a: Answer, close: bool) -> io::Result<(u16, u64)> {
+fn send(line: &Line, r: &Request, a: Answer, close: bool, takes: Duration) -> io::Result<(u16, u64)> {
     let len = match &a.body {
         Body::None => 0,
         Body::Text(t) => t.len() as u64,
@@ -295,12 +304,12 @@ fn send(line: &Line, r: &Request, a: Answer, close: bool) -> io::Result<(u16, u6
     }
     head += "\r\n";
     if r.method == "HEAD" {
-        line.write_all(head.as_bytes(), TAKES)?;
+        line.write_all(head.as_bytes(), takes)?;
         return Ok((a.status, 0));
     }
     match a.body {
-        Body::None => line.write_all(head.as_bytes(), TAKES)?,
-        Body::Text(t) => line.write_all((head + &t).as_bytes(), TAKES)?,
+        Body::None => line.write_all(head.as_bytes(), takes)?,
+        Body::Text(t) => line.write_all((head + &t).as_bytes(), takes)?,
         Body::File(file, len) => {
             let mut buf = vec![0; 64 << 10];
             let mut text = head.into_bytes();
@@ -309,7 +318,7 @@ fn send(line: &Line, r: &Request, a: Answer, close: bool) -> io::Result<(u16, u6
             loop {
                 let n = if left > 0 { rest.read(&mut buf)? } else { 0 };
                 text.extend_from_slice(&buf[..n]);
-                line.write_all(&text, TAKES)?;
+                line.write_all(&text, takes)?;
                 text.clear();
                 left -= n as u64;
                 if n == 0 {
@@ -420,6 +429,11 @@ fn media_type(name: &[u8]) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::{Stdout, Stop};
+    use std::io::Write as _;
+    use synfin::Stack;
+    use synfin::blocking::{TcpListener, TcpStream};
+    use synfin::device::{Device, Signals, memory_pair};
 
     fn request(head: &str) -> Result<Option<Request>, u16> {
         parse(head.as_bytes()).map(|r| r.map(|(r, _)| r))
@@ -444,6 +458,60 @@ mod tests {
         ] {
             assert_eq!(request(head).unwrap_err(), status, "{head:?}");
         }
+    }
+
+    /// A connection in memory to a server of the source directory with little patience: what is said, and what comes back.
+    fn talk(patience: Patience, say: impl FnOnce(&mut TcpStream)) -> String {
+        let (a, b) = memory_pair(1_500, true).unwrap();
+        let host = |addr: &str, d| Stack::builder().address(addr).unwrap().start(Device::Memory(d)).unwrap();
+        let (server, client) = (host("192.0.2.2/24", a), host("192.0.2.1/24", b));
+        let listener = TcpListener::bind(&server, "192.0.2.2:80").unwrap();
+        let serving = std::thread::spawn(move || {
+            let stop = Stop::start(Signals::take().unwrap(), || {}).unwrap();
+            let line = Line::new(listener.accept().unwrap().0, stop).unwrap();
+            let files = Files::open("src".as_ref(), false).unwrap();
+            Http { files, voice: Voice::new(false, Stdout::Words), patience }.serve(line)
+        });
+        let mut s = TcpStream::connect(&client, "192.0.2.2:80").unwrap();
+        say(&mut s);
+        let mut all = String::new();
+        s.read_to_string(&mut all).unwrap();
+        drop(s);
+        serving.join().unwrap().unwrap();
+        all
+    }
+
+    const SHORT: Duration = Duration::from_millis(30);
+
+    #[test]
+    fn who_does_not_finish_a_head_is_told_and_sent_away() {
+        let patience = Patience { head: SHORT, ..PATIENCE };
+        let all = talk(patience, |s| s.write_all(b"GET /main.rs HTTP/1.1\r\nHost: x\r\nX-a: b").unwrap());
+        assert!(
+            all.starts_with("HTTP/1.1 408 Request Timeout\r\n") && all.contains("\r\nConnection: close\r\n"),
+            "{all}"
+        );
+    }
+
+    #[test]
+    fn who_asks_for_nothing_more_is_closed_without_a_word() {
+        let ask = b"HEAD /main.rs HTTP/1.1\r\nHost: x\r\n\r\n";
+        let all = talk(Patience { idle: SHORT, ..PATIENCE }, |s| s.write_all(&ask.repeat(2)).unwrap());
+        assert!(
+            all.matches("HTTP/1.1 200 OK\r\n").count() == 2 && all.ends_with("\r\n\r\n"),
+            "both were answered: {all}"
+        );
+        assert!(talk(Patience { idle: SHORT, ..PATIENCE }, |_| {}).is_empty());
+    }
+
+    #[test]
+    fn a_head_without_end_is_too_long() {
+        let all = talk(PATIENCE, |s| {
+            s.write_all(b"GET / HTTP/1.1\r\nHost: ").unwrap();
+            // It may be sent away before all is written.
+            let _ = s.write_all(&[b'x'; HEAD]);
+        });
+        assert!(all.starts_with("HTTP/1.1 431 Request Header Fields Too Large\r\n"), "{all}");
     }
 
     #[test]
