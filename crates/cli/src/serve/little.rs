@@ -22,7 +22,7 @@ pub(super) struct Service {
 pub(super) const ECHO: Service = Service {
     name: "echo",
     over_tcp: echo,
-    //= RFC 862
+    // RFC 862
     answer: |_, data, out| {
         out.extend_from_slice(data);
         true
@@ -32,7 +32,7 @@ pub(super) const DISCARD: Service = Service { name: "discard", over_tcp: discard
 pub(super) const CHARGEN: Service = Service {
     name: "chargen",
     over_tcp: chargen,
-    //= RFC 864
+    // RFC 864
     answer: |n, _, out| {
         // A number of characters between 0 and 512, another each time: Knuth's multiplier scatters them.
         let len = (n.wrapping_mul(2_654_435_761) >> 16) as usize % 513;
@@ -49,7 +49,7 @@ const CLOSING: Duration = Duration::from_secs(5);
 /// Ports from which no datagram is answered: two services that answer each other never stop.
 const THEIR_OWN: [u16; 6] = [7, 9, 13, 17, 19, 37];
 
-//= RFC 862
+// RFC 862
 fn echo(line: Line) -> io::Result<()> {
     let mut buf = vec![0; 64 << 10];
     loop {
@@ -62,7 +62,7 @@ fn echo(line: Line) -> io::Result<()> {
     Ok(())
 }
 
-//= RFC 863
+// RFC 863
 fn discard(line: Line) -> io::Result<()> {
     let mut buf = vec![0; 64 << 10];
     while line.read(&mut buf, now() + PATIENCE)? > 0 {}
@@ -70,7 +70,7 @@ fn discard(line: Line) -> io::Result<()> {
     Ok(())
 }
 
-//= RFC 864
+// RFC 864
 fn chargen(line: Line) -> io::Result<()> {
     // What the peer says is thrown away, by a thread of its own: it need not say anything.
     let listener = line.share();
