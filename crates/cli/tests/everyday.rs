@@ -265,6 +265,62 @@ fn connect_talks_to_python() {
 }
 
 #[test]
+fn connect_talks_to_redis() {
+    if !has("connect_talks_to_redis", &["redis-server"]) {
+        return;
+    }
+    let p = Place::new("redis");
+    let o = p.script(
+        r"redis-server --port 6379 --bind 0.0.0.0 --protected-mode no --save '' >log & n=$!; listens 6379
+          printf 'PING\r\nECHO hello\r\n' | $SYNFIN connect $LINK 192.0.2.1 6379; code=$?; kill $n; exit $code",
+    );
+    assert_eq!(
+        (o.status.code(), text(&o.stdout).as_str()),
+        (Some(0), "+PONG\r\n$5\r\nhello\r\n"),
+        "{}",
+        text(&o.stderr)
+    );
+}
+
+#[test]
+fn telnet_is_answered() {
+    if !has("telnet_is_answered", &["telnet"]) {
+        return;
+    }
+    let mut s = Server::start(&["listen", "23", "--echo", "-v"]);
+    // It ends where its standard input ends, and so must not before the answer has come.
+    let o = s.inside(
+        "f=$(mktemp); { echo hello; until grep -q hello $f; do sleep 0.02; done; } | telnet 192.0.2.2 23 >$f; cat $f; rm $f",
+    );
+    assert!(
+        text(&o.stdout).contains("Connected to 192.0.2.2.") && text(&o.stdout).contains("hello\n"),
+        "{}",
+        text(&o.stdout)
+    );
+    assert!(s.end().success());
+    // The server is prompt: the close takes three segments.
+    s.wait_for("close 3/3");
+}
+
+#[test]
+fn wget_goes_on_where_it_was_cut_off() {
+    if !has("wget_goes_on_where_it_was_cut_off", &["wget"]) {
+        return;
+    }
+    let p = Place::new("wget");
+    let big = pattern(3 << 20, 4);
+    p.put("www/big", &big);
+    p.put("got/big", &big[..1_000_000]);
+    let mut s = Server::start(&["serve", "--http", &format!("8080={}", p.0.join("www").display())]);
+    let o = s.inside(&format!("cd {} && LC_ALL=C wget -c http://192.0.2.2:8080/big", p.0.join("got").display()));
+    let said = text(&o.stderr);
+    assert!(o.status.success() && said.contains("206 Partial Content"), "{said}");
+    assert!(p.read("got/big") == big);
+    s.kill("-TERM");
+    assert!(s.end().success());
+}
+
+#[test]
 fn a_reset_fails_and_a_reader_that_has_gone_does_not() {
     if !has("a_reset_fails_and_a_reader_that_has_gone_does_not", &["python3", "nc.openbsd"]) {
         return;
