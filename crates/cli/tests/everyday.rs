@@ -441,6 +441,24 @@ fn many_talk_at_once_with_a_command_each() {
 }
 
 #[test]
+fn a_command_that_has_ended_is_not_waited_for_by_a_client_that_stays() {
+    let name = "a_command_that_has_ended_is_not_waited_for_by_a_client_that_stays";
+    if !has(name, &["python3"]) {
+        return;
+    }
+    let mut s = Server::start(&["listen", "13", "--exec", "echo today"]);
+    // It reads to the end, and does not close before it hears that it is alone.
+    let o = s.inside(
+        "python3 -c \"
+import socket, select
+s = socket.create_connection(('192.0.2.2', 13)); all = b''.join(iter(lambda: s.recv(99), b''))
+p = select.poll(); p.register(s, 0); print(all, p.poll(50000) != [])\"",
+    );
+    assert_eq!(text(&o.stdout), "b'today\\n' True\n", "{}", text(&o.stderr));
+    assert!(s.end().success(), "{}", s.said());
+}
+
+#[test]
 fn what_crosses_the_link_is_recorded_for_tcpdump() {
     if !has("what_crosses_the_link_is_recorded_for_tcpdump", &["nc.openbsd", "tcpdump"]) {
         return;

@@ -101,7 +101,7 @@ struct Talk {
 enum End {
     /// Both ends have said all they had to say.
     Said,
-    /// Whoever reads our output has gone.
+    /// Whoever took what comes has gone: a reader, or a command that has ended.
     Gone,
     /// The program is to end, and the time for an orderly end is over.
     Reset,
@@ -149,9 +149,15 @@ impl Talk {
         let (mut ours, mut theirs) = (true, true);
         let mut until: Option<Instant> = None;
         while ours || theirs {
-            let news = match until {
-                None => self.news.recv().ok(),
-                Some(until) => self.news.recv_timeout(until.saturating_duration_since(now())).ok(),
+            let news = match (until, &mut self.child) {
+                // A command that has ended takes nothing more, and the peer need not say that it has no more.
+                (None, Some(child)) if !ours => match self.news.recv_timeout(TURN) {
+                    Err(_) if child.try_wait()?.is_some() => return Ok(End::Gone),
+                    Err(_) => continue,
+                    Ok(news) => Some(news),
+                },
+                (None, _) => self.news.recv().ok(),
+                (Some(until), _) => self.news.recv_timeout(until.saturating_duration_since(now())).ok(),
             };
             match news {
                 Some(News::Sent(done)) => {
@@ -187,7 +193,7 @@ impl Talk {
         let asked = stop.asked();
         let done = match done {
             Ok(End::Said) => acknowledged(&stream, stop),
-            Ok(End::Gone) => Ok(()),
+            Ok(End::Gone) => delivered(&stream, stop),
             Ok(End::Reset) => stream.set_linger(Some(Duration::ZERO)),
             Err(e) => Err(e),
         };
@@ -234,6 +240,21 @@ fn acknowledged(stream: &TcpStream, stop: &Stop) -> io::Result<()> {
         pause(ms);
         ms = (ms * 2).min(20);
     }
+}
+
+/// Waits until the peer has all that we have said, and leaves it: nobody hears what it may still say.
+fn delivered(stream: &TcpStream, stop: &Stop) -> io::Result<()> {
+    stream.shutdown(Shutdown::Write)?;
+    let until = now() + GRACE;
+    loop {
+        match stream.state() {
+            State::TimeWait | State::Closed => return Ok(()),
+            State::FinWait2 => break,
+            _ if now() >= until || stop.is_over() => break,
+            _ => pause(2),
+        }
+    }
+    stream.set_linger(Some(Duration::ZERO))
 }
 
 /// Waits for a command that has lost its connection. What does not notice is killed: at once if the program is to end, after
