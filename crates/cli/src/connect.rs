@@ -1,19 +1,20 @@
 //! `synfin connect`: a connection to somewhere, with standard input and output.
 
 use crate::host::{HostArgs, Stdout};
-use crate::output::{Output, named, usage};
+use crate::output::{Output, named};
 use crate::talk::{Around, With, converse};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::mpsc;
 use std::time::Duration;
+use synfin::Stack;
 use synfin::blocking::TcpStream;
 
 /// Where to.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The address to connect to
+    /// The address to connect to, or a name that --dns is asked for
     #[arg(value_name = "HOST")]
     host: String,
     /// The port
@@ -40,7 +41,7 @@ Each segment, with the states of both ends:
 
 /// Runs it.
 pub(crate) fn run(args: &Args, _: &mut Output) -> io::Result<()> {
-    let to = SocketAddr::new(host(&args.host)?, args.port);
+    let target = args.at.target(&args.host)?;
     let stdout = if args.with.uses_stdout() { Stdout::Data } else { Stdout::Words };
     let host = args.at.open(stdout, &[])?;
     // The handshake may take minutes: it is waited for on a thread, so that signals are heard meanwhile.
@@ -50,9 +51,14 @@ pub(crate) fn run(args: &Args, _: &mut Output) -> io::Result<()> {
         move || drop(tell.send(None))
     });
     std::thread::Builder::new().name("connect".into()).spawn({
-        let stack = host.stack.clone();
+        let (stack, resolver) = (host.stack.clone(), args.at.resolver(&host));
+        let (name, port) = (args.host.clone(), args.port);
         move || {
-            let _ = tell.send(Some(TcpStream::connect(&stack, to)));
+            let connected = match resolver.addresses(&target) {
+                Ok(all) => connect(&stack, &all, port),
+                Err(e) => Err(named("connect", name, &e)),
+            };
+            let _ = tell.send(Some(connected));
         }
     })?;
     let connected = loop {
@@ -67,14 +73,22 @@ pub(crate) fn run(args: &Args, _: &mut Output) -> io::Result<()> {
     let around = Around { stop: host.stop.clone(), voice: host.voice };
     let done = match connected {
         Some(Ok(stream)) => converse(stream, &args.with, &around),
-        Some(Err(e)) => Err(named("connect", to, &e)),
+        Some(Err(e)) => Err(e),
         // Not connected yet, and not any more: nothing is left to be closed in order.
         None => return host.abandon(),
     };
     host.finish(done)
 }
 
-/// The address of a host.
-pub(crate) fn host(name: &str) -> io::Result<IpAddr> {
-    name.parse().map_err(|_| usage(format!("{name:?} is no address: names are not looked up yet")))
+/// Connects to one address after another, until one answers; the error is the last one's.
+fn connect(stack: &Stack, all: &[IpAddr], port: u16) -> io::Result<TcpStream> {
+    let mut failed = io::Error::from(io::ErrorKind::NotFound);
+    for addr in all {
+        let to = SocketAddr::new(*addr, port);
+        match TcpStream::connect(stack, to) {
+            Ok(s) => return Ok(s),
+            Err(e) => failed = named("connect", to, &e),
+        }
+    }
+    Err(failed)
 }

@@ -164,7 +164,11 @@ impl Drop for Server {
 fn mistakes_get_one_clear_line_and_the_right_code() {
     let link = ["--link", "tun:x"];
     for (args, code, words) in [
-        (&["connect", "www.example.test", "80"][..], 2, "synfin: \"www.example.test\" is no address"),
+        (
+            &["connect", "www.example.test", "80"][..],
+            2,
+            "synfin: \"www.example.test\" is no address, and there is no --dns",
+        ),
         (&["connect", "192.0.2.1", "0"], 2, "'0'"),
         (&["connect", "192.0.2.1", "80", "--link", "wifi:x"], 2, "\"wifi:x\" is no link"),
         (&["connect", "192.0.2.1", "80", link[0], link[1]], 2, "--link tun:x needs --addr A/P"),
@@ -280,6 +284,51 @@ fn connect_talks_to_redis() {
         "{}",
         text(&o.stderr)
     );
+}
+
+/// A name server: an address for one name, an answer that fits no datagram for another, nothing for the rest.
+const NAME_SERVER: &[u8] = b"import socket, struct, threading
+def reply(q, tcp):
+    name = q[12:q.index(0, 12)]; kind = q[-4:-2]
+    known = {b'\\x03www\\x07example\\x04test': 1, b'\\x03big\\x07example\\x04test': 100}
+    n = known.get(name, 0) if kind == b'\\0\\1' else 0
+    flags = 0x8180 | (0 if name in known else 3) | (0x200 if n > 1 and not tcp else 0)
+    if n > 1 and not tcp: n = 0
+    record = b'\\xc0\\x0c\\0\\1\\0\\1\\0\\0\\0\\x3c\\0\\4' + bytes([192, 0, 2, 1])
+    return q[:2] + struct.pack('!HHHHH', flags, 1, n, 0, 0) + q[12:] + record * n
+def tcp():
+    l = socket.create_server(('', 53))
+    while True:
+        s, _ = l.accept(); n, = struct.unpack('!H', s.recv(2)); r = reply(s.recv(n), True)
+        s.sendall(struct.pack('!H', len(r)) + r); s.close()
+u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.bind(('', 53))
+threading.Thread(target=tcp, daemon=True).start()
+while True:
+    q, who = u.recvfrom(512)
+    u.sendto(b'\\0' * 40, who)  # somebody's try
+    u.sendto(reply(q, False), who)
+";
+
+#[test]
+fn names_are_asked_for_over_our_own_sockets() {
+    if !has("names_are_asked_for_over_our_own_sockets", &["python3"]) {
+        return;
+    }
+    let p = Place::new("names");
+    p.put("dns.py", NAME_SERVER);
+    p.put("page.txt", b"a page\n");
+    let o = p.script(
+        r"python3 dns.py & n=$!; listens 53; python3 -m http.server 8000 >log 2>&1 & h=$!; listens 8000
+          for name in www big none; do
+            printf 'GET /page.txt HTTP/1.0\r\n\r\n' | $SYNFIN connect $LINK --dns 192.0.2.1 $name.example.test 8000 | tail -n 1
+          done
+          $SYNFIN ping $LINK --dns 192.0.2.1 -c 1 www.example.test | head -n 1
+          $SYNFIN connect $LINK --dns 192.0.2.1 --dns 192.0.2.77 www.example.test 81
+          kill $n $h",
+    );
+    let page = "a page\na page\nPING www.example.test (192.0.2.1) 56(84) bytes of data.\n";
+    let errors = "synfin: connect none.example.test: no such name\nsynfin: connect 192.0.2.1:81: connection refused\n";
+    assert_eq!((text(&o.stdout).as_str(), text(&o.stderr).as_str()), (page, errors));
 }
 
 #[test]

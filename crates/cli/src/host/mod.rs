@@ -2,12 +2,14 @@
 
 mod accept;
 mod line;
+mod names;
 mod stop;
 mod voice;
 mod watch;
 
 pub(crate) use accept::{Accepting, Arrival};
 pub(crate) use line::Line;
+pub(crate) use names::{Resolver, Target};
 pub(crate) use stop::{Listening, Stop};
 pub(crate) use voice::Voice;
 
@@ -47,6 +49,9 @@ pub(crate) struct HostArgs {
     /// The router to everything else; may be repeated for the other version of IP
     #[arg(long, value_name = "A")]
     gateway: Vec<IpAddr>,
+    /// A server that is asked for names; may be repeated
+    #[arg(long, value_name = "A")]
+    dns: Vec<IpAddr>,
     /// Bytes of the greatest IP packet
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(68..=65_535))]
     mtu: Option<u32>,
@@ -95,6 +100,16 @@ impl HostArgs {
     /// Whether objects are asked for.
     pub fn is_json(&self) -> bool {
         self.json
+    }
+
+    /// A host that was named on the command line.
+    pub fn target(&self, name: &str) -> io::Result<Target> {
+        Target::parse(name, &self.dns)
+    }
+
+    /// Who is asked for names.
+    pub fn resolver(&self, host: &Host) -> Resolver {
+        Resolver::new(host, &self.dns)
     }
 
     /// Starts it. `listening`: the ports of its servers. To be called before the first thread is started.

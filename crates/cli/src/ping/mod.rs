@@ -3,7 +3,6 @@
 mod statistics;
 
 use crate::clock::now;
-use crate::connect::host as address;
 use crate::host::{Host, HostArgs, Stdout};
 use crate::output::{Output, complain, exit, named, usage};
 use serde_json::json;
@@ -20,7 +19,7 @@ use synfin::stack::{EchoAnswer, EchoOutcome};
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The address to ask
+    /// The address to ask, or a name that --dns is asked for
     #[arg(value_name = "HOST")]
     host: String,
     /// Stop after this many requests
@@ -64,15 +63,15 @@ const TURN: Duration = Duration::from_millis(100);
 
 /// Runs it.
 pub(crate) fn run(args: &Args, out: &mut Output) -> io::Result<()> {
-    let to = address(&args.host)?;
+    let target = args.at.target(&args.host)?;
     let host = args.at.open(Stdout::Words, &[])?;
-    let done = ask(args, &host, to, out);
+    let done = args.at.resolver(&host).addresses(&target).and_then(|all| ask(args, &host, all[0], out));
     let done = match done {
         Ok(true) => Ok(()),
         Ok(false) => Err(exit(1)),
         Err(e) if out.is_closed() => Err(e),
         // Not that nobody has answered: it could not be found out.
-        Err(e) => Err(usage(named("ping", to, &e).to_string())),
+        Err(e) => Err(usage(named("ping", &args.host, &e).to_string())),
     };
     host.finish(done)
 }
@@ -85,7 +84,7 @@ fn ask(args: &Args, host: &Host, to: IpAddr, out: &mut Output) -> io::Result<boo
     if ping.statistics.sent == 0 {
         return asked.map(|()| false);
     }
-    ping.statistics.total(to, out, args.at.is_json())?;
+    ping.statistics.total(&args.host, out, args.at.is_json())?;
     out.flush()?;
     asked?;
     let s = &ping.statistics;
@@ -113,10 +112,10 @@ impl<'a> Ping<'a> {
         if self.args.at.is_json() {
             return Ok(());
         }
-        let (to, n) = (self.to, self.data.len());
+        let (name, to, n) = (&self.args.host, self.to, self.data.len());
         match to {
-            IpAddr::V4(_) => writeln!(out, "PING {to} ({to}) {n}({}) bytes of data.", n + 28),
-            IpAddr::V6(_) => writeln!(out, "PING {to}({to}) {n} data bytes"),
+            IpAddr::V4(_) => writeln!(out, "PING {name} ({to}) {n}({}) bytes of data.", n + 28),
+            IpAddr::V6(_) => writeln!(out, "PING {name}({to}) {n} data bytes"),
         }
     }
 

@@ -3,7 +3,6 @@
 use crate::output::Output;
 use serde_json::json;
 use std::io::{self, Write};
-use std::net::IpAddr;
 use std::time::Duration;
 
 /// The counts.
@@ -84,10 +83,10 @@ impl Statistics {
     }
 
     /// Tells the result.
-    pub fn total(&self, to: IpAddr, out: &mut Output, machine: bool) -> io::Result<()> {
+    pub fn total(&self, to: &str, out: &mut Output, machine: bool) -> io::Result<()> {
         if machine {
             let us = |i: usize| self.times().map(|t| (t[i] * 1e3 * 1e3).round() / 1e3);
-            let o = json!({"event": "statistics", "to": to.to_string(), "sent": self.sent, "received": self.received,
+            let o = json!({"event": "statistics", "to": to, "sent": self.sent, "received": self.received,
                 "duplicates": self.duplicates, "corrupted": self.corrupted, "errors": self.errors,
                 "loss_percent": self.loss(), "time_ms": self.time.as_millis() as u64,
                 "rtt_min_us": us(0), "rtt_avg_us": us(1), "rtt_max_us": us(2), "rtt_mdev_us": us(3)});
@@ -96,7 +95,7 @@ impl Statistics {
         write!(out, "{}", self.words(to))
     }
 
-    fn words(&self, to: IpAddr) -> String {
+    fn words(&self, to: &str) -> String {
         let mut s = format!("\n--- {to} ping statistics ---\n");
         s += &format!("{} packets transmitted, {} received", self.sent, self.received);
         for (n, what) in [(self.duplicates, "duplicates"), (self.corrupted, "corrupted"), (self.errors, "errors")] {
@@ -162,7 +161,7 @@ mod tests {
 
     #[test]
     fn statistics_are_those_of_iputils() {
-        let to: IpAddr = [192, 0, 2, 1].into();
+        let to = "192.0.2.1";
         let mut s = Statistics::new();
         for (seq, us) in [(1, 1_000), (2, 3_000), (3, 2_000)] {
             s.on_sent(Duration::from_secs(seq - 1));
