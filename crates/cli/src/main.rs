@@ -4,24 +4,39 @@
 // They panic where the output cannot be written: `Output` and `complain` do not.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+mod clock;
+mod connect;
 mod demo;
+mod doctor;
 mod drill;
 mod files;
+mod host;
+mod listen;
+mod namespace;
 mod output;
 mod path;
+mod ping;
+mod recorder;
+mod serve;
 mod settings;
 mod sim;
 mod states;
 mod table;
+mod talk;
 
 use clap::{Parser, Subcommand};
-use output::{Output, complain, is_failed, is_usage};
+use output::{Output, complain, exit_code, is_failed, is_usage};
 use std::io::Write;
 use std::process::ExitCode;
 
 /// TCP/IP in user space, made to be watched.
 #[derive(Debug, Parser)]
-#[command(name = "synfin", version, about, after_help = "Exit status: 0 ok, 1 failed, 2 usage.")]
+#[command(
+    name = "synfin",
+    version,
+    about,
+    after_help = "Exit status: 0 ok, 1 failed, 2 usage, 130 ended by a second signal."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -31,6 +46,10 @@ struct Cli {
 enum Command {
     /// Play the experiments of TCP on this machine: the Linux kernel at one end, synfin at the other
     Demo(demo::Args),
+    /// Connect, and talk over standard input and output; netcat on our stack
+    Connect(Box<connect::Args>),
+    /// Wait for a connection, and talk over standard input and output; netcat on our stack
+    Listen(Box<listen::Args>),
     /// Play packetdrill scripts against the engine, in virtual time
     Drill(Box<drill::Args>),
     /// Print the transition table of the connection states
@@ -39,6 +58,12 @@ enum Command {
     Path(Box<path::Args>),
     /// Play networks in virtual time: a scenario file, or simulations by seed
     Sim(Box<sim::Args>),
+    /// Serve echo, discard, character generator and files, all on one host
+    Serve(Box<serve::Args>),
+    /// Send echo requests, and tell what comes back
+    Ping(Box<ping::Args>),
+    /// Tell what this machine allows, and the remedy for what it does not
+    Doctor(doctor::Args),
     /// List every TCP setting: range, default, Linux's name for it, the RFC's value
     Settings,
 }
@@ -48,10 +73,15 @@ fn main() -> ExitCode {
     let mut out = Output::new();
     let done = match cli.command {
         Command::Demo(a) => demo::run(&a, &mut out),
+        Command::Connect(a) => connect::run(&a, &mut out),
+        Command::Listen(a) => listen::run(&a, &mut out),
         Command::Drill(a) => drill::run(&a, &mut out),
         Command::States(a) => states::run(&a, &mut out),
         Command::Path(a) => path::run(&a, &mut out),
         Command::Sim(a) => sim::run(&a, &mut out),
+        Command::Serve(a) => serve::run(&a, &mut out),
+        Command::Ping(a) => ping::run(&a, &mut out),
+        Command::Doctor(a) => doctor::run(&a, &mut out),
         Command::Settings => settings::run(&mut out),
     };
     match done.and_then(|()| out.flush()) {
@@ -60,6 +90,7 @@ fn main() -> ExitCode {
         Err(e) if out.is_closed() && e.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         // Nor to tell nobody what failed, but that something did.
         Err(e) if out.is_closed() && is_failed(&e) => ExitCode::FAILURE,
+        Err(e) if let Some(code) = exit_code(&e) => ExitCode::from(code),
         Err(e) => {
             let usage = is_usage(&e);
             complain(e);

@@ -49,12 +49,16 @@ enum About {
     Usage(String),
     /// What was judged: the program did its work.
     Failed(String),
+    /// Nothing that is not said already: the program ends with this status.
+    Exit(u8),
 }
 
 impl std::fmt::Display for About {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (About::Usage(words) | About::Failed(words)) = self;
-        f.write_str(words)
+        match self {
+            About::Usage(words) | About::Failed(words) => f.write_str(words),
+            About::Exit(code) => write!(f, "exit status {code}"),
+        }
     }
 }
 
@@ -68,6 +72,27 @@ pub(crate) fn usage(what: impl Into<String>) -> io::Error {
 /// Something was judged and failed: exit status 1, and a line for whoever still reads.
 pub(crate) fn failed(what: impl Into<String>) -> io::Error {
     io::Error::other(About::Failed(what.into()))
+}
+
+/// The program ends with this status, and without a line.
+pub(crate) fn exit(code: u8) -> io::Error {
+    io::Error::other(About::Exit(code))
+}
+
+/// The status of an error that is one of [`exit`].
+pub(crate) fn exit_code(e: &io::Error) -> Option<u8> {
+    match e.get_ref()?.downcast_ref()? {
+        About::Exit(code) => Some(*code),
+        _ => None,
+    }
+}
+
+/// An error with what failed in front: `connect 192.0.2.1:81: connection refused`. What an error already begins with is not
+/// said twice.
+pub(crate) fn named(doing: &str, to: impl std::fmt::Display, e: &io::Error) -> io::Error {
+    let (words, to) = (e.to_string(), to.to_string());
+    let words = words.strip_prefix(&format!("{to}: ")).unwrap_or(&words);
+    io::Error::new(e.kind(), format!("{doing} {to}: {words}"))
 }
 
 /// Whether an error is one of [`usage`].

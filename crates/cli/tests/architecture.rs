@@ -70,7 +70,7 @@ fn the_core_has_no_std_and_no_unsafe_code() {
 
 /// Where something ambient may be read (clippy.toml): the clock of a driver or of a program, and the seed of a host.
 const AMBIENT: [&str; 6] = [
-    "crates/cli/src/demo/mod.rs",
+    "crates/cli/src/clock.rs",
     "crates/cli/src/drill/mod.rs",
     "crates/path/src/run.rs",
     "crates/synfin/src/handle.rs",

@@ -1,9 +1,10 @@
 //! Interfaces of the kernel: up, MTU, queue length, addresses.
 
-use crate::sys::{ioctl, socket, zeroed};
+use crate::sys::{ioctl, socket, wait_any, zeroed};
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, UdpSocket};
 use std::os::fd::AsRawFd;
+use std::time::Duration;
 
 /// What an interface is set to.
 #[derive(Debug, Clone, Default)]
@@ -118,6 +119,24 @@ pub fn add_address(name: &str, addr: IpAddr, prefix: u8) -> io::Result<()> {
             let index = interface_index(name)? as libc::c_int;
             let mut r = In6Ifreq { addr: a.octets(), prefix: u32::from(prefix), index };
             ioctl(s.as_raw_fd(), libc::SIOCSIFADDR as _, &mut r)
+        }
+    }
+}
+
+/// Waits until the kernel uses an address of its own, at most for `patience`: one of IPv6 is tentative for a moment, even where
+/// nobody is asked whether he has it already, and what comes for it meanwhile is lost. Whether it does.
+pub fn wait_for_address(addr: IpAddr, patience: Duration) -> io::Result<bool> {
+    const TURN: Duration = Duration::from_millis(2);
+    let mut left = patience;
+    loop {
+        match UdpSocket::bind((addr, 0)) {
+            Ok(_) => return Ok(true),
+            Err(e) if e.kind() == io::ErrorKind::AddrNotAvailable && !left.is_zero() => {
+                wait_any(&mut [], Some(TURN))?;
+                left = left.saturating_sub(TURN);
+            }
+            Err(e) if e.kind() == io::ErrorKind::AddrNotAvailable => return Ok(false),
+            Err(e) => return Err(e),
         }
     }
 }

@@ -8,26 +8,30 @@ compile_error!("synfin-device speaks to Linux; the core crates do not need it");
 
 mod channel;
 mod config;
+mod link;
 mod memory;
 mod netlink;
 pub mod netns;
 mod packet;
 mod signal;
 mod sys;
+mod terminal;
 mod tun;
 mod unix;
 mod virtio;
 
 pub use channel::{CHANNEL_DEPTH, ChannelDevice, Packets, channel};
-pub use config::{Interface, add_address, interface_index, set_link, set_up};
+pub use config::{Interface, add_address, interface_index, set_link, set_up, wait_for_address};
+pub use link::LinkSpec;
 pub use memory::{MemoryDevice, memory_pair};
 pub use netlink::{add_veth, move_to_namespace};
 pub use packet::PacketSocket;
-pub use signal::Signals;
+pub use signal::{Signal, Signals};
 pub use sys::{
     EventFd, Interest, MOST_INTERESTS, Wait, set_congestion_control, set_linger_zero, set_real_time, set_timer_slack,
     tcp_info_state, wait, wait_any,
 };
+pub use terminal::LineEnd;
 pub use tun::{Layer, Tun, TunOptions};
 pub use unix::DatagramDevice;
 pub use virtio::VirtioNetHdr;

@@ -11,9 +11,15 @@ use std::path::Path;
 /// before the first thread is started: the kernel refuses it after that. An error names the step and its remedy; what was
 /// entered until then stays entered.
 pub fn enter_new() -> io::Result<()> {
+    // One namespace after the other, so that it is known which of the two was refused.
+    enter_user()?;
+    enter_network()
+}
+
+/// Puts this process into a new user namespace, in which it is root. Only before the first thread is started.
+pub fn enter_user() -> io::Result<()> {
     // SAFETY: geteuid and getegid cannot fail and touch no memory.
     let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
-    // One namespace after the other, so that it is known which of the two was refused.
     unshare(libc::CLONE_NEWUSER).map_err(|e| failed("unshare of a user namespace", &e, of_user(&e)))?;
     for (file, line) in
         [("setgroups", "deny".into()), ("uid_map", format!("0 {uid} 1")), ("gid_map", format!("0 {gid} 1"))]
@@ -21,7 +27,7 @@ pub fn enter_new() -> io::Result<()> {
         let path = format!("/proc/self/{file}");
         fs::write(&path, line).map_err(|e| failed(&path, &e, of_map(&e)))?;
     }
-    enter_network()
+    Ok(())
 }
 
 /// Puts this process into a new network namespace of the user namespace that it is in.

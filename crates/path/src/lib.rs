@@ -11,7 +11,6 @@
 //! so that in steady state nothing is allocated.
 #![forbid(unsafe_code)]
 
-mod link;
 mod model;
 mod pool;
 mod report;
@@ -20,8 +19,8 @@ mod settings;
 mod units;
 mod way;
 
-pub use link::LinkSpec;
 pub use report::{Direction, Lateness, Report};
 pub use run::Path;
 pub use settings::{KEYS, Settings};
+pub use synfin_device::LinkSpec;
 pub use units::duration;

@@ -1,6 +1,5 @@
 //! The loop: write what is due, read what has come, wait for either.
 
-use crate::link::LinkSpec;
 use crate::model::{Histogram, Link};
 use crate::report::{Direction, Lateness, Report};
 use crate::settings::Settings;
@@ -8,7 +7,7 @@ use crate::way::Way;
 use std::io;
 use std::os::fd::RawFd;
 use std::time::Duration;
-use synfin_device::{Device, Interest, Medium, Received, set_real_time, set_timer_slack, wait_any};
+use synfin_device::{Device, Interest, LinkSpec, Medium, Received, set_real_time, set_timer_slack, wait_any};
 use synfin_stack::engine::Instant;
 use synfin_wire::gso::{Cut, complete};
 use synfin_wire::{Error, ethernet};

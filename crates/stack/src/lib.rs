@@ -31,6 +31,7 @@ mod udp;
 
 pub use config::StackConfig;
 pub use egress::{Checksum, Gso, TxFrame};
+pub use icmp::echo::{EchoAnswer, EchoError, EchoId, EchoOutcome};
 pub use ip::{Cidr, Route};
 pub use link::{LinkConfig, LinkId, Medium};
 pub use mib::StackMib;

@@ -2,7 +2,7 @@
 
 use crate::config::StackConfig;
 use crate::cx::tcp_cx;
-use crate::icmp::EchoReplies;
+use crate::icmp::echo::{EchoId, EchoSockets};
 use crate::ip::fragments::Fragments;
 use crate::ip::paths::Paths;
 use crate::ip::{Cidr, Route, is_link_local};
@@ -16,7 +16,6 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use synfin_tcp::{Chunk, Instant, Pool, Probe, Rng, TcpConfig, TcpMib, Trigger};
-use synfin_wire::icmp::Message;
 
 /// What the device says of a frame's transport checksum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +57,8 @@ pub enum SocketEvent {
     Listener(ListenerId),
     /// A datagram, or an error, has come.
     Udp(UdpId),
+    /// A reply to an echo request, or an error about one, has come.
+    Echo(EchoId),
 }
 
 /// One host, one shard.
@@ -85,7 +86,7 @@ pub struct Stack {
     pub(crate) port_counter: u32,
     pub(crate) reset_buckets: Buckets,
     pub(crate) icmp_bucket: Bucket,
-    pub(crate) echo_replies: EchoReplies,
+    pub(crate) echo: EchoSockets,
     pub(crate) events: VecDeque<SocketEvent>,
     /// Room for the headers of a frame on its way out.
     pub(crate) header: Vec<u8>,
@@ -120,7 +121,7 @@ impl Stack {
             tcp: tables,
             udp: UdpSockets::default(),
             wheel: TimerWheel::default(),
-            echo_replies: EchoReplies::default(),
+            echo: EchoSockets::default(),
             events: VecDeque::new(),
             header: alloc::vec![0; 160],
         }
@@ -256,17 +257,6 @@ impl Stack {
             self.events = VecDeque::new();
         }
         event
-    }
-
-    /// Sends an echo request.
-    pub fn ping(&mut self, now: Instant, dst: IpAddr, id: u16, seq: u16, data: &[u8]) -> bool {
-        let Some(src) = self.source_for(dst, now) else { return false };
-        self.send_icmp(now, src, dst, &Message::EchoRequest(id, seq, data))
-    }
-
-    /// An echo reply: who sent it, identifier, sequence number, octets of data, and when it came.
-    pub fn poll_echo_reply(&mut self) -> Option<(IpAddr, u16, u16, usize, Instant)> {
-        self.echo_replies.pop()
     }
 
     /// Handles everything that is due at `now`.

@@ -246,7 +246,7 @@ impl Shard {
         while let Some(e) = self.stack.poll_event() {
             let ready = match e {
                 SocketEvent::Tcp(id) => Ready::of(self.stack.tcp_events(id)),
-                SocketEvent::Listener(_) | SocketEvent::Udp(_) => Ready::READ,
+                SocketEvent::Listener(_) | SocketEvent::Udp(_) | SocketEvent::Echo(_) => Ready::READ,
             };
             self.waiters.wake(key_of(e), ready);
         }

@@ -188,6 +188,11 @@ impl Stack {
         self.shared().lock().stack.tcp_defaults().clone()
     }
 
+    /// What the link failed with, if it is gone: then nothing comes and nothing goes any more.
+    pub fn link_error(&self) -> Option<io::ErrorKind> {
+        self.shared().lock().broken
+    }
+
     /// Waits until all connections are closed, TIME-WAIT not counted; false if some are not within `patience`.
     pub fn wait_closed(&self, patience: Duration) -> bool {
         self.shared().wait_until(patience, |shard| {

@@ -28,6 +28,7 @@ pub(crate) fn key_of(e: SocketEvent) -> Key {
         SocketEvent::Tcp(id) => (0, id.index(), id.generation()),
         SocketEvent::Listener(id) => (1, id.index(), id.generation()),
         SocketEvent::Udp(id) => (2, id.index(), id.generation()),
+        SocketEvent::Echo(id) => (3, id.index(), id.generation()),
     }
 }
 

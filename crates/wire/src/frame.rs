@@ -138,6 +138,17 @@ pub fn quoted(b: &[u8]) -> Result<(Protocol, SocketAddr, SocketAddr, crate::SeqN
     Ok((ip.protocol, SocketAddr::new(ip.src, h.src_port), SocketAddr::new(ip.dst, h.dst_port), h.seq))
 }
 
+/// The echo request quoted in an ICMP error, as its sender wrote it: (source, destination, identifier, sequence number).
+pub fn quoted_echo(b: &[u8]) -> Result<(IpAddr, IpAddr, u16, u16)> {
+    let ip = Ip::parse(b)?;
+    let t = b.get(ip.offset..).and_then(|t| t.first_chunk::<{ icmp::HEADER_LEN }>()).ok_or(Error::Truncated)?;
+    match (ip.protocol, t[0]) {
+        (Protocol::ICMP, 8) | (Protocol::ICMPV6, 128) => {}
+        _ => return Err(Error::BadValue),
+    }
+    Ok((ip.src, ip.dst, u16::from_be_bytes([t[4], t[5]]), u16::from_be_bytes([t[6], t[7]])))
+}
+
 /// The shortest header of each protocol, to say how much of a quotation is needed.
 pub const MIN_QUOTED: usize = {
     assert!(udp::HEADER_LEN == 8 && icmp::HEADER_LEN == 8);

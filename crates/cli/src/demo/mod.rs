@@ -5,20 +5,20 @@
 
 mod child;
 mod dns;
-mod recorder;
 mod rig;
 mod scenes;
 mod side;
 
+use crate::clock::{now, pause};
 use crate::output::Output;
+use crate::recorder::Recorder;
 use clap::builder::PossibleValuesParser;
-use recorder::Recorder;
 use rig::{Backend, Rig};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 use synfin_capture::{LinkType, PcapNg};
 use synfin_trace::render::text;
 
@@ -92,16 +92,6 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> io::Result<()> {
         )));
     }
     Ok(())
-}
-
-#[allow(clippy::disallowed_methods)] // the demo plays in real time
-fn now() -> Instant {
-    Instant::now()
-}
-
-#[allow(clippy::disallowed_methods)] // as above; no correctness depends on it
-fn pause(ms: u64) {
-    std::thread::sleep(Duration::from_millis(ms));
 }
 
 /// What --scene may be.

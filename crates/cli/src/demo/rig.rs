@@ -1,13 +1,12 @@
 //! The stage of a scene: the link, our host on it, and the other end.
 
-use super::recorder::Recorder;
 use super::side::Side;
+use crate::namespace::{self, KERNEL};
 use crate::output::complain;
+use crate::recorder::Recorder;
 use std::io;
 use std::net::IpAddr;
-use synfin::device::{
-    Device, Layer, PacketSocket, Tun, TunOptions, add_address, add_veth, interface_index, memory_pair, netns,
-};
+use synfin::device::{Device, PacketSocket, Tun, add_address, memory_pair, netns};
 use synfin::{Stack, TcpConfig};
 
 /// What stands at the other end.
@@ -24,8 +23,8 @@ pub(crate) enum Backend {
 }
 
 /// The other end's address (the kernel's), and ours.
-pub(crate) const THEIRS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
-pub(crate) const OURS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
+pub(crate) const THEIRS: IpAddr = KERNEL[0].0;
+pub(crate) const OURS: IpAddr = namespace::OURS[0].0;
 
 /// Enters the namespace, if there is to be one, tries the link, and says what will be used.
 pub(crate) fn enter(wanted: Backend) -> io::Result<Backend> {
@@ -61,18 +60,11 @@ fn or_try(e: &io::Error, instead: &str) -> io::Error {
 }
 
 fn tun(name: &str) -> io::Result<Tun> {
-    Tun::open(&TunOptions { name: name.into(), layer: Layer::Ip, offload: false, mtu: 1500 })
+    namespace::tun(name, false, 1500)
 }
 
-/// The veth, made once and left there: its addresses stay with the kernel's side.
 fn veth() -> io::Result<PacketSocket> {
-    if interface_index("synfin0").is_err() {
-        add_veth("synfin0", "synfin1")
-            .and_then(|()| add_address("synfin0", THEIRS, 24))
-            .map_err(|e| io::Error::new(e.kind(), format!("no veth: {e}; as root: modprobe veth")))?;
-    }
-    // With offload: the kernel leaves the checksums of what crosses a veth to the one who reads it.
-    PacketSocket::open("synfin1", true)
+    namespace::veth(&KERNEL[..1])
 }
 
 /// A stage.

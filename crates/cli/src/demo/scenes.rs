@@ -2,10 +2,10 @@
 
 use super::child::Program;
 use super::dns;
-use super::recorder::Recorder;
 use super::rig::{OURS, Rig, THEIRS};
 use super::side::{Listener, Side, Stream};
 use super::{PATIENCE, now, pause};
+use crate::recorder::Recorder;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::process::Command;

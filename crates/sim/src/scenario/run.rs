@@ -132,7 +132,7 @@ impl Run {
                         self.sockets.get(&(host, id))
                     }
                     SocketEvent::Listener(l) => self.listeners.get(&(host, l)),
-                    SocketEvent::Udp(_) => None,
+                    SocketEvent::Udp(_) | SocketEvent::Echo(_) => None,
                 };
                 if let Some(i) = flow.copied() {
                     self.act(i);

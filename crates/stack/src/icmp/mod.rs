@@ -1,5 +1,6 @@
 //! ICMP of both versions: echo, errors in and out (rate-limited), and the neighbor discovery of IPv6 beside ARP.
 
+pub(crate) mod echo;
 mod neighbor_discovery;
 
 use crate::ip::input::Arrival;
@@ -56,7 +57,9 @@ impl Stack {
             Message::EchoRequest(id, seq, data) if self.cfg.answer_echo && !many => {
                 self.send_icmp(now, at.dst, at.src, &Message::EchoReply(id, seq, data));
             }
-            Message::EchoReply(id, seq, data) => self.echo_replies.push(at.src, id, seq, data.len(), now),
+            Message::EchoReply(id, seq, data) => self.echo_reply(now, at, id, seq, data),
+            // An echo request has no port: who sent it is known by its identifier.
+            _ if self.echo_error(now, at, &message) => {}
             Message::Unreachable(why, q) => self.icmp_about(now, probe, IcmpError::Unreachable(why), 0, q)?,
             Message::TimeExceeded(_, q) | Message::ParameterProblem(_, _, q) => {
                 self.icmp_about(now, probe, IcmpError::Other, 0, q)?;
@@ -128,6 +131,19 @@ impl Stack {
 
     /// Sends an ICMP message.
     pub(crate) fn send_icmp(&mut self, now: Instant, src: IpAddr, dst: IpAddr, m: &Message<'_>) -> bool {
+        let hops = self.cfg.hop_limit;
+        self.send_icmp_as_far_as(now, src, dst, hops, m)
+    }
+
+    /// Sends one with a hop limit of its own.
+    pub(crate) fn send_icmp_as_far_as(
+        &mut self,
+        now: Instant,
+        src: IpAddr,
+        dst: IpAddr,
+        hops: u8,
+        m: &Message<'_>,
+    ) -> bool {
         let room = 8 + m.quoted().map_or(0, <[u8]>::len).max(match m {
             Message::EchoReply(_, _, d) | Message::EchoRequest(_, _, d) => d.len(),
             _ => 0,
@@ -140,7 +156,7 @@ impl Stack {
         };
         let Ok(n) = done else { return false };
         self.mib.icmp_out += 1;
-        self.send_ip(now, src, dst, protocol, self.cfg.hop_limit, &b[..n])
+        self.send_ip(now, src, dst, protocol, hops, &b[..n])
     }
 
     /// Sends an ICMP error about `packet` (IP header first) to its source `src`, if one may be sent, as far as the
@@ -166,23 +182,5 @@ impl Stack {
         if let Some(from) = from {
             self.send_icmp(now, from, src, &make(q));
         }
-    }
-}
-
-/// Echo replies that have come, for whoever pings.
-#[derive(Debug, Default)]
-pub(crate) struct EchoReplies(alloc::collections::VecDeque<(IpAddr, u16, u16, usize, Instant)>);
-
-impl EchoReplies {
-    /// Remembers one; the oldest of more than 64 goes.
-    pub(crate) fn push(&mut self, src: IpAddr, id: u16, seq: u16, len: usize, now: Instant) {
-        if self.0.len() >= 64 {
-            self.0.pop_front();
-        }
-        self.0.push_back((src, id, seq, len, now));
-    }
-
-    pub(crate) fn pop(&mut self) -> Option<(IpAddr, u16, u16, usize, Instant)> {
-        self.0.pop_front()
     }
 }

@@ -19,9 +19,11 @@
 //! then; `shutdown(Read)` leaves what still comes to be read, as on Linux; a listening socket's TTL is that of its connections.
 
 mod address;
+mod icmp;
 mod tcp;
 mod udp;
 
 pub use address::ToAddress;
+pub use icmp::EchoSocket;
 pub use tcp::{Incoming, IntoIncoming, TcpListener, TcpSocket, TcpStream};
 pub use udp::UdpSocket;

@@ -1,11 +1,13 @@
-//! What a path lies between: links, as they are named on the command line.
+//! Links as they are named on the command line: what a path lies between, and what a host of ours is on.
 
+use crate::{
+    DatagramDevice, Device, Interface, Layer, PacketSocket, Tun, TunOptions, add_address, netns, set_up,
+    wait_for_address,
+};
 use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use synfin_device::{
-    DatagramDevice, Device, Interface, Layer, PacketSocket, Tun, TunOptions, add_address, netns, set_up,
-};
+use std::time::Duration;
 
 /// A link that is to be opened: `tun:NAME`, `tap:NAME`, `packet:IFACE`, `fd:N` or `unix:PATH`, with options behind commas.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +88,12 @@ impl LinkSpec {
         Ok(())
     }
 
+    /// With this MTU, if the interface is created or the link has none of its own.
+    pub fn with_mtu(mut self, mtu: u32) -> LinkSpec {
+        self.mtu = mtu;
+        self
+    }
+
     /// How it was named, without options.
     pub fn name(&self) -> &str {
         &self.words
@@ -110,6 +118,10 @@ impl LinkSpec {
             if !self.host.is_empty() {
                 // An interface that was there already may be down.
                 set_up(name, &Interface::default())?;
+            }
+            // On a TAP it may take seconds to find out whether somebody has an address: that is not waited for.
+            for (addr, _) in self.host.iter().filter(|_| layer == Layer::Ip) {
+                wait_for_address(*addr, Duration::from_millis(200))?;
             }
             Ok(Device::Tun(tun))
         };

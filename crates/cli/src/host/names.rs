@@ -1,0 +1,191 @@
+//! Names, asked for over the host's own sockets (RFC 1035 4.2): UDP first, TCP where an answer does not fit a datagram.
+
+use super::{Host, Stop};
+use crate::clock::now;
+use crate::output::usage;
+use hickory_proto::op::{Message, MessageType, Query, ResponseCode};
+use hickory_proto::rr::{Name, RData, RecordType};
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use synfin::Stack;
+use synfin::blocking::{TcpStream, UdpSocket};
+
+/// A host as it was given: an address, or a name.
+#[derive(Debug, Clone)]
+pub(crate) enum Target {
+    Address(IpAddr),
+    Name(Name),
+}
+
+/// Who is asked, and how.
+#[derive(Clone)]
+pub(crate) struct Resolver {
+    stack: Stack,
+    stop: Arc<Stop>,
+    servers: Vec<IpAddr>,
+    /// What kinds of address are of use here, the preferred first.
+    kinds: Vec<RecordType>,
+}
+
+/// How long a server is waited for, and how often all are asked.
+const PATIENCE: Duration = Duration::from_millis(2_500);
+const ROUNDS: usize = 2;
+/// How often signals are looked for meanwhile.
+const TURN: Duration = Duration::from_millis(200);
+/// The most addresses of a name that are of use.
+const MOST: usize = 32;
+
+impl Target {
+    /// Reads one; a name needs a server that is asked for it.
+    pub fn parse(s: &str, servers: &[IpAddr]) -> io::Result<Target> {
+        if let Ok(a) = s.parse() {
+            return Ok(Target::Address(a));
+        }
+        let mut name = Name::from_utf8(s).map_err(|e| usage(format!("{s:?} is no address and no name: {e}")))?;
+        name.set_fqdn(true);
+        if servers.is_empty() {
+            return Err(usage(format!("{s:?} is no address, and there is no --dns to ask for it")));
+        }
+        Ok(Target::Name(name))
+    }
+}
+
+impl Resolver {
+    pub fn new(host: &Host, servers: &[IpAddr]) -> Resolver {
+        let kind = |v6| host.addresses().iter().any(|a| a.is_ipv6() == v6);
+        let kinds = [(true, RecordType::AAAA), (false, RecordType::A)];
+        let kinds = kinds.into_iter().filter(|k| kind(k.0)).map(|k| k.1).collect();
+        Resolver { stack: host.stack.clone(), stop: host.stop.clone(), servers: servers.to_vec(), kinds }
+    }
+
+    /// The addresses of a host, at least one. [`io::ErrorKind::NotFound`] if it has none, [`io::ErrorKind::TimedOut`] if nobody
+    /// answers.
+    pub fn addresses(&self, target: &Target) -> io::Result<Vec<IpAddr>> {
+        let name = match target {
+            Target::Address(a) => return Ok(vec![*a]),
+            Target::Name(n) => n,
+        };
+        let mut all = Vec::new();
+        for kind in &self.kinds {
+            let answer = self.ask(name, *kind)?;
+            all.extend(answer.answers.iter().filter_map(|r| match &r.data {
+                RData::A(a) => Some(IpAddr::V4(a.0)),
+                RData::AAAA(a) => Some(IpAddr::V6(a.0)),
+                _ => None,
+            }));
+        }
+        all.truncate(MOST);
+        if all.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "it has no address of a kind that this host has"));
+        }
+        Ok(all)
+    }
+
+    /// Asks one server after another, and all of them again.
+    fn ask(&self, name: &Name, kind: RecordType) -> io::Result<Message> {
+        let mut failed = io::Error::new(io::ErrorKind::TimedOut, "no name server answers");
+        for server in self.servers.iter().cycle().take(self.servers.len() * ROUNDS) {
+            match self.ask_one(SocketAddr::new(*server, 53), name, kind) {
+                Ok(m) => match m.metadata.response_code {
+                    ResponseCode::NoError => return Ok(m),
+                    ResponseCode::NXDomain => return Err(io::Error::new(io::ErrorKind::NotFound, "no such name")),
+                    // Another may know better.
+                    code => failed = io::Error::other(format!("name server {server}: {code}")),
+                },
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => return Err(e),
+                Err(e) if e.kind() == io::ErrorKind::TimedOut => {}
+                Err(e) => failed = io::Error::new(e.kind(), format!("name server {server}: {e}")),
+            }
+        }
+        Err(failed)
+    }
+
+    fn ask_one(&self, server: SocketAddr, name: &Name, kind: RecordType) -> io::Result<Message> {
+        let mut question = Message::query();
+        question.metadata.recursion_desired = true;
+        question.add_query(Query::query(name.clone(), kind));
+        let bytes = question.to_vec().map_err(io::Error::other)?;
+        let answer = self.over_udp(server, &question, &bytes)?;
+        if answer.metadata.truncation { self.over_tcp(server, &question, &bytes) } else { Ok(answer) }
+    }
+
+    fn over_udp(&self, server: SocketAddr, question: &Message, bytes: &[u8]) -> io::Result<Message> {
+        let any: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        let socket = UdpSocket::bind(&self.stack, (any, 0))?;
+        socket.connect(server)?;
+        socket.set_read_timeout(Some(TURN))?;
+        socket.send(bytes)?;
+        let until = now() + PATIENCE;
+        let mut buf = vec![0; 4_096];
+        while now() < until {
+            match socket.recv(&mut buf) {
+                // What is no answer to this question may be somebody's try at one: the right one may still come.
+                Ok(n) => match answer(question, &buf[..n]) {
+                    Some(m) => return Ok(m),
+                    None => continue,
+                },
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                Err(e) => return Err(e),
+            }
+            if self.stop.asked() > 0 {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+        }
+        Err(io::ErrorKind::TimedOut.into())
+    }
+
+    fn over_tcp(&self, server: SocketAddr, question: &Message, bytes: &[u8]) -> io::Result<Message> {
+        let mut s = TcpStream::connect_timeout(&self.stack, &server, PATIENCE)?;
+        s.set_read_timeout(Some(PATIENCE))?;
+        // Length first (RFC 1035 4.2.2), in one write with the rest, for some servers read no more than once.
+        s.write_all(&[&(bytes.len() as u16).to_be_bytes(), bytes].concat())?;
+        let mut len = [0; 2];
+        s.read_exact(&mut len)?;
+        let mut buf = vec![0; usize::from(u16::from_be_bytes(len))];
+        s.read_exact(&mut buf)?;
+        answer(question, &buf).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "its answer is none"))
+    }
+}
+
+/// The answer to a question, if these octets are one.
+fn answer(question: &Message, bytes: &[u8]) -> Option<Message> {
+    let m = Message::from_vec(bytes).ok()?;
+    let is_answer = m.metadata.id == question.metadata.id
+        && m.metadata.message_type == MessageType::Response
+        && m.queries == question.queries;
+    is_answer.then_some(m)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_answer_to_the_question_is_one() {
+        let mut question = Message::query();
+        question.add_query(Query::query(Name::from_utf8("www.example.test.").unwrap(), RecordType::A));
+        let reply = question.clone().into_response();
+        assert!(answer(&question, &reply.to_vec().unwrap()).is_some());
+        assert!(answer(&question, &question.to_vec().unwrap()).is_none(), "our own question");
+        let mut other = reply.clone();
+        other.metadata.id ^= 1;
+        assert!(answer(&question, &other.to_vec().unwrap()).is_none(), "another number");
+        let mut other = reply.clone();
+        other.queries[0].name = Name::from_utf8("www.example.org.").unwrap();
+        assert!(answer(&question, &other.to_vec().unwrap()).is_none(), "another name");
+        assert!(answer(&question, &reply.to_vec().unwrap()[..9]).is_none());
+        assert!(answer(&question, &[0xc0; 600]).is_none());
+    }
+
+    #[test]
+    fn hosts_are_addresses_or_names_for_which_there_is_a_server() {
+        let server = [IpAddr::from([192, 0, 2, 1])];
+        assert!(matches!(Target::parse("fd00::1", &[]), Ok(Target::Address(IpAddr::V6(_)))));
+        assert!(matches!(Target::parse("www.example.test", &server), Ok(Target::Name(n)) if n.is_fqdn()));
+        for (s, servers) in [("www.example.test", &[][..]), ("a..b", &server), (&"a".repeat(300), &server)] {
+            assert!(Target::parse(s, servers).is_err(), "{s}");
+        }
+    }
+}
