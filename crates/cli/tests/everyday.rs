@@ -3,85 +3,14 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)] // a test that fails may well panic; it waits for real programs
 
-use std::fs;
-use std::io::{BufRead, BufReader, Write};
+mod place;
+
+use place::{Place, SYNFIN, has, pattern, synfin, text};
+use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-
-const SYNFIN: &str = env!("CARGO_BIN_EXE_synfin");
-
-fn synfin(args: &[&str]) -> Output {
-    Command::new(SYNFIN).args(args).stdin(Stdio::null()).output().unwrap()
-}
-
-fn text(b: &[u8]) -> String {
-    String::from_utf8_lossy(b).into_owned()
-}
-
-/// Whether all of this is here; says, even where the test passes, that it has tested nothing.
-fn has(test: &str, programs: &[&str]) -> bool {
-    let why = if !namespaces() {
-        "no namespace".to_string()
-    } else {
-        let missing = |p: &&&str| !Command::new("which").arg(p).output().is_ok_and(|o| o.status.success());
-        match programs.iter().find(missing) {
-            Some(p) => format!("no {p} here"),
-            None => return true,
-        }
-    };
-    let _ = writeln!(std::io::stderr(), "not run: {test}: {why}");
-    false
-}
-
-fn namespaces() -> bool {
-    Command::new("unshare").args(["-Urn", "test", "-e", "/dev/net/tun"]).status().is_ok_and(|s| s.success())
-}
-
-/// A directory of its own.
-struct Place(PathBuf);
-
-impl Place {
-    fn new(name: &str) -> Place {
-        let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
-        fs::create_dir_all(&dir).unwrap();
-        Place(dir)
-    }
-
-    fn put(&self, name: &str, bytes: &[u8]) -> PathBuf {
-        let path = self.0.join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, bytes).unwrap();
-        path
-    }
-
-    fn read(&self, name: &str) -> Vec<u8> {
-        fs::read(self.0.join(name)).unwrap()
-    }
-
-    /// A shell script in a namespace of its own. `$SYNFIN` is the program, `$LINK` a link to the kernel at 192.0.2.1, and
-    /// `listens PORT` waits until the kernel listens there.
-    fn script(&self, script: &str) -> Output {
-        let link = "--link tun:t0,host=192.0.2.1/24,host=fd00:2::1/64 --addr 192.0.2.2/24 --addr fd00:2::2/64";
-        let listens = r#"listens() { p=$(printf ':%04X ' "$1"); until grep -q "$p.* 0A " /proc/net/tcp /proc/net/tcp6; do sleep 0.02; done; }"#;
-        let mut c = Command::new("timeout");
-        c.args(["100", "unshare", "-Urn", "sh", "-c", &format!("{listens}\n{script}")]);
-        c.current_dir(&self.0).env("SYNFIN", SYNFIN).env("LINK", link).stdin(Stdio::null()).output().unwrap()
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-/// `n` octets that differ everywhere.
-fn pattern(n: usize, seed: u8) -> Vec<u8> {
-    (0..n).map(|i| ((i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8 ^ seed).collect()
-}
 
 /// A server of ours in a namespace of its own.
 struct Server {
