@@ -10,6 +10,7 @@ mod demo;
 mod doctor;
 mod drill;
 mod files;
+mod get;
 mod host;
 mod listen;
 mod namespace;
@@ -50,6 +51,8 @@ enum Command {
     Connect(Box<connect::Args>),
     /// Wait for a connection, and talk over standard input and output; netcat on our stack
     Listen(Box<listen::Args>),
+    /// Fetch what a URL names, over http or https; curl on our stack
+    Get(Box<get::Args>),
     /// Play packetdrill scripts against the engine, in virtual time
     Drill(Box<drill::Args>),
     /// Print the transition table of the connection states
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
         Command::Demo(a) => demo::run(&a, &mut out),
         Command::Connect(a) => connect::run(&a, &mut out),
         Command::Listen(a) => listen::run(&a, &mut out),
+        Command::Get(a) => get::run(&a, &mut out),
         Command::Drill(a) => drill::run(&a, &mut out),
         Command::States(a) => states::run(&a, &mut out),
         Command::Path(a) => path::run(&a, &mut out),

@@ -3,6 +3,7 @@
 mod accept;
 mod line;
 mod names;
+mod race;
 mod stop;
 mod voice;
 mod watch;
@@ -10,6 +11,7 @@ mod watch;
 pub(crate) use accept::{Accepting, Arrival};
 pub(crate) use line::Line;
 pub(crate) use names::{Resolver, Target};
+pub(crate) use race::{Connected, connect};
 pub(crate) use stop::{Listening, Stop};
 pub(crate) use voice::Voice;
 
@@ -24,6 +26,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use synfin::device::{LinkSpec, Medium, Signals};
+use synfin::names::Hosts;
 use synfin::{Stack, TcpConfig};
 use watch::Watch;
 
@@ -52,6 +55,9 @@ pub(crate) struct HostArgs {
     /// A server that is asked for names; may be repeated
     #[arg(long, value_name = "A")]
     dns: Vec<IpAddr>,
+    /// A file with the addresses of names, which is asked before any server (hosts(5))
+    #[arg(long, value_name = "FILE")]
+    hosts: Option<PathBuf>,
     /// Bytes of the greatest IP packet
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(68..=65_535))]
     mtu: Option<u32>,
@@ -62,8 +68,8 @@ pub(crate) struct HostArgs {
     #[arg(long, value_name = "FILE")]
     pcap: Option<PathBuf>,
     /// Print each segment on standard error, with the states of both ends and what it means
-    #[arg(short = 'v', long)]
-    verbose: bool,
+    #[arg(short = 'v', long, action = clap::ArgAction::Count)]
+    verbose: u8,
     /// Print one JSON object per line for what happens
     ///
     /// On standard output, or on standard error where standard output carries data.
@@ -104,7 +110,17 @@ impl HostArgs {
 
     /// A host that was named on the command line.
     pub fn target(&self, name: &str) -> io::Result<Target> {
-        Target::parse(name, &self.dns)
+        let read = |p: &PathBuf| {
+            let text = std::fs::read(p).map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", p.display())))?;
+            Ok::<_, io::Error>(Hosts::parse(&String::from_utf8_lossy(&text)))
+        };
+        let hosts = self.hosts.as_ref().map(read).transpose()?.unwrap_or_default();
+        Target::parse(name, &self.dns, &hosts)
+    }
+
+    /// How often `-v` was given.
+    pub fn verbosity(&self) -> u8 {
+        self.verbose
     }
 
     /// Who is asked for names.
@@ -114,6 +130,11 @@ impl HostArgs {
 
     /// Starts it. `listening`: the ports of its servers. To be called before the first thread is started.
     pub fn open(&self, stdout: Stdout, listening: &[u16]) -> io::Result<Host> {
+        self.open_telling(stdout, listening, self.verbose > 0)
+    }
+
+    /// Likewise; `segments`: whether each is told, where `-v` alone does not ask for that.
+    pub fn open_telling(&self, stdout: Stdout, listening: &[u16], segments: bool) -> io::Result<Host> {
         let mut cfg = TcpConfig::default();
         for (key, value) in &self.tcp {
             cfg.set(key, value).map_err(|e| usage(format!("--tcp {e}")))?;
@@ -146,10 +167,10 @@ impl HostArgs {
         }
         let addresses: Vec<IpAddr> = addresses.into_iter().map(|a| a.0).collect();
         let mut watch = None;
-        if self.verbose || pcap.is_some() {
+        if segments || pcap.is_some() {
             let recorder = watch::recorder(&addresses, ethernet, listening);
             builder = builder.observer(Box::new(recorder.clone())).packet_log(Box::new(recorder.clone()));
-            let lines = self.verbose.then_some(voice);
+            let lines = segments.then_some(voice);
             watch = Some(Watch::start(recorder, lines, pcap, ethernet)?);
         }
         let stack = builder.start(device)?;

@@ -11,11 +11,14 @@ use std::sync::Arc;
 use std::time::Duration;
 use synfin::Stack;
 use synfin::blocking::{TcpStream, UdpSocket};
+use synfin::names::{Family, Hosts};
 
 /// A host as it was given: an address, or a name.
 #[derive(Debug, Clone)]
 pub(crate) enum Target {
     Address(IpAddr),
+    /// What a hosts file says of a name.
+    Known(Vec<IpAddr>),
     Name(Name),
 }
 
@@ -25,8 +28,8 @@ pub(crate) struct Resolver {
     stack: Stack,
     stop: Arc<Stop>,
     servers: Vec<IpAddr>,
-    /// What kinds of address are of use here, the preferred first.
-    kinds: Vec<RecordType>,
+    /// What families of addresses are of use here, the preferred first.
+    families: Vec<Family>,
 }
 
 /// How long a server is waited for, and how often all are asked.
@@ -38,10 +41,14 @@ const TURN: Duration = Duration::from_millis(200);
 const MOST: usize = 32;
 
 impl Target {
-    /// Reads one; a name needs a server that is asked for it.
-    pub fn parse(s: &str, servers: &[IpAddr]) -> io::Result<Target> {
+    /// Reads one; a name that is not in `hosts` needs a server that is asked for it.
+    pub fn parse(s: &str, servers: &[IpAddr], hosts: &Hosts) -> io::Result<Target> {
         if let Ok(a) = s.parse() {
             return Ok(Target::Address(a));
+        }
+        let known = hosts.addresses(s);
+        if !known.is_empty() {
+            return Ok(Target::Known(known.iter().copied().take(MOST).collect()));
         }
         let mut name = Name::from_utf8(s).map_err(|e| usage(format!("{s:?} is no address and no name: {e}")))?;
         name.set_fqdn(true);
@@ -54,33 +61,47 @@ impl Target {
 
 impl Resolver {
     pub fn new(host: &Host, servers: &[IpAddr]) -> Resolver {
-        let kind = |v6| host.addresses().iter().any(|a| a.is_ipv6() == v6);
-        let kinds = [(true, RecordType::AAAA), (false, RecordType::A)];
-        let kinds = kinds.into_iter().filter(|k| kind(k.0)).map(|k| k.1).collect();
-        Resolver { stack: host.stack.clone(), stop: host.stop.clone(), servers: servers.to_vec(), kinds }
+        let ours = |f: &Family| host.addresses().iter().any(|a| Family::of(*a) == *f);
+        let families = [Family::V6, Family::V4].into_iter().filter(ours).collect();
+        Resolver { stack: host.stack.clone(), stop: host.stop.clone(), servers: servers.to_vec(), families }
     }
 
     /// The addresses of a host, at least one. [`io::ErrorKind::NotFound`] if it has none, [`io::ErrorKind::TimedOut`] if nobody
     /// answers.
     pub fn addresses(&self, target: &Target) -> io::Result<Vec<IpAddr>> {
-        let name = match target {
-            Target::Address(a) => return Ok(vec![*a]),
-            Target::Name(n) => n,
-        };
         let mut all = Vec::new();
-        for kind in &self.kinds {
-            let answer = self.ask(name, *kind)?;
-            all.extend(answer.answers.iter().filter_map(|r| match &r.data {
-                RData::A(a) => Some(IpAddr::V4(a.0)),
-                RData::AAAA(a) => Some(IpAddr::V6(a.0)),
-                _ => None,
-            }));
+        for family in self.families.iter().copied() {
+            match target {
+                Target::Address(a) => return Ok(vec![*a]),
+                Target::Known(known) => all.extend(known.iter().copied().filter(|a| Family::of(*a) == family)),
+                Target::Name(n) => all.extend(self.of_family(n, family)?),
+            }
         }
         all.truncate(MOST);
         if all.is_empty() {
             return Err(io::Error::new(io::ErrorKind::NotFound, "it has no address of a kind that this host has"));
         }
         Ok(all)
+    }
+
+    /// Whether this host can use addresses of a family.
+    pub fn wants(&self, family: Family) -> bool {
+        self.families.contains(&family)
+    }
+
+    /// The addresses of a name that are of a family, perhaps none.
+    pub fn of_family(&self, name: &Name, family: Family) -> io::Result<Vec<IpAddr>> {
+        let kind = match family {
+            Family::V6 => RecordType::AAAA,
+            Family::V4 => RecordType::A,
+        };
+        let answer = self.ask(name, kind)?;
+        let addresses = answer.answers.iter().filter_map(|r| match &r.data {
+            RData::A(a) => Some(IpAddr::V4(a.0)),
+            RData::AAAA(a) => Some(IpAddr::V6(a.0)),
+            _ => None,
+        });
+        Ok(addresses.filter(|a| Family::of(*a) == family).take(MOST).collect())
     }
 
     /// Asks one server after another, and all of them again.
@@ -182,10 +203,12 @@ mod tests {
     #[test]
     fn hosts_are_addresses_or_names_for_which_there_is_a_server() {
         let server = [IpAddr::from([192, 0, 2, 1])];
-        assert!(matches!(Target::parse("fd00::1", &[]), Ok(Target::Address(IpAddr::V6(_)))));
-        assert!(matches!(Target::parse("www.example.test", &server), Ok(Target::Name(n)) if n.is_fqdn()));
+        let hosts = Hosts::parse("192.0.2.9 here.example.test\n");
+        assert!(matches!(Target::parse("fd00::1", &[], &hosts), Ok(Target::Address(IpAddr::V6(_)))));
+        assert!(matches!(Target::parse("www.example.test", &server, &hosts), Ok(Target::Name(n)) if n.is_fqdn()));
+        assert!(matches!(Target::parse("HERE.example.test", &[], &hosts), Ok(Target::Known(a)) if a.len() == 1));
         for (s, servers) in [("www.example.test", &[][..]), ("a..b", &server), (&"a".repeat(300), &server)] {
-            assert!(Target::parse(s, servers).is_err(), "{s}");
+            assert!(Target::parse(s, servers, &hosts).is_err(), "{s}");
         }
     }
 }
