@@ -1,10 +1,9 @@
 //! `synfin connect`: a connection to somewhere, with standard input and output.
 
-use crate::host::{HostArgs, Stdout};
+use crate::host::{HostArgs, Resolver, Stdout, Target, Unconnected, connect};
 use crate::output::{Output, named};
 use crate::talk::{Around, With, converse};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::mpsc;
 use std::time::Duration;
 use synfin::Stack;
@@ -14,7 +13,7 @@ use synfin::blocking::TcpStream;
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The address to connect to, or a name that --dns is asked for
+    /// The address to connect to, or a name that --hosts knows or --dns is asked for
     #[arg(value_name = "HOST")]
     host: String,
     /// The port
@@ -54,10 +53,7 @@ pub(crate) fn run(args: &Args, _: &mut Output) -> io::Result<()> {
         let (stack, resolver) = (host.stack.clone(), args.at.resolver(&host));
         let (name, port) = (args.host.clone(), args.port);
         move || {
-            let connected = match resolver.addresses(&target) {
-                Ok(all) => connect(&stack, &all, port),
-                Err(e) => Err(named("connect", name, &e)),
-            };
+            let connected = open(&stack, &resolver, &target, &name, port);
             let _ = tell.send(Some(connected));
         }
     })?;
@@ -80,15 +76,12 @@ pub(crate) fn run(args: &Args, _: &mut Output) -> io::Result<()> {
     host.finish(done)
 }
 
-/// Connects to one address after another, until one answers; the error is the last one's.
-fn connect(stack: &Stack, all: &[IpAddr], port: u16) -> io::Result<TcpStream> {
-    let mut failed = io::Error::from(io::ErrorKind::NotFound);
-    for addr in all {
-        let to = SocketAddr::new(*addr, port);
-        match TcpStream::connect(stack, to) {
-            Ok(s) => return Ok(s),
-            Err(e) => failed = named("connect", to, &e),
-        }
+/// Connects to whichever address answers first.
+fn open(stack: &Stack, resolver: &Resolver, target: &Target, name: &str, port: u16) -> io::Result<TcpStream> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    match runtime.block_on(connect(stack, resolver, target, port)) {
+        Ok(c) => c.stream.into_blocking(),
+        Err(Unconnected::Peer(peer, e)) => Err(named("connect", peer, &e)),
+        Err(Unconnected::Name(e)) => Err(named("connect", name, &e)),
     }
-    Err(failed)
 }

@@ -6,6 +6,7 @@
 mod place;
 
 use place::{Place, SYNFIN, has, pattern, synfin, text};
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -562,9 +563,13 @@ fn a_download_under_way_does_not_keep_the_server_from_ending() {
 
 #[test]
 fn a_link_that_is_gone_ends_whoever_is_on_it() {
-    // What comes from the null device is at its end at once.
-    for args in [&["listen", "7"][..], &["serve", "--echo"], &["connect", "192.0.2.1", "7"]] {
-        let o = synfin(&[args, &["--link", "fd:0", "--addr", "192.0.2.2/24"]].concat());
+    // What comes from the null device is at its end at once; what goes there must not fail before that is seen.
+    for args in
+        [&["listen", "7"][..], &["serve", "--echo"], &["connect", "192.0.2.1", "7"], &["get", "http://192.0.2.1/"]]
+    {
+        let null = fs::File::options().read(true).write(true).open("/dev/null").unwrap();
+        let args = [args, &["--link", "fd:0", "--addr", "192.0.2.2/24"]].concat();
+        let o = Command::new(SYNFIN).args(&args).stdin(null).output().unwrap();
         let err = text(&o.stderr);
         assert_eq!(o.status.code(), Some(1), "{args:?}: {err}");
         assert!(err.ends_with("synfin: fd:0: the link is gone: unexpected end of file\n"), "{args:?}: {err}");

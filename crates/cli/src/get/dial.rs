@@ -27,7 +27,8 @@ pub(super) fn target(url: &Url, at: &HostArgs) -> io::Result<Target> {
 /// Connects.
 pub(super) async fn dial(job: &Job, url: &Url, target: &Target) -> io::Result<Box<dyn Wire>> {
     let port = url.port_or_known_default().unwrap_or(80);
-    let Connected { stream, peer, named, took } = connect(&job.stack, &job.resolver, target, port).await?;
+    let Connected { stream, peer, named, took } =
+        connect(&job.stack, &job.resolver, target, port).await.map_err(|e| e.of(target))?;
     let host = url.host_str().unwrap_or_default();
     if let Some(t) = named {
         job.tell.stage(

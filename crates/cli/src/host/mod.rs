@@ -11,7 +11,7 @@ mod watch;
 pub(crate) use accept::{Accepting, Arrival};
 pub(crate) use line::Line;
 pub(crate) use names::{Resolver, Target};
-pub(crate) use race::{Connected, connect};
+pub(crate) use race::{Connected, Unconnected, connect};
 pub(crate) use stop::{Listening, Stop};
 pub(crate) use voice::Voice;
 

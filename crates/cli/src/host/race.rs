@@ -25,11 +25,40 @@ pub(crate) struct Connected {
     pub took: Duration,
 }
 
+/// Why there is none.
+pub(crate) enum Unconnected {
+    /// There is no address.
+    Name(io::Error),
+    /// The last one that was tried, and what it said.
+    Peer(SocketAddr, io::Error),
+}
+
+impl From<io::Error> for Unconnected {
+    fn from(e: io::Error) -> Unconnected {
+        Unconnected::Name(e)
+    }
+}
+
+impl Unconnected {
+    /// As an error that says which address it was, where what was asked for does not say so itself.
+    pub fn of(self, target: &Target) -> io::Error {
+        match self {
+            Unconnected::Peer(peer, e) if !matches!(target, Target::Address(_)) => named("connect", peer, &e),
+            Unconnected::Name(e) | Unconnected::Peer(_, e) => e,
+        }
+    }
+}
+
 /// What an attempt comes to.
 type Tried = (IpAddr, Duration, io::Result<TcpStream>);
 
 /// Connects to whichever address is the first to answer. To be called on a runtime of tokio's; dropping it gives up.
-pub(crate) async fn connect(stack: &Stack, resolver: &Resolver, target: &Target, port: u16) -> io::Result<Connected> {
+pub(crate) async fn connect(
+    stack: &Stack,
+    resolver: &Resolver,
+    target: &Target,
+    port: u16,
+) -> Result<Connected, Unconnected> {
     let began = now();
     let time = || Time::from_nanos(u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX));
     let order = |all: &mut [IpAddr]| stack.order_destinations(all);
@@ -51,7 +80,7 @@ pub(crate) async fn connect(stack: &Stack, resolver: &Resolver, target: &Target,
                 Event::Lost => {
                     let none =
                         || io::Error::new(io::ErrorKind::NotFound, "it has no address of a kind that this host has");
-                    return Err(failed.unwrap_or_else(none));
+                    return Err(failed.unwrap_or_else(|| none().into()));
                 }
             }
         }
@@ -65,8 +94,13 @@ pub(crate) async fn connect(stack: &Stack, resolver: &Resolver, target: &Target,
             Some((family, answer)) = told.recv() => {
                 let all = answer.unwrap_or_else(|e| {
                     // That one kind is not there says less than that somebody does not answer.
-                    if failed.as_ref().is_none_or(|f: &io::Error| f.kind() == io::ErrorKind::NotFound) {
-                        failed = Some(e);
+                    let says_more = match &failed {
+                        Some(Unconnected::Name(f)) => f.kind() == io::ErrorKind::NotFound,
+                        Some(Unconnected::Peer(..)) => false,
+                        None => true,
+                    };
+                    if says_more {
+                        failed = Some(e.into());
                     }
                     Vec::new()
                 });
@@ -84,10 +118,7 @@ pub(crate) async fn connect(stack: &Stack, resolver: &Resolver, target: &Target,
                         won = Some((stream, peer, took));
                     }
                     Err(e) => {
-                        failed = Some(match target {
-                            Target::Address(_) => e,
-                            _ => named("connect", peer, &e),
-                        });
+                        failed = Some(Unconnected::Peer(peer, e));
                         race.on_failed(time(), a);
                     }
                 }
