@@ -74,7 +74,7 @@ fn place(name: &str) -> (Place, Vec<u8>) {
     p.put("server.py", SERVER);
     p.put("big", &big);
     // Nobody listens at the first of them: the other is tried.
-    p.put("hosts", b"fd00:2::1 www.example.test\n192.0.2.1 www.example.test other.example.test\n");
+    p.put("hosts", b"fd00:2::1 www.example.test\n192.0.2.1 www.example.test other.example.test\nfd00:2::77 silent.example.test\n192.0.2.1 silent.example.test\n");
     (p, big)
 }
 
@@ -138,6 +138,23 @@ fn a_page_its_head_and_what_is_not_there() {
          synfin: get http://www.example.test:81/: connect 192.0.2.1:81: connection refused\n"
     );
     assert!(p.read("big") == big);
+}
+
+#[test]
+fn an_address_that_does_not_answer_costs_a_moment_only() {
+    if !has("an_address_that_does_not_answer_costs_a_moment_only", &["python3"]) {
+        return;
+    }
+    let (p, _) = place("get-race");
+    // Its first address is silent: a SYN there is sent again for more than a minute.
+    let (out, err) = beside(
+        &p,
+        "8000",
+        r"get --max-time 30 http://silent.example.test:8000/page
+          printf 'GET /page HTTP/1.0\r\n\r\n' | timeout 30 $SYNFIN connect $LINK --hosts hosts silent.example.test 8000 | tail -n 1
+          get --max-time 30 --addr 192.0.2.3/24 http://www.example.test:8000/page",
+    );
+    assert_eq!((out.as_str(), err.as_str()), ("a page\na page\na page\n", ""));
 }
 
 #[test]
