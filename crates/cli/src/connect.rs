@@ -66,7 +66,7 @@ pub(crate) fn run(args: &Args, _: &mut Output) -> io::Result<()> {
         }
     };
     drop(listening);
-    let around = Around { stop: host.stop.clone(), voice: host.voice };
+    let around = Around { accepted: false, stop: host.stop.clone(), voice: host.voice };
     let done = match connected {
         Some(Ok(stream)) => converse(stream, &args.with, &around),
         Some(Err(e)) => Err(e),

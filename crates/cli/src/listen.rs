@@ -48,7 +48,7 @@ pub(crate) fn run(args: &Args, _: &mut Output) -> io::Result<()> {
     host.tell_ready(args.port, args.with.name());
     host.tell_way_in();
     let _listening = host.stop.tell(move || drop(tell.send(Arrival::Asked)));
-    let around = Around { stop: host.stop.clone(), voice: host.voice };
+    let around = Around { accepted: true, stop: host.stop.clone(), voice: host.voice };
     let mut accepting = Some(accepting);
     let mut talks = Vec::new();
     let mut done = Ok(());

@@ -199,6 +199,46 @@ fn connect_talks_to_python() {
 }
 
 #[test]
+fn a_heartbeat_tells_a_peer_that_is_silent_from_one_that_is_gone() {
+    if !has("a_heartbeat_tells_a_peer_that_is_silent_from_one_that_is_gone", &["python3"]) {
+        return;
+    }
+    let p = Place::new("heartbeat");
+    // Silent for ever; one that speaks something else; one that is stopped, as if it hung.
+    p.put(
+        "others.py",
+        b"import socket, time
+l = socket.create_server(('', 7001)); m = socket.create_server(('', 7002))
+s = l.accept(); t, _ = m.accept(); t.sendall(b'SSH-2.0-OpenSSH\\r\\n'); time.sleep(90)\n",
+    );
+    let o = p.script(
+        "echo 1 >/proc/sys/net/ipv4/ip_forward
+         python3 others.py & n=$!; listens 7002
+         there() {
+           $SYNFIN listen 7000 --heartbeat usual --link tun:t1,host=198.51.100.1/24 --addr 198.51.100.2/24 \\
+             --gateway 198.51.100.1 --exec 'cat; sleep 6' >/dev/null 2>ready & l=$!
+           until grep -q listening ready; do sleep 0.02; done
+         }
+         mkfifo in; there; sleep 90 >in & s=$!
+         printf hello | $SYNFIN connect $LINK --gateway 192.0.2.1 --heartbeat 1/4 198.51.100.2 7000; echo \" $?\"; wait $l; echo $?
+         $SYNFIN connect $LINK --heartbeat 0.2/0.3 192.0.2.1 7001 <in; echo $?
+         $SYNFIN connect $LINK --heartbeat usual 192.0.2.1 7002 <in; echo $?
+         there; { echo hello; exec sleep 90; } >in & h=$!
+         $SYNFIN connect $LINK --gateway 192.0.2.1 --heartbeat 1/4 198.51.100.2 7000 <in >heard & c=$!
+         until test -s heard; do sleep 0.02; done; kill -STOP $l; wait $c; echo $?
+         kill -KILL $l $n $s $h",
+    );
+    let err = text(&o.stderr);
+    // The first peer has nothing to say for longer than it may be silent: its heart beats.
+    assert_eq!(text(&o.stdout), "hello 0\n0\n1\n1\n1\n", "{err}");
+    let lines: Vec<&str> = err.lines().collect();
+    assert!(lines[0].starts_with("synfin: connection to 192.0.2.1:7001: heartbeat: no sign of life for "), "{err}");
+    assert!(lines[1].starts_with("synfin: connection to 192.0.2.1:7002: heartbeat: "), "{err}");
+    assert!(lines[2].starts_with("synfin: connection to 198.51.100.2:7000: heartbeat: no sign of life for "), "{err}");
+    assert_eq!(lines.len(), 3, "{err}");
+}
+
+#[test]
 fn connect_talks_to_redis() {
     if !has("connect_talks_to_redis", &["redis-server"]) {
         return;

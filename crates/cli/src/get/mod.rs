@@ -23,7 +23,7 @@ use url::Url;
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES, mut_arg("verbose", |a| a.help(VERBOSE)))]
 pub(crate) struct Args {
-    /// http://HOST[:PORT]/PATH or https://..; HOST is an address, or a name that --hosts knows or --dns is asked for
+    /// `http://HOST[:PORT]/PATH` or `https://..`; HOST is an address, or a name that --hosts knows or --dns is asked for
     #[arg(value_name = "URL", value_parser = address::parse)]
     url: Url,
     /// Write it to this file

@@ -5,6 +5,7 @@
 //! stuck on a terminal that nobody reads.
 
 mod escape;
+mod line;
 mod pump;
 mod status;
 
@@ -12,21 +13,20 @@ use crate::clock::{now, pause};
 use crate::host::{GRACE, Stop, Voice};
 use crate::output::{complain, named};
 use escape::{Command, ESCAPE};
+use line::{Line, TURN};
 use pump::{News, Source};
 use serde_json::json;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
-use std::net::{Shutdown, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Command as Process, Stdio};
 use std::sync::{Arc, mpsc};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use synfin::blocking::TcpStream;
 use synfin::device::{EventFd, LineEnd};
+use synfin::heartbeat::Settings;
 use synfin_tcp::State;
-
-/// How often a thread that waits for the connection looks whether it is still wanted.
-const TURN: Duration = Duration::from_millis(200);
 
 /// Who talks.
 #[derive(Debug, Clone, clap::Args)]
@@ -37,6 +37,12 @@ pub(crate) struct With {
     /// Send back what comes
     #[arg(long)]
     echo: bool,
+    /// Keep a heartbeat with the peer, which must have one too: a peer that is gone, or hangs, is an error
+    ///
+    /// `usual` finds it 35 s after the last sign of life, `strict` 8 s; or seconds: after how much silence it is asked, and how
+    /// long its answer is waited for. A reader of standard output that takes nothing is a program that hangs.
+    #[arg(long, value_name = "usual|strict|15/20")]
+    heartbeat: Option<Settings>,
 }
 
 impl With {
@@ -58,6 +64,8 @@ impl With {
 /// How it is heard that the program is to end, and how is told what happens.
 #[derive(Clone)]
 pub(crate) struct Around {
+    /// Whether connections are accepted: then the peer's heart asks first.
+    pub accepted: bool,
     pub stop: Arc<Stop>,
     pub voice: Voice,
 }
@@ -70,9 +78,8 @@ pub(crate) fn converse(stream: TcpStream, with: &With, around: &Around) -> io::R
         let o = json!({"event": "connected", "local": local.to_string(), "peer": peer.to_string()});
         around.voice.object(&o);
     }
-    stream.set_read_timeout(Some(TURN))?;
-    stream.set_write_timeout(Some(TURN))?;
-    let mut talk = Talk::start(Arc::new(stream), with, around)?;
+    let line = Line::new(stream, with.heartbeat, around.accepted).map_err(|e| named("connection to", peer, &e))?;
+    let mut talk = Talk::start(Arc::new(line), with, around)?;
     let done = talk.run(&around.stop);
     let done = talk.end(done, &around.stop, peer);
     if json {
@@ -87,7 +94,7 @@ pub(crate) fn converse(stream: TcpStream, with: &With, around: &Around) -> io::R
 
 struct Talk {
     /// None once it is closed.
-    stream: Option<Arc<TcpStream>>,
+    line: Option<Arc<Line>>,
     news: mpsc::Receiver<News>,
     /// Ends the thread that waits for what is to be sent.
     over: Arc<EventFd>,
@@ -108,7 +115,7 @@ enum End {
 }
 
 impl Talk {
-    fn start(stream: Arc<TcpStream>, with: &With, around: &Around) -> io::Result<Talk> {
+    fn start(line: Arc<Line>, with: &With, around: &Around) -> io::Result<Talk> {
         let (tell, news) = mpsc::channel();
         let over = Arc::new(EventFd::new()?);
         let count = Arc::<pump::Count>::default();
@@ -116,7 +123,7 @@ impl Talk {
             let tell = tell.clone();
             move || drop(tell.send(News::Asked))
         });
-        let way = pump::Way { stream: Arc::downgrade(&stream), tell, over: over.clone(), count: count.clone() };
+        let way = pump::Way { line: Arc::downgrade(&line), tell, over: over.clone(), count: count.clone() };
         let (mut child, mut line_end) = (None, None);
         if with.echo {
             way.echo()?;
@@ -140,12 +147,12 @@ impl Talk {
             way.clone().send(Source { file: dup(&stdin)?, escape })?;
             way.receive(dup(&stdout)?, "standard output")?;
         }
-        Ok(Talk { stream: Some(stream), news, over, child, count, _listening: listening, _line_end: line_end })
+        Ok(Talk { line: Some(line), news, over, child, count, _listening: listening, _line_end: line_end })
     }
 
     /// Hears what becomes of both ways.
     fn run(&mut self, stop: &Stop) -> io::Result<End> {
-        let Some(stream) = &self.stream else { return Ok(End::Said) };
+        let Some(line) = &self.line else { return Ok(End::Said) };
         let (mut ours, mut theirs) = (true, true);
         let mut until: Option<Instant> = None;
         while ours || theirs {
@@ -170,13 +177,13 @@ impl Talk {
                 }
                 Some(News::Gone) => return Ok(End::Gone),
                 Some(News::Asked) if stop.asked() > 1 => return Ok(End::Reset),
-                Some(News::Typed(Command::Status)) => complain_status(stream),
+                Some(News::Typed(Command::Status)) => complain_status(line.tcp()),
                 Some(News::Typed(Command::Close)) => {
-                    stream.shutdown(Shutdown::Write)?;
+                    line.shut_soon()?;
                     ours = false;
                 }
                 Some(News::Asked | News::Typed(Command::Quit)) => {
-                    stream.shutdown(Shutdown::Write)?;
+                    line.shut_soon()?;
                     ours = false;
                     until.get_or_insert_with(|| now() + GRACE);
                 }
@@ -189,16 +196,16 @@ impl Talk {
     /// Closes: what was said has to arrive.
     fn end(&mut self, done: io::Result<End>, stop: &Stop, peer: SocketAddr) -> io::Result<()> {
         self.over.wake();
-        let Some(stream) = self.stream.take() else { return Ok(()) };
+        let Some(line) = self.line.take() else { return Ok(()) };
         let asked = stop.asked();
         let done = match done {
-            Ok(End::Said) => acknowledged(&stream, stop),
-            Ok(End::Gone) => delivered(&stream, stop),
-            Ok(End::Reset) => stream.set_linger(Some(Duration::ZERO)),
+            Ok(End::Said) => line.finish().and_then(|()| acknowledged(&line, stop)),
+            Ok(End::Gone) => delivered(&line, stop),
+            Ok(End::Reset) => line.give_up(),
             Err(e) => Err(e),
         };
-        let held = Arc::downgrade(&stream);
-        drop(stream);
+        let held = Arc::downgrade(&line);
+        drop(line);
         // A thread that waits for the connection lets go of it when its turn is over; only then it is closed.
         let until = now() + TURN * 3 / 2;
         while held.strong_count() > 0 && now() < until {
@@ -218,8 +225,8 @@ impl Talk {
 }
 
 /// Waits until the peer has acknowledged our FIN as well.
-fn acknowledged(stream: &TcpStream, stop: &Stop) -> io::Result<()> {
-    let mut ms = 1;
+fn acknowledged(line: &Line, stop: &Stop) -> io::Result<()> {
+    let (mut ms, stream) = (1, line.tcp());
     loop {
         match stream.state() {
             State::TimeWait => return Ok(()),
@@ -235,7 +242,7 @@ fn acknowledged(stream: &TcpStream, stop: &Stop) -> io::Result<()> {
             _ => {}
         }
         if stop.is_over() {
-            return stream.set_linger(Some(Duration::ZERO));
+            return line.give_up();
         }
         pause(ms);
         ms = (ms * 2).min(20);
@@ -243,18 +250,18 @@ fn acknowledged(stream: &TcpStream, stop: &Stop) -> io::Result<()> {
 }
 
 /// Waits until the peer has all that we have said, and leaves it: nobody hears what it may still say.
-fn delivered(stream: &TcpStream, stop: &Stop) -> io::Result<()> {
-    stream.shutdown(Shutdown::Write)?;
+fn delivered(line: &Arc<Line>, stop: &Stop) -> io::Result<()> {
+    line.leave_soon()?;
     let until = now() + GRACE;
     loop {
-        match stream.state() {
+        match line.tcp().state() {
             State::TimeWait | State::Closed => return Ok(()),
             State::FinWait2 => break,
             _ if now() >= until || stop.is_over() => break,
             _ => pause(2),
         }
     }
-    stream.set_linger(Some(Duration::ZERO))
+    line.give_up()
 }
 
 /// Waits for a command that has lost its connection. What does not notice is killed: at once if the program is to end, after

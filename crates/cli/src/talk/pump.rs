@@ -1,14 +1,13 @@
 //! The threads that carry text, one each way.
 
 use super::escape::{Command, Escape, Typed};
+use super::line::Line;
 use crate::output::complain;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::net::Shutdown;
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak, mpsc};
-use synfin::blocking::TcpStream;
 use synfin::device::{EventFd, Interest, wait_any};
 
 /// What becomes of a conversation.
@@ -48,7 +47,7 @@ pub(super) struct Source {
 /// What a thread has to know.
 #[derive(Clone)]
 pub(super) struct Way {
-    pub stream: Weak<TcpStream>,
+    pub line: Weak<Line>,
     pub tell: mpsc::Sender<News>,
     pub over: Arc<EventFd>,
     pub count: Arc<Count>,
@@ -70,7 +69,11 @@ impl Way {
     pub fn receive(self, sink: File, name: &'static str) -> io::Result<()> {
         self.spawn(move |way| {
             let done = way.receive_all(sink, name);
+            let at_end = matches!(done, News::Received(Ok(())));
             let _ = way.tell.send(done);
+            if at_end && let Err(e) = way.tend() {
+                let _ = way.tell.send(News::Received(Err(e)));
+            }
         })
     }
 
@@ -129,7 +132,7 @@ impl Way {
     }
 
     fn shut(&self) -> io::Result<()> {
-        self.stream.upgrade().map_or(Ok(()), |s| s.shutdown(Shutdown::Write))
+        self.line.upgrade().map_or(Ok(()), |l| l.shut())
     }
 
     fn receive_all(&self, mut sink: File, name: &str) -> News {
@@ -147,6 +150,14 @@ impl Way {
         }
     }
 
+    /// The peer has no more to say, but its heart beats, and ours has to.
+    fn tend(&self) -> io::Result<()> {
+        while let Some(line) = self.line.upgrade()
+            && line.tend()?
+        {}
+        Ok(())
+    }
+
     fn echo_all(&self) -> io::Result<()> {
         let mut buf = vec![0; PIECE];
         loop {
@@ -160,8 +171,8 @@ impl Way {
     /// Reads, as long as the connection is wanted; 0 at its end.
     fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
         loop {
-            let Some(s) = self.stream.upgrade() else { return Ok(0) };
-            match (&mut &*s).read(buf) {
+            let Some(line) = self.line.upgrade() else { return Ok(0) };
+            match line.read(buf) {
                 Err(e) if is_turn(&e) => {}
                 Ok(n) => {
                     self.count.received.fetch_add(n as u64, Ordering::Relaxed);
@@ -175,8 +186,8 @@ impl Way {
     /// Writes, as long as the connection is wanted and open.
     fn write_all(&self, mut data: &[u8]) -> io::Result<()> {
         while !data.is_empty() {
-            let Some(s) = self.stream.upgrade() else { return Ok(()) };
-            match (&mut &*s).write(data) {
+            let Some(line) = self.line.upgrade() else { return Ok(()) };
+            match line.write(data) {
                 Ok(n) => {
                     self.count.sent.fetch_add(n as u64, Ordering::Relaxed);
                     data = &data[n..];
