@@ -215,8 +215,9 @@ s = l.accept(); t, _ = m.accept(); t.sendall(b'SSH-2.0-OpenSSH\\r\\n'); time.sle
         "echo 1 >/proc/sys/net/ipv4/ip_forward
          python3 others.py & n=$!; listens 7002
          there() {
+           : >ready
            $SYNFIN listen 7000 --heartbeat usual --link tun:t1,host=198.51.100.1/24 --addr 198.51.100.2/24 \\
-             --gateway 198.51.100.1 --exec 'cat; sleep 6' >/dev/null 2>ready & l=$!
+             --gateway 198.51.100.1 --exec 'cat; sleep 6' >/dev/null 2>>ready & l=$!
            until grep -q listening ready; do sleep 0.02; done
          }
          mkfifo in; there; sleep 90 >in & s=$!
