@@ -15,6 +15,7 @@
 //! SYN does not count, but that of the ACK. If the ACK is lost and so is the first of several segments of text, the next ones
 //! look like nobody's.
 
+use super::input::report;
 use super::passive::Finished;
 use super::{Key, Slot, Tuple};
 use crate::cx::tcp_cx;
@@ -30,8 +31,6 @@ use synfin_tcp::config::SynCookies;
 use synfin_tcp::{Event, Instant, Probe, Rule, Segment, SendReason, State, Verdict, isn};
 use synfin_wire::SeqNum;
 use synfin_wire::tcp::Flags;
-
-use super::input::report;
 
 /// How long a time slot is.
 const SLOT: Duration = Duration::from_secs(60);
