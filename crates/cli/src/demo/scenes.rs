@@ -16,6 +16,7 @@ use synfin::stack::ListenerStatus;
 use synfin::{Stack, TcpConfig};
 use synfin_sim::Network;
 use synfin_tcp::CloseReason;
+use synfin_tcp::config::SynCookies;
 use synfin_wire::tcp::Flags;
 
 /// A scene.
@@ -427,9 +428,11 @@ fn time_wait(rig: &mut Rig) -> io::Result<()> {
 fn queues(rig: &mut Rig) -> io::Result<()> {
     let (host, other) = rig.set(TcpConfig::default())?;
     let rec = rig.rec.clone();
-    let listener = synfin::blocking::TcpListener::bind_with(&host, at(OURS, 7000), 2, &TcpConfig::default())?;
+    // SYN cookies would let in whom the queue has no room for.
+    let cfg = TcpConfig { syn_cookies: SynCookies::Off, ..TcpConfig::default() };
+    let listener = synfin::blocking::TcpListener::bind_with(&host, at(OURS, 7000), 2, &cfg)?;
     rec.listening(7000);
-    rec.program(false, "listen with a backlog of 2, and do not accept");
+    rec.program(false, "listen with a backlog of 2, without SYN cookies, and do not accept");
     let client = |n: usize| {
         let (rec, side) = (rec.clone(), other.clone());
         thread::spawn(move || {
