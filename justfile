@@ -19,6 +19,10 @@ deny:
 sim:
     cargo run --release -- sim bulk --seeds 10000
 
+# A million SYNs, and a million idle connections, each octet of the heap counted: some minutes. The tests have thousands.
+millions:
+    cargo test -p synfin-stack --test floods --test idle -- --ignored --nocapture
+
 # All the evidence, and the page that says what it was.
 evidence:
     cargo xtask evidence
