@@ -79,13 +79,20 @@ async fn ten_thousand_connections_are_open_at_once_idle_for_nothing_and_echo() -
     let _l = server.await??;
     assert_eq!((x.occupancy().connections, y.occupancy().connections), (ALL, ALL));
     println!("{ALL} connections open after {:?}", began.elapsed());
-    // Timers of the handshakes are left where they were, and find out when they fire that they are not needed: a second.
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
-    let before = driver_switches()?;
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    let n = driver_switches()? - before;
-    println!("while they are idle the drivers run {n} times in half a second");
-    assert!(n <= 2, "{n}");
+    // Timers of the handshakes are left where they were, and find out when they fire that they are not needed. How long that
+    // takes is as long as the slowest handshake's timeout: it is not the time that is judged, but that the drivers come to rest.
+    let rest = async {
+        loop {
+            let before = driver_switches()?;
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            match driver_switches()? - before {
+                n @ 0..=2 => break Ok::<_, io::Error>(n),
+                n => println!("the drivers still run: {n} times in half a second"),
+            }
+        }
+    };
+    let n = tokio::time::timeout(Duration::from_secs(60), rest).await.expect("the drivers come to rest")?;
+    println!("while all are idle the drivers run {n} times in half a second");
     let began = Instant::now();
     go.send(true).map_err(io::Error::other)?;
     for c in clients {
