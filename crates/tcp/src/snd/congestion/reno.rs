@@ -44,8 +44,11 @@ impl CongestionControl for Reno {
             //= RFC 5681 3.1 (a) (f) (g), 4.3 (d): equation 3, one SMSS per window of acknowledged data
             //= RFC 9293 3.8.2 MUST-19
             self.counted = self.counted.saturating_add(ack.acked);
-            if self.counted >= w.cwnd {
-                self.counted -= w.cwnd;
+            // A round trip brings as many octets as whole segments fit into cwnd: with half a segment more, which is never
+            // out, a round would not be enough.
+            let round = w.cwnd - if w.cwnd < ack.smss { 0 } else { w.cwnd % ack.smss };
+            if self.counted >= round {
+                self.counted -= round;
                 w.cwnd = w.cwnd.saturating_add(ack.smss);
             }
         }
@@ -104,6 +107,25 @@ mod tests {
             r.on_ack(&mut w, &ack(SMSS, f));
         }
         assert_eq!(w.cwnd, 21 * SMSS);
+    }
+
+    #[test]
+    //= RFC 5681 3.1 (a) (f) (g), 4.3 (d)
+    fn a_round_trip_of_whole_segments_adds_one_though_cwnd_has_half_a_segment_more() {
+        let mut w = Window { cwnd: 3_500, ssthresh: 3_500 };
+        let mut r = Reno::default();
+        for round in [3, 4, 5, 6, 7] {
+            for _ in 0..round {
+                assert_eq!(w.cwnd / SMSS, round, "what fits is what is out");
+                r.on_ack(&mut w, &ack(SMSS, round * SMSS));
+            }
+        }
+        assert_eq!(w.cwnd, 8_500);
+        let mut w = Window { cwnd: 500, ssthresh: 500 };
+        for _ in 0..499 {
+            r.on_ack(&mut w, &ack(1, 500));
+        }
+        assert_eq!(w.cwnd, 500, "a window of less than a segment is a round trip of its own");
     }
 
     #[test]
