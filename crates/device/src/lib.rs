@@ -37,7 +37,7 @@ pub use unix::DatagramDevice;
 pub use virtio::VirtioNetHdr;
 
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 /// What the frames of a device begin with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,6 +132,12 @@ impl Device {
             Device::Memory(d) => d.send(t),
             Device::Channel(d) => d.send(t),
         }
+    }
+
+    /// A descriptor of its own for the same device, for a reactor that is to watch it.
+    pub fn watched(&self) -> io::Result<OwnedFd> {
+        // SAFETY: the descriptor is open as long as the device, which is borrowed.
+        unsafe { BorrowedFd::borrow_raw(self.fd()) }.try_clone_to_owned()
     }
 
     /// The descriptor to wait on.

@@ -153,6 +153,11 @@ impl EventFd {
     pub fn fd(&self) -> RawFd {
         self.0.as_raw_fd()
     }
+
+    /// A descriptor of its own for the same counter, for a reactor that is to watch it.
+    pub fn watched(&self) -> io::Result<OwnedFd> {
+        self.0.try_clone()
+    }
 }
 
 /// What [`wait`] found.

@@ -4,12 +4,16 @@
 //! A blocked caller becomes the *leader* if there is none: it waits on the device, not on its own wake-up, so that what
 //! arrives for it is handled on its own thread, without waking another core. The driver thread leads while no caller does
 //! and none has for a while (a lease of [`LEASE`]), so that timers, acknowledgments and tasks never depend on a caller.
-//! Where nothing happens everybody sleeps: the leader until the next deadline, the driver thread until it is needed.
+//! Where nothing happens everybody sleeps: the leader until the next deadline, the driver thread until it is needed. A task of
+//! tokio's can stand in the driver thread's place (`tokio/driver.rs`).
 
 use crate::socket::{Cause, Ready};
 use crate::sync::{Condvar, Mutex, now as now_of_the_machine, park_timeout, wait, wait_timeout};
 use crate::waiting::{Guard, Waiters, key_of};
 use std::io::{self, IoSlice};
+#[cfg(all(feature = "tokio", not(shuttle)))]
+use std::os::fd::OwnedFd;
+use std::os::fd::RawFd;
 use std::sync::PoisonError;
 use std::time::Duration;
 use synfin_device::{Device, EventFd, Received, Transmit, VirtioNetHdr};
@@ -73,6 +77,16 @@ impl std::fmt::Debug for Shard {
     }
 }
 
+/// What a leader waits for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sleep {
+    fd: RawFd,
+    /// The device, and whether room on it is waited for too; `None` if it is gone.
+    pub device: Option<bool>,
+    /// Until the next deadline, if there is one.
+    pub timeout: Option<Duration>,
+}
+
 /// What all handles share.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -80,6 +94,8 @@ pub(crate) struct Shared {
     /// What the driver thread sleeps on.
     pub driver: Condvar,
     pub driver_wake: EventFd,
+    /// The driver is a task: it sleeps on `driver_wake` alone.
+    pub driver_is_task: bool,
     pub leader_wake: EventFd,
     /// Buffers that zero-copy readers are done with.
     pub returned: Mutex<Vec<Chunk>>,
@@ -90,7 +106,7 @@ pub(crate) const LEASE: Duration = Duration::from_micros(500);
 /// Frames read before others get a turn.
 const BATCH: usize = 64;
 /// How often the driver thread looks while callers lead, one after another.
-const LOOK: Duration = Duration::from_millis(1);
+pub(crate) const LOOK: Duration = Duration::from_millis(1);
 /// How long a host that nobody holds any more goes on, so that what was written is delivered and FINs are acknowledged.
 pub(crate) const FAREWELL: Duration = Duration::from_secs(1);
 /// Buffers given back that wait for the lock.
@@ -193,8 +209,31 @@ impl Shard {
         }
     }
 
+    /// Whoever leads will sleep until then, unless the device has something.
+    pub(crate) fn fall_asleep(&mut self, until: Instant) -> Sleep {
+        self.asleep_until = until;
+        Sleep {
+            fd: self.device.fd(),
+            // A device that is gone is always ready: nobody looks at it any more.
+            device: self.broken.is_none().then_some(self.blocked),
+            timeout: until.finite().map(|n| n.since(self.now())),
+        }
+    }
+
+    /// A descriptor of the device for a reactor.
+    #[cfg(all(feature = "tokio", not(shuttle)))]
+    pub(crate) fn device_watched(&self) -> io::Result<OwnedFd> {
+        self.device.watched()
+    }
+
+    /// The driver is to end.
+    #[cfg(all(feature = "tokio", not(shuttle)))]
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+
     /// The device is gone: who waits learns of it. Timers still run their course.
-    fn break_link(&mut self, kind: io::ErrorKind) {
+    pub(crate) fn break_link(&mut self, kind: io::ErrorKind) {
         if self.broken.is_none() {
             self.broken = Some(kind);
             self.waiters.wake_all();
@@ -263,7 +302,7 @@ impl Shard {
     }
 
     /// Whether nothing that was written, and no FIN, waits for the peer's acknowledgment.
-    fn is_settled(&self) -> bool {
+    pub(crate) fn is_settled(&self) -> bool {
         let settled = |s: State| matches!(s, State::FinWait2 | State::TimeWait | State::Closed);
         !self.stack.wants_to_send() && self.stack.tcp_connections().all(|(_, s)| settled(s))
     }
@@ -331,21 +370,31 @@ fn transmit(device: &mut Device, f: &TxFrame<'_>) -> io::Result<bool> {
 }
 
 impl Shared {
-    pub(crate) fn new(shard: Shard) -> io::Result<Shared> {
+    pub(crate) fn new(shard: Shard, driver_is_task: bool) -> io::Result<Shared> {
         Ok(Shared {
             shard: Mutex::new(shard),
             driver: Condvar::new(),
             driver_wake: EventFd::new()?,
+            driver_is_task,
             leader_wake: EventFd::new()?,
             returned: Mutex::default(),
         })
     }
 
-    /// The driver thread is to end.
+    /// The driver is to end.
     pub(crate) fn stop(&self) {
         self.lock().stopping = true;
         self.driver.notify_all();
         self.driver_wake.wake();
+    }
+
+    /// Nobody leads any more: the driver, which sleeps, is to.
+    pub(crate) fn rouse_driver(&self) {
+        if self.driver_is_task {
+            self.driver_wake.wake();
+        } else {
+            self.driver.notify_all();
+        }
     }
 
     /// After a call: if a deadline has become earlier than whoever leads will sleep, it is woken.
@@ -368,35 +417,42 @@ impl Shared {
         wake: &EventFd,
         back: impl FnOnce(&mut Shard),
     ) -> Guard<'a> {
-        s.asleep_until = until;
-        let timeout = until.finite().map(|n| n.since(s.now()));
-        // A device that is gone is always ready: nobody looks at it any more.
-        let (fd, room) = if s.broken.is_some() { (-1, false) } else { (s.device.fd(), s.blocked) };
+        let sleep = s.fall_asleep(until);
         drop(s);
-        let woken = wait(fd, room, wake, timeout);
+        let (fd, room) = sleep.device.map_or((-1, false), |room| (sleep.fd, room));
+        let woken = wait(fd, room, wake, sleep.timeout);
         let mut s = self.lock();
         back(&mut s);
-        if !s.leading {
-            s.asleep_until = Instant::ZERO;
-        }
         match woken {
             Ok(w) if w.woken => wake.clear(),
             Ok(_) => {}
             Err(e) => s.break_link(e.kind()),
         }
-        for c in std::mem::take(&mut *self.returned.lock().unwrap_or_else(PoisonError::into_inner)) {
-            s.stack.pool().give(c);
-        }
-        s.pump();
+        self.pump(&mut s);
         s
     }
 
-    /// Waits until `done` says so; for hosts that are to finish.
+    /// Handles what there is after a sleep. True if there may be more.
+    pub(crate) fn pump(&self, s: &mut Shard) -> bool {
+        if !s.leading {
+            s.asleep_until = Instant::ZERO;
+        }
+        for c in std::mem::take(&mut *self.returned.lock().unwrap_or_else(PoisonError::into_inner)) {
+            s.stack.pool().give(c);
+        }
+        s.pump()
+    }
+
+    /// Waits until `done` says so; for hosts that are to finish. It turns the crank itself: a driver that is a task may be of the
+    /// very thread that waits here.
     pub(crate) fn wait_until(&self, patience: Duration, done: impl Fn(&Shard) -> bool) -> bool {
         let until = self.lock().now() + patience;
         let mut pause = LOOK;
         loop {
-            let s = self.lock();
+            let mut s = self.lock();
+            if self.driver_is_task {
+                s.pump();
+            }
             if done(&s) {
                 return true;
             }

@@ -85,8 +85,31 @@ impl Builder {
         self
     }
 
-    /// Starts the host on `device`.
+    /// Starts the host on `device`, with a thread of its own that drives it.
     pub fn start(self, device: Device) -> io::Result<Stack> {
+        let (shared, link) = self.shared(device, false)?;
+        let driver = sync::Builder::new().name("synfin".into()).spawn({
+            let shared = shared.clone();
+            move || run(&shared)
+        })?;
+        Ok(Stack(Arc::new(Inner { shared, driver: Some(driver), link })))
+    }
+
+    /// Starts the host on `device`, driven by a task of the runtime of tokio's in which this is called: there is no thread
+    /// beside the runtime's own. The runtime must have its I/O and its time enabled (else this panics, as tokio's own types do);
+    /// outside of one this fails. When the runtime ends, so does the host: calls fail with [`io::ErrorKind::NotConnected`].
+    ///
+    /// Sockets of [`crate::blocking`] work as well, from threads that may block.
+    #[cfg(all(feature = "tokio", not(shuttle)))]
+    pub fn start_on_tokio(self, device: Device) -> io::Result<Stack> {
+        let runtime = ::tokio::runtime::Handle::try_current().map_err(io::Error::other)?;
+        let (shared, link) = self.shared(device, true)?;
+        let driver = crate::tokio::Driver::new(shared.clone())?;
+        runtime.spawn(driver.run());
+        Ok(Stack(Arc::new(Inner { shared, driver: None, link })))
+    }
+
+    fn shared(self, device: Device, driver_is_task: bool) -> io::Result<(Arc<Shared>, LinkId)> {
         let rng = match self.seed {
             Some(n) => Rng::from_number(n),
             //= RFC 6528 4
@@ -115,12 +138,7 @@ impl Builder {
             }
         }
         let shard = Shard::new(stack, device, link, self.observer, self.log);
-        let shared = Arc::new(Shared::new(shard)?);
-        let driver = sync::Builder::new().name("synfin".into()).spawn({
-            let shared = shared.clone();
-            move || run(&shared)
-        })?;
-        Ok(Stack(Arc::new(Inner { shared, driver: Some(driver), link })))
+        Ok((Arc::new(Shared::new(shard, driver_is_task)?), link))
     }
 }
 
@@ -207,6 +225,7 @@ impl Stack {
     ///
     /// A host whose last handle is dropped, sockets included, does the same by itself, for a second at most; only what the
     /// peer has not acknowledged is reset. Both may block the thread for that long: in a task, call this from one that may block.
+    /// A host that a task drives ([`Builder::start_on_tokio`]) goes on in the background instead when its last handle is dropped.
     pub fn shutdown(&self, patience: Duration) -> bool {
         let shared = self.shared();
         shared.act(Shard::close_all);

@@ -1,6 +1,6 @@
 //! TCP/IP for Rust programs that cannot, or do not want to, use the kernel's.
 //!
-//! A [`Stack`] is one host on one link; its driver runs on a thread of its own. Sockets are in [`blocking`], with the names
+//! A [`Stack`] is one host on one link; its driver runs on a thread of its own, or as a task of tokio's. Sockets are in [`blocking`], with the names
 //! and the meaning of `std::net`; and, with the feature `tokio`, for tasks in `synfin::tokio`, with those of `tokio::net`. Both
 //! are faces of the same: a stream can change from one to the other.
 //!

@@ -282,7 +282,7 @@ impl Shared {
         if !s.leading && !s.waiters.hand_over() {
             s.lease = s.now() + LEASE;
             if std::mem::take(&mut s.driver_sleeps) {
-                self.driver.notify_all();
+                self.rouse_driver();
             }
         }
         self.nudge(&s);

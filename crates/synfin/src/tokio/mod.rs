@@ -1,6 +1,7 @@
 //! Sockets for tasks, with the names and the meaning of `tokio::net` (feature `tokio`). The host comes first, else they are the
 //! same; and addresses are literal ([`ToAddress`]). They are polled by whatever runs the task, and woken by the host's own
-//! driver: no reactor of a runtime is needed, nor any runtime of tokio's.
+//! driver: no reactor of a runtime is needed, nor any runtime of tokio's. In one the driver can be a task itself
+//! ([`crate::Builder::start_on_tokio`]).
 //!
 //! Futures are safe to cancel as there: one that is dropped before it is done has taken nothing. `poll_*` functions remember
 //! the last task for each direction, futures each their own. Reads never wait for a copy that was not asked for: text goes
@@ -18,12 +19,16 @@
 //! | `TcpStream::quickack` | `set_quickack` lasts for some segments, as on Linux; what is left of it is not told |
 //! | the budget of `tokio::task::coop` | it is part of tokio's runtime: a task whose peer never lets it wait should yield by itself |
 
+#[cfg(not(shuttle))]
+mod driver;
 mod listener;
 mod split;
 mod stream;
 mod udp;
 
 pub use crate::blocking::ToAddress;
+#[cfg(not(shuttle))]
+pub(crate) use driver::Driver;
 pub use listener::{TcpListener, TcpSocket};
 pub use stream::TcpStream;
 pub use udp::UdpSocket;
