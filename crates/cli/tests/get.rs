@@ -331,7 +331,7 @@ fn https_is_checked_and_the_line_says_what_is_wrong() {
     let events: Vec<serde_json::Value> =
         text(&p.read("objects")).lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     let names: Vec<&str> = events.iter().map(|o| o["event"].as_str().unwrap()).collect();
-    assert_eq!(names, ["connected", "tls", "certificate", "response", "done"]);
+    assert_eq!(names, ["connected", "tls", "certificate", "response", "done", "tcp"]);
     assert_eq!((&events[3]["status"], &events[4]["bytes"]), (&200.into(), &7.into()));
     let segments = text(&p.read("segments"));
     assert!(segments.contains("handshake 3/3") && segments.contains("TLS 1.3"), "{segments}");

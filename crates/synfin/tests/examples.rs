@@ -4,6 +4,8 @@
 mod echo;
 #[path = "../examples/http.rs"]
 mod http;
+#[path = "../examples/lossy.rs"]
+mod lossy;
 #[path = "../examples/tls.rs"]
 mod tls;
 #[path = "../examples/tunnel.rs"]
@@ -19,6 +21,11 @@ fn echo_runs() -> Result<(), Failed> {
 #[test]
 fn http_runs() -> Result<(), Failed> {
     http::main()
+}
+
+#[test]
+fn lossy_runs() -> Result<(), Failed> {
+    Ok(lossy::main()?)
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::fetch::{Job, ms};
 use super::tls;
+use super::watched::{Last, Watched};
 use crate::host::{Connected, HostArgs, Target, connect};
 use serde_json::json;
 use std::io;
@@ -24,8 +25,8 @@ pub(super) fn target(url: &Url, at: &HostArgs) -> io::Result<Target> {
     }
 }
 
-/// Connects.
-pub(super) async fn dial(job: &Job, url: &Url, target: &Target) -> io::Result<Box<dyn Wire>> {
+/// Connects. When the stream is over, `last` has what TCP made of it.
+pub(super) async fn dial(job: &Job, url: &Url, target: &Target, last: &Last) -> io::Result<Box<dyn Wire>> {
     let port = url.port_or_known_default().unwrap_or(80);
     let Connected { stream, peer, named, took } =
         connect(&job.stack, &job.resolver, target, port).await.map_err(|e| e.of(target))?;
@@ -41,6 +42,7 @@ pub(super) async fn dial(job: &Job, url: &Url, target: &Target) -> io::Result<Bo
         format_args!("TCP: connected to {peer} from {local} in {}", ms(took)),
         || json!({"event": "connected", "local": local.to_string(), "peer": peer.to_string(), "ms": ms(took).0}),
     );
+    let stream = Watched::new(stream, last);
     if url.scheme() == "http" {
         return Ok(Box::new(stream));
     }

@@ -3,6 +3,7 @@
 use super::dial::{self, Wire};
 use super::save::{Body, Resume, Sink};
 use super::tls::Trust;
+use super::watched::Last;
 use super::{address, save};
 use crate::clock::now;
 use crate::host::{HostArgs, Resolver, Target, Voice};
@@ -80,6 +81,7 @@ impl Display for Ms {
 struct Answer {
     response: Response<Incoming>,
     connection: JoinHandle<()>,
+    last: Last,
 }
 
 impl Job {
@@ -101,7 +103,7 @@ impl Job {
         let mut redirects = 0;
         loop {
             let target = if redirects == 0 { self.first.clone() } else { self.redirected(url)? };
-            let Answer { response, connection } = self.ask(url, &target, sink.resume()).await?;
+            let Answer { response, mut connection, last } = self.ask(url, &target, sink.resume()).await?;
             if let Some(to) = moved(url, &response)? {
                 redirects += 1;
                 if redirects > self.max_redirs {
@@ -110,14 +112,39 @@ impl Job {
                 let words = address::printable(to.as_str());
                 self.tell.stage(format_args!("redirect: to {words}"), || json!({"event": "redirect", "to": words}));
                 connection.abort();
+                let _ = connection.await;
+                self.tell_of_tcp(&last);
                 *url = to;
                 continue;
             }
             self.take(response, sink, began).await?;
-            // The request is over, and hyper closes; who does not answer that is not waited for.
-            let _ = tokio::time::timeout(PARTING, connection).await;
+            // The request is over, and hyper closes; who does not answer that is not waited for long.
+            if tokio::time::timeout(PARTING, &mut connection).await.is_err() {
+                connection.abort();
+                let _ = connection.await;
+            }
+            self.tell_of_tcp(&last);
             return Ok(());
         }
+    }
+
+    /// What TCP made of a connection that is over.
+    fn tell_of_tcp(&self, last: &Last) {
+        let Some(s) = last.get() else { return };
+        let (c, rtt, least) = (&s.counters, f64::from(s.rtt_us) / 1e3, f64::from(s.minrtt_us) / 1e3);
+        let cwnd = s.cwnd / u32::from(s.mss).max(1);
+        self.tell.stage(
+            format_args!(
+                "TCP: {} segments in, {} out, {} sent again; round trip {rtt:.3} ms, at least {least:.3} ms; {}, cwnd {cwnd}, mss {}",
+                c.segs_in, c.segs_out, c.retrans, s.congestion, s.mss
+            ),
+            || {
+                json!({
+                    "event": "tcp", "segs_in": c.segs_in, "segs_out": c.segs_out, "retrans": c.retrans, "rtt_ms": rtt,
+                    "minrtt_ms": least, "congestion": s.congestion, "cwnd": cwnd, "mss": s.mss,
+                })
+            },
+        );
     }
 
     /// Whom a redirect means. What is wrong with it is no fault of the command line.
@@ -127,7 +154,8 @@ impl Job {
 
     /// Connects and asks, until the head of the answer is there.
     async fn ask(&self, url: &Url, target: &Target, resume: Option<&Resume>) -> io::Result<Answer> {
-        let dial = dial::dial(self, url, target);
+        let last = Last::default();
+        let dial = dial::dial(self, url, target, &last);
         let wire: Box<dyn Wire> = match self.connect_timeout {
             None => dial.await?,
             Some(t) => tokio::time::timeout(t, dial).await.unwrap_or_else(|_| {
@@ -149,7 +177,7 @@ impl Job {
             words,
             || json!({"event": "response", "request": line, "status": status.as_u16(), "first_octet_ms": ms(took).0}),
         );
-        Ok(Answer { response, connection })
+        Ok(Answer { response, connection, last })
     }
 
     fn request(&self, url: &Url, resume: Option<&Resume>) -> io::Result<Request<Empty<Bytes>>> {

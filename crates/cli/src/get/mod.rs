@@ -6,6 +6,7 @@ mod dial;
 mod fetch;
 mod save;
 mod tls;
+mod watched;
 
 use crate::host::{HostArgs, Stdout, Target};
 use crate::output::{Output, usage};
