@@ -15,6 +15,7 @@
 //!
 //! Keys are the caller's, and so is the hash: if strangers choose the keys it must be a keyed one.
 
+use crate::slab::append;
 use alloc::vec::Vec;
 
 /// Values in a line.
@@ -107,10 +108,7 @@ impl LinearHash {
         let (go, stay): (Vec<Entry>, Vec<Entry>) =
             from.entries().partition(|e| number(hash_of(e.value), new + 1) == new);
         self.buckets[parent(new)] = Bucket::of(&stay);
-        if new == self.buckets.capacity() {
-            self.buckets.reserve_exact(new / 8 + 1);
-        }
-        self.buckets.push(Bucket::of(&go));
+        append(&mut self.buckets, Bucket::of(&go));
     }
 
     /// One bucket less: the last goes back to where it came from.

@@ -4,6 +4,7 @@
 //! six bits in which its tick differs from the current one, so all of a level comes before all of the next, and a slot
 //! is either wholly in the future or taken apart when time reaches it. Within the lowest slot exact deadlines decide.
 
+use crate::slab::append;
 use alloc::vec::Vec;
 use core::ops::{Index, IndexMut};
 use synfin_tcp::Instant;
@@ -30,7 +31,7 @@ struct Node {
 #[derive(Debug, Default)]
 struct Nodes(Vec<Vec<Node>>);
 
-const PAGE: usize = 256;
+const PAGE: usize = 128;
 
 impl Nodes {
     fn len(&self) -> usize {
@@ -40,7 +41,7 @@ impl Nodes {
     fn push(&mut self, node: Node) -> u32 {
         let n = self.len();
         if n.is_multiple_of(PAGE) {
-            self.0.push(Vec::with_capacity(PAGE));
+            append(&mut self.0, Vec::with_capacity(PAGE));
         }
         self.0[n / PAGE].push(node);
         n as u32

@@ -85,6 +85,10 @@ impl TimeWaitTable {
 
     fn push(&mut self, w: Wait) -> u32 {
         if (self.end as usize).is_multiple_of(PAGE) {
+            if self.pages.len() == self.pages.capacity() {
+                // It would double.
+                self.pages.reserve_exact(self.pages.len() / 8 + 1);
+            }
             self.pages.push_back(Vec::with_capacity(PAGE));
         }
         if let Some(p) = self.pages.back_mut() {
@@ -119,6 +123,9 @@ impl TimeWaitTable {
             self.base = self.number(PAGE as u32);
             self.head -= PAGE as u32;
             self.end -= PAGE as u32;
+        }
+        if self.pages.capacity() > 64 + 2 * self.pages.len() {
+            self.pages.shrink_to(self.pages.len());
         }
     }
 
