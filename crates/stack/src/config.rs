@@ -1,5 +1,6 @@
 //! Settings of a host: sizes of its tables, and what it answers.
 
+use crate::tcp::{Slot, TimeWaitTable};
 use core::time::Duration;
 
 /// The limits of a host. Everything that a stranger can make grow has one.
@@ -10,7 +11,8 @@ pub struct StackConfig {
     pub hop_limit: u8,
     /// First and last ephemeral port (RFC 6056 3.2 recommends the whole range; this is Linux's, so that users' servers keep theirs).
     pub ephemeral_ports: (u16, u16),
-    /// Connections in all, half-open and TIME-WAIT not counted.
+    /// Connections in all, half-open and TIME-WAIT not counted. Records are numbered by 26 bits, so there are never more than
+    /// 2^26 of any kind, and of TIME-WAIT half as many.
     pub max_connections: usize,
     /// Half-open connections of one listener beyond its backlog's own limit, in all.
     pub max_half_open: usize,
@@ -50,6 +52,17 @@ pub struct StackConfig {
     pub udp_receive_buffer: usize,
     /// Whether echo requests are answered.
     pub answer_echo: bool,
+}
+
+impl StackConfig {
+    /// Tables whose records are numbered are not larger than their numbers allow.
+    pub(crate) fn within_numbers(mut self) -> StackConfig {
+        let numbers = Slot::NUMBERS as usize;
+        self.max_connections = self.max_connections.min(numbers);
+        self.max_half_open = self.max_half_open.min(numbers);
+        self.max_time_wait = self.max_time_wait.min(TimeWaitTable::MOST);
+        self
+    }
 }
 
 impl Default for StackConfig {

@@ -20,6 +20,7 @@ mod egress;
 mod icmp;
 mod ingress;
 mod ip;
+mod linear_hash;
 mod link;
 mod mib;
 mod rate;

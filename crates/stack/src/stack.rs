@@ -96,6 +96,7 @@ impl Stack {
     /// A host without links. All its randomness comes from `rng`, so the same inputs give the same run. `tcp` is the
     /// default of its connections; TIME-WAIT obeys it alone (`time_wait`, `rfc1337`).
     pub fn new(cfg: StackConfig, tcp: TcpConfig, mut rng: Rng) -> Stack {
+        let cfg = cfg.within_numbers();
         let secret = rng.secret();
         let mut tables = Tables::default();
         tables.index.set_secret(rng.secret());
@@ -221,10 +222,10 @@ impl Stack {
     }
 
     /// Octets of a half-open, an idle established and a TIME-WAIT connection: of the record alone, and with its place in
-    /// its table, its entry in the demultiplexer (5 octets at a load of 7/8) and, but in TIME-WAIT, its timer.
+    /// its table, its entry in the demultiplexer (less than 7 octets at any number) and, but in TIME-WAIT, its timer.
     pub fn footprint() -> [(usize, usize); 3] {
         const GENERATION: usize = 4;
-        const INDEX: usize = 6;
+        const INDEX: usize = 7;
         const TIMER: usize = 24;
         let half = size_of::<HalfOpen>();
         let idle =

@@ -2,8 +2,13 @@
 //!
 //! Eight levels of 64 slots; a tick of the lowest is 2^17 ns (131 us). An entry lies at the level of the highest group of
 //! six bits in which its tick differs from the current one, so all of a level comes before all of the next, and a slot
-//! is either wholly in the future or taken apart when time reaches it. Within the lowest slot exact deadlines decide.
+//! is either wholly in the future or taken apart when time reaches it.
+//!
+//! Within the lowest slots exact deadlines decide, and then tokens. Each of them is a pairing heap (M. Fredman, R. Sedgewick,
+//! D. Sleator, R. Tarjan, 1986), which is threaded through its entries as the other slots' lists are: of a million timers of
+//! one instant the first is at hand at any time, and to cancel or to pop one is O(log n), taken all together.
 
+use crate::slab::append;
 use alloc::vec::Vec;
 use core::ops::{Index, IndexMut};
 use synfin_tcp::Instant;
@@ -20,17 +25,26 @@ const FEW: usize = 1_024;
 struct Node {
     deadline: Instant,
     token: u32,
+    /// In a heap the first child's is its parent.
     prev: u32,
     next: u32,
-    /// Level and slot, or [`NONE`] when free.
-    home: u32,
+    /// The first of those that come after it, in a heap.
+    child: u32,
+}
+
+impl Node {
+    /// What is least has its turn first.
+    fn turn(&self) -> (Instant, u32) {
+        // Ties go to the token, not to the order in which they were set.
+        (self.deadline, self.token)
+    }
 }
 
 /// Entries in pages: none is moved when there are more.
 #[derive(Debug, Default)]
 struct Nodes(Vec<Vec<Node>>);
 
-const PAGE: usize = 256;
+const PAGE: usize = 128;
 
 impl Nodes {
     fn len(&self) -> usize {
@@ -40,7 +54,7 @@ impl Nodes {
     fn push(&mut self, node: Node) -> u32 {
         let n = self.len();
         if n.is_multiple_of(PAGE) {
-            self.0.push(Vec::with_capacity(PAGE));
+            append(&mut self.0, Vec::with_capacity(PAGE));
         }
         self.0[n / PAGE].push(node);
         n as u32
@@ -71,12 +85,13 @@ pub(crate) type TimerId = u32;
 pub(crate) struct TimerWheel {
     nodes: Nodes,
     free: u32,
+    /// By level and slot: the first of a list, or the root of a heap.
     heads: [u32; SLOTS * LEVELS],
     occupied: [u64; LEVELS],
     /// The current tick: every entry's tick is at or after it.
     tick: u64,
     len: usize,
-    /// How often an entry was put into a slot: the work.
+    /// How often an entry was put into a slot, or under another: the work.
     #[cfg(test)]
     links: u64,
 }
@@ -103,7 +118,7 @@ impl TimerWheel {
 
     /// Sets a timer.
     pub(crate) fn insert(&mut self, deadline: Instant, token: u32) -> TimerId {
-        let node = Node { deadline, token, prev: NONE, next: NONE, home: NONE };
+        let node = Node { deadline, token, prev: NONE, next: NONE, child: NONE };
         let id = if self.free == NONE {
             self.nodes.push(node)
         } else {
@@ -133,7 +148,6 @@ impl TimerWheel {
     pub(crate) fn remove(&mut self, id: TimerId) {
         self.unlink(id);
         let n = &mut self.nodes[id as usize];
-        n.home = NONE;
         n.next = self.free;
         self.free = id;
         self.len -= 1;
@@ -155,8 +169,8 @@ impl TimerWheel {
                     return None;
                 }
                 self.tick = self.tick.max(start);
-                let (id, deadline) = self.earliest(slot as u32)?;
-                if deadline > now {
+                let id = self.heads[slot];
+                if self.deadline(id) > now {
                     return None;
                 }
                 let token = self.nodes[id as usize].token;
@@ -169,8 +183,7 @@ impl TimerWheel {
             }
             // Time has reached the slot: its entries move to lower levels.
             self.tick = start;
-            let home = (level * SLOTS + slot) as u32;
-            let mut id = core::mem::replace(&mut self.heads[home as usize], NONE);
+            let mut id = core::mem::replace(&mut self.heads[level * SLOTS + slot], NONE);
             self.occupied[level] &= !(1 << slot);
             while id != NONE {
                 let next = self.nodes[id as usize].next;
@@ -184,7 +197,7 @@ impl TimerWheel {
     pub(crate) fn next(&self) -> Instant {
         let Some((level, slot)) = self.first_slot() else { return Instant::NEVER };
         if level == 0 {
-            return self.earliest(slot as u32).map_or(Instant::NEVER, |e| e.1);
+            return self.deadline(self.heads[slot]);
         }
         Instant::from_nanos(self.slot_start(level, slot) << TICK_BITS)
     }
@@ -200,18 +213,13 @@ impl TimerWheel {
         above + ((slot as u64) << shift)
     }
 
-    fn earliest(&self, home: u32) -> Option<(u32, Instant)> {
-        let mut best: Option<(u32, Instant)> = None;
-        let mut id = self.heads[home as usize];
-        while id != NONE {
-            let n = &self.nodes[id as usize];
-            // Ties go to the token, not to the order of the list.
-            if best.is_none_or(|(b, d)| (n.deadline, n.token) < (d, self.nodes[b as usize].token)) {
-                best = Some((id, n.deadline));
-            }
-            id = n.next;
-        }
-        best
+    /// Level and slot of an entry with this deadline. The current tick passes no entry, and differs from an entry's in no group
+    /// above its level: so that is the same until the slot is taken apart.
+    fn home(&self, deadline: Instant) -> (usize, usize) {
+        let tick = (deadline.as_nanos() >> TICK_BITS).max(self.tick);
+        let differ = tick ^ self.tick;
+        let level = if differ == 0 { 0 } else { ((63 - differ.leading_zeros()) / SLOT_BITS) as usize };
+        (level, (tick >> (SLOT_BITS * level as u32)) as usize % SLOTS)
     }
 
     fn link(&mut self, id: u32) {
@@ -219,37 +227,84 @@ impl TimerWheel {
         {
             self.links += 1;
         }
-        let tick = (self.nodes[id as usize].deadline.as_nanos() >> TICK_BITS).max(self.tick);
-        let differ = tick ^ self.tick;
-        let level = if differ == 0 { 0 } else { ((63 - differ.leading_zeros()) / SLOT_BITS) as usize };
-        let level = level.min(LEVELS - 1);
-        let slot = (tick >> (SLOT_BITS * level as u32)) as usize % SLOTS;
-        let home = level * SLOTS + slot;
-        let head = self.heads[home];
-        if head != NONE {
-            self.nodes[head as usize].prev = id;
-        }
+        let (level, slot) = self.home(self.deadline(id));
+        let head = self.heads[level * SLOTS + slot];
         let n = &mut self.nodes[id as usize];
-        n.prev = NONE;
-        n.next = head;
-        n.home = home as u32;
-        self.heads[home] = id;
+        (n.prev, n.next, n.child) = (NONE, NONE, NONE);
+        let first = if level == 0 {
+            self.meld(head, id)
+        } else {
+            n.next = head;
+            if head != NONE {
+                self.nodes[head as usize].prev = id;
+            }
+            id
+        };
+        self.heads[level * SLOTS + slot] = first;
         self.occupied[level] |= 1 << slot;
     }
 
     fn unlink(&mut self, id: u32) {
-        let Node { prev, next, home, .. } = self.nodes[id as usize];
-        if prev == NONE {
-            self.heads[home as usize] = next;
-        } else {
-            self.nodes[prev as usize].next = next;
-        }
+        let Node { deadline, prev, next, child, .. } = self.nodes[id as usize];
+        let (level, slot) = self.home(deadline);
         if next != NONE {
             self.nodes[next as usize].prev = prev;
         }
-        if self.heads[home as usize] == NONE {
-            self.occupied[home as usize / SLOTS] &= !(1 << (home as usize % SLOTS));
+        if prev == NONE {
+            self.heads[level * SLOTS + slot] = next;
+        } else if self.nodes[prev as usize].child == id {
+            self.nodes[prev as usize].child = next;
+        } else {
+            self.nodes[prev as usize].next = next;
         }
+        if child != NONE {
+            // The root had nothing beside it; any other leaves a heap with the root.
+            let rest = self.gather(child);
+            self.heads[slot] = self.meld(self.heads[slot], rest);
+        }
+        if self.heads[level * SLOTS + slot] == NONE {
+            self.occupied[level] &= !(1 << slot);
+        }
+    }
+
+    /// One heap of two, either of which may be empty.
+    fn meld(&mut self, a: u32, b: u32) -> u32 {
+        if a == NONE || b == NONE {
+            return if a == NONE { b } else { a };
+        }
+        #[cfg(test)]
+        {
+            self.links += 1;
+        }
+        let in_turn = self.nodes[a as usize].turn() <= self.nodes[b as usize].turn();
+        let (top, under) = if in_turn { (a, b) } else { (b, a) };
+        let first = core::mem::replace(&mut self.nodes[top as usize].child, under);
+        let n = &mut self.nodes[under as usize];
+        (n.prev, n.next) = (top, first);
+        if first != NONE {
+            self.nodes[first as usize].prev = under;
+        }
+        top
+    }
+
+    /// One heap of those that begin with `first` and its siblings: by pairs, and then all pairs from the last to the first.
+    fn gather(&mut self, first: u32) -> u32 {
+        let (mut id, mut pairs) = (first, NONE);
+        while id != NONE {
+            let other = self.nodes[id as usize].next;
+            let rest = if other == NONE { NONE } else { self.nodes[other as usize].next };
+            let pair = self.meld(id, other);
+            self.nodes[pair as usize].next = core::mem::replace(&mut pairs, pair);
+            id = rest;
+        }
+        let mut root = NONE;
+        while pairs != NONE {
+            let pair = pairs;
+            pairs = core::mem::replace(&mut self.nodes[pair as usize].next, NONE);
+            self.nodes[pair as usize].prev = NONE;
+            root = self.meld(root, pair);
+        }
+        root
     }
 }
 
@@ -277,8 +332,36 @@ mod tests {
                     fired += 1;
                 }
             }
-            // Once when it is set, and at most once more for each level that it goes down.
-            assert!(fired == n && w.links <= n * LEVELS as u64, "{} links for {n} timers", w.links);
+            // Once when it is set, and at most once more for each level that it goes down; in the lowest the few that share a slot.
+            assert!(fired == n && w.links <= 2 * n * LEVELS as u64, "{} links for {n} timers", w.links);
+        }
+    }
+
+    /// Of as many of one instant too: their work is theirs times its logarithm, and they fire in the order of their tokens.
+    #[test]
+    fn a_hundred_thousand_timers_of_one_instant_are_no_more_work_than_so_many_of_different_ones() {
+        let n = 100_000u32;
+        // Any order, and the two that a heap is made of worst or best.
+        let orders: [fn(u32) -> u32; 3] = [u32::reverse_bits, |i| i, |i| u32::MAX - i];
+        for token in orders {
+            let mut w = TimerWheel::default();
+            let at = Instant::from_nanos(3_600_000_000_007);
+            let ids: Vec<TimerId> = (0..n).map(|i| w.insert(at, token(i))).collect();
+            assert_eq!(w.pop(Instant::from_nanos(at.as_nanos() - 1)), None);
+            assert_eq!(w.next(), at);
+            // A third of them is cancelled, and a third set anew.
+            for (i, id) in ids.iter().enumerate() {
+                match i % 3 {
+                    0 => w.remove(*id),
+                    1 => w.update(*id, at),
+                    _ => {}
+                }
+            }
+            let mut left: Vec<u32> = (0..n).filter(|i| i % 3 != 0).map(token).collect();
+            left.sort_unstable();
+            assert!(left.into_iter().eq(core::iter::from_fn(|| w.pop(at))));
+            let most = u64::from(n) * (LEVELS as u64 + 2 * u64::from(n.ilog2()));
+            assert!(w.len() == 0 && w.links <= most, "{} links, {most} at most", w.links);
         }
     }
 
@@ -319,8 +402,10 @@ mod tests {
                             prop_assert!(next <= first, "wakes in time");
                             now = next.max(now).min(target);
                             while let Some(t) = w.pop(Instant::from_nanos(now)) {
+                                let first = model.iter().map(|(t, v)| (v.0, *t)).min();
                                 let (deadline, _) = model.remove(&t).unwrap();
                                 prop_assert!(deadline <= now, "never early");
+                                prop_assert_eq!(first, Some((deadline, t)), "in order");
                             }
                             prop_assert!(model.values().all(|v| v.0 > now), "never late");
                             if now >= target { break; }

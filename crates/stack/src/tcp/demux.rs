@@ -1,9 +1,9 @@
 //! Which record a segment is for: a table of four-tuples under a keyed hash, for strangers choose the keys.
 
+use crate::linear_hash::LinearHash;
 use core::fmt;
 use core::hash::Hasher;
 use core::net::{IpAddr, Ipv6Addr, SocketAddr};
-use hashbrown::HashTable;
 use siphasher::sip::SipHasher13;
 
 /// The four-tuple, from our side.
@@ -90,18 +90,21 @@ pub(crate) enum Slot {
 }
 
 impl Slot {
-    /// As a timer's token, and as what the table holds: two bits of kind, thirty of number.
+    /// Records of a table have numbers below this.
+    pub(crate) const NUMBERS: u32 = 1 << 26;
+
+    /// As a timer's token, and as what the table holds: two bits of kind, twenty-six of number.
     pub(crate) fn token(self) -> u32 {
         match self {
             Slot::Conn(i) => i,
-            Slot::Half(i) => 1 << 30 | i,
-            Slot::Wait(i) => 2 << 30 | i,
+            Slot::Half(i) => Slot::NUMBERS | i,
+            Slot::Wait(i) => 2 * Slot::NUMBERS | i,
         }
     }
 
     pub(crate) fn from_token(t: u32) -> Slot {
-        let i = t & 0x3fff_ffff;
-        match t >> 30 {
+        let i = t % Slot::NUMBERS;
+        match t / Slot::NUMBERS {
             0 => Slot::Conn(i),
             1 => Slot::Half(i),
             _ => Slot::Wait(i),
@@ -112,7 +115,7 @@ impl Slot {
 /// The table: it holds only slots, the keys stay in the records.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
-    table: HashTable<u32>,
+    table: LinearHash,
     secret: [u8; 16],
 }
 
@@ -133,40 +136,22 @@ impl Index {
 
     pub(crate) fn find<'a>(&self, key: &Key, key_of: impl Fn(Slot) -> Option<&'a Key>) -> Option<Slot> {
         let hash = Self::hash(&self.secret, key);
-        self.table.find(hash, |t| key_of(Slot::from_token(*t)) == Some(key)).map(|t| Slot::from_token(*t))
+        self.table.find(hash, |t| key_of(Slot::from_token(t)) == Some(key)).map(Slot::from_token)
     }
 
     pub(crate) fn insert<'a>(&mut self, key: &Key, slot: Slot, key_of: impl Fn(Slot) -> Option<&'a Key>) {
         let secret = self.secret;
-        let rehash = |t: &u32| key_of(Slot::from_token(*t)).map_or(0, |k| Self::hash(&secret, k));
-        self.table.insert_unique(Self::hash(&secret, key), slot.token(), rehash);
+        let hash_of = |t: u32| key_of(Slot::from_token(t)).map_or(0, |k| Self::hash(&secret, k));
+        self.table.insert(Self::hash(&secret, key), slot.token(), hash_of);
     }
 
     pub(crate) fn remove(&mut self, key: &Key, slot: Slot) {
-        let hash = Self::hash(&self.secret, key);
-        if let Ok(e) = self.table.find_entry(hash, |t| *t == slot.token()) {
-            e.remove();
-        }
-    }
-
-    /// Whether [`Index::shrink`] is worth its while: that is at most once in as many removals as there are entries left.
-    pub(crate) fn is_sparse(&self) -> bool {
-        self.table.capacity() > 1_024 + 8 * self.table.len()
-    }
-
-    /// Gives back memory.
-    pub(crate) fn shrink<'a>(&mut self, key_of: impl Fn(Slot) -> Option<&'a Key>) {
-        let secret = self.secret;
-        let rehash = |t: &u32| key_of(Slot::from_token(*t)).map_or(0, |k| Self::hash(&secret, k));
-        self.table.shrink_to(2 * self.table.len(), rehash);
+        self.table.remove(Self::hash(&self.secret, key), slot.token());
     }
 
     /// The record of `key` has moved.
     pub(crate) fn renumber(&mut self, key: &Key, old: Slot, new: Slot) {
-        let hash = Self::hash(&self.secret, key);
-        if let Some(t) = self.table.find_mut(hash, |t| *t == old.token()) {
-            *t = new.token();
-        }
+        self.table.replace(Self::hash(&self.secret, key), old.token(), new.token());
     }
 }
 
@@ -180,7 +165,7 @@ mod tests {
             let (l, r): (SocketAddr, SocketAddr) = (l.parse().unwrap(), r.parse().unwrap());
             assert_eq!(Key::new(l, r).tuple(), Tuple { local: l, remote: r });
         }
-        for s in [Slot::Conn(5), Slot::Half(0), Slot::Wait(0x3fff_ffff)] {
+        for s in [Slot::Conn(5), Slot::Half(0), Slot::Wait(Slot::NUMBERS - 1)] {
             assert_eq!(Slot::from_token(s.token()), s);
         }
     }

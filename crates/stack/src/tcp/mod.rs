@@ -188,14 +188,6 @@ impl Tables {
     pub(crate) fn link_out(&mut self, key: &Key, slot: Slot) {
         self.last.set(None);
         self.index.remove(key, slot);
-        if self.index.is_sparse() {
-            let Tables { index, conns, half, waits, .. } = self;
-            index.shrink(|s| match s {
-                Slot::Conn(i) => conns.at(i).map(|e| &e.key),
-                Slot::Half(i) => half.at(i).map(|h| &h.key),
-                Slot::Wait(i) => waits.at(i).map(|w| &w.key),
-            });
-        }
     }
 
     /// Gives back the memory of queues that were longer than they can be now.

@@ -1,7 +1,7 @@
 //! TIME-WAIT: compact records in a bounded table. `time-wait` is a setting of the host: all wait equally long, so the table is the queue of their expiry: a
 //! record lies where its turn is, and needs neither a timer nor an entry beside it.
 
-use super::Key;
+use super::{Key, Slot};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use synfin_tcp::Instant;
@@ -9,8 +9,8 @@ use synfin_tcp::arrives::time_wait::TimeWait;
 
 const PAGE: usize = 64;
 
-/// A record's number has thirty bits (see [`super::Slot`]).
-const NUMBERS: u32 = (1 << 30) - 1;
+/// The largest number of a record: they begin again after it.
+const NUMBERS: u32 = Slot::NUMBERS - 1;
 
 /// A record.
 #[derive(Debug, Clone, Copy)]
@@ -85,6 +85,10 @@ impl TimeWaitTable {
 
     fn push(&mut self, w: Wait) -> u32 {
         if (self.end as usize).is_multiple_of(PAGE) {
+            if self.pages.len() == self.pages.capacity() {
+                // It would double.
+                self.pages.reserve_exact(self.pages.len() / 8 + 1);
+            }
             self.pages.push_back(Vec::with_capacity(PAGE));
         }
         if let Some(p) = self.pages.back_mut() {
@@ -119,6 +123,9 @@ impl TimeWaitTable {
             self.base = self.number(PAGE as u32);
             self.head -= PAGE as u32;
             self.end -= PAGE as u32;
+        }
+        if self.pages.capacity() > 64 + 2 * self.pages.len() {
+            self.pages.shrink_to(self.pages.len());
         }
     }
 
@@ -171,6 +178,9 @@ impl TimeWaitTable {
         let Some(left) = self.left_ms(now) else { return Instant::NEVER };
         Instant::from_nanos((now.as_nanos() / 1_000_000 + left) * 1_000_000)
     }
+
+    /// More records than this have no numbers: as many places again may be empty (see [`TimeWaitTable::is_sparse`]).
+    pub(crate) const MOST: usize = NUMBERS as usize / 2 - PAGE;
 
     /// Octets of a record, and of a record with its part of a page.
     pub(crate) const RECORD: (usize, usize) =
