@@ -119,6 +119,7 @@ fn mistakes_get_one_clear_line_and_the_right_code() {
         ),
         (&["serve"], 2, "synfin: nothing to serve"),
         (&["serve", "--http", "80"], 2, "is not PORT=DIR"),
+        (&["serve", "--echo", "--drop", "7"], 2, "port 7 cannot be served and be silent (--drop)"),
         (&["serve", "--http", "80=/nowhere"], 1, "synfin: serve /nowhere: No such file"),
         (&["ping", "192.0.2.1", "-i", "0"], 2, "is not at least 0.002"),
         (&["ping", "192.0.2.1", "-s", "65508"], 2, "65508"),
