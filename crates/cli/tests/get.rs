@@ -5,8 +5,7 @@
 
 mod place;
 
-use place::{Place, has, pattern, synfin, text};
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use place::{Place, certificates, has, pattern, synfin, text};
 
 /// A server on several ports: 8000 and 8001 without TLS; 8443 with a good certificate, 8444 to 8446 with bad ones. It writes down
 /// what it is asked.
@@ -254,41 +253,13 @@ fn what_was_cut_off_is_gone_on_with_if_it_is_the_same() {
     assert!(p.read("liar") == big[..big.len() / 2], "nothing is added to it");
 }
 
-/// Certificates for the server, and `ca.pem`, which vouches for all but one.
-fn certificates(p: &Place) {
-    let ca = |name: &str| {
-        let (mut params, key) = (CertificateParams::new(Vec::new()).unwrap(), KeyPair::generate().unwrap());
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, name);
-        (params.self_signed(&key).unwrap().pem(), Issuer::new(params, key))
-    };
-    let (ours, theirs) = (ca("a CA of the test"), ca("another CA"));
-    p.put("ca.pem", ours.0.as_bytes());
-    for (file, names, ends, by) in [
-        ("good", &["www.example.test", "192.0.2.1"][..], 0, &ours.1),
-        ("name", &["elsewhere.example.test"], 0, &ours.1),
-        ("old", &["www.example.test"], 1, &ours.1),
-        ("stranger", &["www.example.test"], 0, &theirs.1),
-    ] {
-        let names: Vec<String> = names.iter().map(|n| n.to_string()).collect();
-        let (mut params, key) = (CertificateParams::new(names).unwrap(), KeyPair::generate().unwrap());
-        params.distinguished_name.push(DnType::CommonName, format!("{file}\x1b[31m"));
-        if ends > 0 {
-            params.not_before = rcgen::date_time_ymd(2001, 1, 1);
-            params.not_after = rcgen::date_time_ymd(2002, 1, 1);
-        }
-        p.put(&format!("{file}.pem"), params.signed_by(&key, by).unwrap().pem().as_bytes());
-        p.put(&format!("{file}.key"), key.serialize_pem().as_bytes());
-    }
-}
-
 #[test]
 fn https_is_checked_and_the_line_says_what_is_wrong() {
     if !has("https_is_checked_and_the_line_says_what_is_wrong", &["python3"]) {
         return;
     }
     let (p, big) = place("get-tls");
-    certificates(&p);
+    certificates::put(&p);
     p.put("empty", b"");
     let (out, err) = beside(
         &p,

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used)] // a test that fails may well panic
 #![allow(dead_code)] // no file of tests uses all of it
 
+pub(crate) mod certificates;
+
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
