@@ -35,7 +35,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif self.path == '/loop': self.say(302, Location='/loop')
         elif self.path == '/long': self.say(200, b'x', **{f'X-{i}': 'y' * 60000 for i in range(3)})
         elif self.path == '/many': self.say(200, b'x', **{f'X-{i}': 'y' for i in range(90)}, **{f'Y-{i}': 'y' for i in range(90)})
-        elif self.path == '/slow': time.sleep(60)
+        elif self.path in ('/slow', '/slower'): time.sleep(60)
         elif self.path == '/noise': self.wfile.write(b'SSH-2.0-OpenSSH\r\n\r\n'); self.close_connection = True
         elif self.path == '/cut':
             self.send_response(200); self.send_header('Content-Length', '1000'); self.send_header('Last-Modified', DATE); self.end_headers()
@@ -194,8 +194,8 @@ fn answers_that_are_none_are_errors() {
         "for path in cut chunks long many noise; do get -o got http://192.0.2.1:8000/$path; echo $?; done
          get --max-time 0.5 http://192.0.2.1:8000/slow; echo $?
          get --connect-timeout 0.5 http://192.0.2.77/; echo $?
-         $SYNFIN get $LINK http://192.0.2.1:8000/slow & g=$!
-         until test $(grep -c slow asked) = 2; do sleep 0.02; done; kill -TERM $g; wait $g; echo $?",
+         $SYNFIN get $LINK http://192.0.2.1:8000/slower & g=$!
+         until grep -q slower asked; do sleep 0.02; done; kill -TERM $g; wait $g; echo $?",
     );
     assert_eq!(out, "1\n".repeat(8), "{err}");
     let lines: Vec<&str> = err.lines().collect();
