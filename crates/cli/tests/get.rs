@@ -5,8 +5,7 @@
 
 mod place;
 
-use place::{Place, has, pattern, synfin, text};
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use place::{Place, certificates, has, pattern, synfin, text};
 
 /// A server on several ports: 8000 and 8001 without TLS; 8443 with a good certificate, 8444 to 8446 with bad ones. It writes down
 /// what it is asked.
@@ -36,7 +35,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif self.path == '/loop': self.say(302, Location='/loop')
         elif self.path == '/long': self.say(200, b'x', **{f'X-{i}': 'y' * 60000 for i in range(3)})
         elif self.path == '/many': self.say(200, b'x', **{f'X-{i}': 'y' for i in range(90)}, **{f'Y-{i}': 'y' for i in range(90)})
-        elif self.path == '/slow': time.sleep(60)
+        elif self.path in ('/slow', '/slower'): time.sleep(60)
         elif self.path == '/noise': self.wfile.write(b'SSH-2.0-OpenSSH\r\n\r\n'); self.close_connection = True
         elif self.path == '/cut':
             self.send_response(200); self.send_header('Content-Length', '1000'); self.send_header('Last-Modified', DATE); self.end_headers()
@@ -195,8 +194,8 @@ fn answers_that_are_none_are_errors() {
         "for path in cut chunks long many noise; do get -o got http://192.0.2.1:8000/$path; echo $?; done
          get --max-time 0.5 http://192.0.2.1:8000/slow; echo $?
          get --connect-timeout 0.5 http://192.0.2.77/; echo $?
-         $SYNFIN get $LINK http://192.0.2.1:8000/slow & g=$!
-         until test $(grep -c slow asked) = 2; do sleep 0.02; done; kill -TERM $g; wait $g; echo $?",
+         $SYNFIN get $LINK http://192.0.2.1:8000/slower & g=$!
+         until grep -q slower asked; do sleep 0.02; done; kill -TERM $g; wait $g; echo $?",
     );
     assert_eq!(out, "1\n".repeat(8), "{err}");
     let lines: Vec<&str> = err.lines().collect();
@@ -254,41 +253,13 @@ fn what_was_cut_off_is_gone_on_with_if_it_is_the_same() {
     assert!(p.read("liar") == big[..big.len() / 2], "nothing is added to it");
 }
 
-/// Certificates for the server, and `ca.pem`, which vouches for all but one.
-fn certificates(p: &Place) {
-    let ca = |name: &str| {
-        let (mut params, key) = (CertificateParams::new(Vec::new()).unwrap(), KeyPair::generate().unwrap());
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, name);
-        (params.self_signed(&key).unwrap().pem(), Issuer::new(params, key))
-    };
-    let (ours, theirs) = (ca("a CA of the test"), ca("another CA"));
-    p.put("ca.pem", ours.0.as_bytes());
-    for (file, names, ends, by) in [
-        ("good", &["www.example.test", "192.0.2.1"][..], 0, &ours.1),
-        ("name", &["elsewhere.example.test"], 0, &ours.1),
-        ("old", &["www.example.test"], 1, &ours.1),
-        ("stranger", &["www.example.test"], 0, &theirs.1),
-    ] {
-        let names: Vec<String> = names.iter().map(|n| n.to_string()).collect();
-        let (mut params, key) = (CertificateParams::new(names).unwrap(), KeyPair::generate().unwrap());
-        params.distinguished_name.push(DnType::CommonName, format!("{file}\x1b[31m"));
-        if ends > 0 {
-            params.not_before = rcgen::date_time_ymd(2001, 1, 1);
-            params.not_after = rcgen::date_time_ymd(2002, 1, 1);
-        }
-        p.put(&format!("{file}.pem"), params.signed_by(&key, by).unwrap().pem().as_bytes());
-        p.put(&format!("{file}.key"), key.serialize_pem().as_bytes());
-    }
-}
-
 #[test]
 fn https_is_checked_and_the_line_says_what_is_wrong() {
     if !has("https_is_checked_and_the_line_says_what_is_wrong", &["python3"]) {
         return;
     }
     let (p, big) = place("get-tls");
-    certificates(&p);
+    certificates::put(&p);
     p.put("empty", b"");
     let (out, err) = beside(
         &p,

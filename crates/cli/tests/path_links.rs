@@ -14,27 +14,27 @@ cd "$2"
 far=
 trap 'kill $far $path $server 2>/dev/null || true' EXIT
 path= server=
-unshare -n sleep 60 & far=$!
+unshare -n sleep 110 & far=$!
 n=0
-until [ "$(readlink /proc/$far/ns/net)" != "$(readlink /proc/$$/ns/net)" ]; do n=$((n+1)); [ $n -lt 200 ]; sleep 0.05; done
+until [ "$(readlink /proc/$far/ns/net)" != "$(readlink /proc/$$/ns/net)" ]; do n=$((n+1)); [ $n -lt 1200 ]; sleep 0.05; done
 ip link add v0 type veth peer name v1
 ip link set v1 netns $far
 nsenter -t $far -n ip addr add 192.0.2.2/24 dev v1
 nsenter -t $far -n ip link set v1 up
 ip link set v0 arp off up
-"$synfin" path --link tap:t,host=192.0.2.1/24 --link packet:v0 --delay 20ms --for 30s --json >report & path=$!
+"$synfin" path --link tap:t,host=192.0.2.1/24 --link packet:v0 --delay 20ms --for 100s --json >report & path=$!
 n=0
-until grep -q '"event":"up"' report; do n=$((n+1)); [ $n -lt 200 ]; sleep 0.05; done
+until grep -q '"event":"up"' report; do n=$((n+1)); [ $n -lt 1200 ]; sleep 0.05; done
 nsenter -t $far -n perl -MIO::Socket::INET -e '
   my $l = IO::Socket::INET->new(Listen => 1, LocalAddr => "192.0.2.2", LocalPort => 7, ReuseAddr => 1) or die $!;
   open my $f, ">", "ready"; close $f;
   my $c = $l->accept or die $!;
   while (sysread $c, my $b, 65536) { print $c $b; }' & server=$!
 n=0
-until [ -e ready ]; do n=$((n+1)); [ $n -lt 200 ]; sleep 0.05; done
+until [ -e ready ]; do n=$((n+1)); [ $n -lt 1200 ]; sleep 0.05; done
 perl -MIO::Socket::INET -MTime::HiRes=time -e '
   my $t = time;
-  my $c = IO::Socket::INET->new(PeerAddr => "192.0.2.2", PeerPort => 7, Timeout => 20) or die $!;
+  my $c = IO::Socket::INET->new(PeerAddr => "192.0.2.2", PeerPort => 7, Timeout => 60) or die $!;
   printf "handshake %.0f\n", (time - $t) * 1000;
   my $text = join "", map { chr(($_ * 2654435761 >> 24) & 255) } 1 .. 300_000;
   my $pid = fork;

@@ -300,7 +300,7 @@ fn what_does_not_close_within_the_patience_is_reset_and_nobody_hangs() -> io::Re
     assert!(began.elapsed() >= t);
     assert_eq!(kind(reads.join().expect("no panic")), ErrorKind::NotConnected);
     // The FIN was there before: until the reset has come, it is what a read tells.
-    let told = (0..5_000).find_map(|_| match s.read(&mut [0; 1]) {
+    let told = (0..60_000).find_map(|_| match s.read(&mut [0; 1]) {
         Ok(_) => {
             thread::sleep(Duration::from_millis(1));
             None
@@ -338,12 +338,14 @@ fn an_idle_host_sleeps_whether_a_caller_leads_or_not() -> io::Result<()> {
     let (x, y) = pair_with(TcpConfig::default())?;
     let (mut c, mut s) = connected(&x, &y)?;
     let leads = thread::Builder::new().name("leader".into()).spawn(move || s.read(&mut [0; 1]))?;
-    // Everything that was still going on has its time to end: the longest is a delayed acknowledgment.
-    thread::sleep(Duration::from_millis(300));
-    let before = switches()?;
-    thread::sleep(Duration::from_millis(500));
-    let n = switches()? - before;
-    assert!(n <= 2, "{n} times in half a second, in three threads");
+    // What was still going on comes to its end, be it late because the machine is; who looks again and again never rests.
+    let mut counts = Vec::new();
+    while counts.last().is_none_or(|n| *n > 2) {
+        assert!(counts.len() < 100, "times in each half second, in three threads: {counts:?}");
+        let before = switches()?;
+        thread::sleep(Duration::from_millis(500));
+        counts.push(switches()? - before);
+    }
     c.write_all(b"x")?;
     assert_eq!(leads.join().expect("no panic")?, 1, "and it still wakes");
     Ok(())

@@ -1,6 +1,7 @@
 //! A host of ours, as every command with a stack has one: its link, its addresses, its settings, and what is told of it.
 
 mod accept;
+mod filter;
 mod line;
 mod names;
 mod race;
@@ -19,11 +20,13 @@ use crate::clock::now;
 use crate::namespace::{self, OURS};
 use crate::output::{Output, exit, usage};
 use crate::settings;
+use filter::Filter;
 use serde_json::{Map, Value, json};
 use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use synfin::device::{LinkSpec, Medium, Signals};
 use synfin::names::Hosts;
@@ -78,6 +81,9 @@ pub(crate) struct HostArgs {
     /// Print the counters under nstat's names at the end, and on SIGUSR1
     #[arg(long)]
     stats: bool,
+    /// Ports at which it is silent.
+    #[arg(skip)]
+    silent: Vec<u16>,
 }
 
 /// What standard output is for.
@@ -97,6 +103,8 @@ pub(crate) struct Host {
     addresses: Vec<IpAddr>,
     watch: Option<Watch>,
     stats: bool,
+    /// Packets that were lost at ports where it is silent.
+    dropped: Arc<AtomicU64>,
     /// How it was named.
     link: String,
     namespace: bool,
@@ -126,6 +134,11 @@ impl HostArgs {
     /// Who is asked for names.
     pub fn resolver(&self, host: &Host) -> Resolver {
         Resolver::new(host, &self.dns)
+    }
+
+    /// Likewise, but what comes for these ports is lost, as behind a firewall.
+    pub fn silent_at(&self, ports: &[u16]) -> HostArgs {
+        HostArgs { silent: ports.to_vec(), ..self.clone() }
     }
 
     /// Starts it. `listening`: the ports of its servers. To be called before the first thread is started.
@@ -166,20 +179,29 @@ impl HostArgs {
             builder = builder.gateway(*gateway);
         }
         let addresses: Vec<IpAddr> = addresses.into_iter().map(|a| a.0).collect();
-        let mut watch = None;
+        let (mut watch, mut recorder) = (None, None);
         if segments || pcap.is_some() {
-            let recorder = watch::recorder(&addresses, ethernet, listening);
-            builder = builder.observer(Box::new(recorder.clone())).packet_log(Box::new(recorder.clone()));
+            let r = recorder.insert(watch::recorder(&addresses, ethernet, listening));
+            builder = builder.observer(Box::new(r.clone()));
             let lines = segments.then_some(voice);
-            watch = Some(Watch::start(recorder, lines, pcap, ethernet)?);
+            watch = Some(Watch::start(r.clone(), lines, pcap, ethernet)?);
+        }
+        let mut dropped = Arc::default();
+        if !self.silent.is_empty() {
+            let filter = Filter::new(&self.silent, ethernet, recorder);
+            dropped = filter.dropped();
+            builder = builder.packet_log(Box::new(filter));
+        } else if let Some(r) = recorder {
+            builder = builder.packet_log(Box::new(r));
         }
         let stack = builder.start(device)?;
         let stop = Stop::start(signals, {
-            let (stack, voice) = (stack.clone(), voice);
-            move || tell_counters(&stack, &voice)
+            let (stack, voice, dropped) = (stack.clone(), voice, dropped.clone());
+            move || tell_counters(&stack, &dropped, &voice)
         })?;
         let link = self.link.as_ref().map_or("namespace", LinkSpec::name).to_string();
-        Ok(Host { stack, stop, voice, addresses, watch, stats: self.stats, link, namespace: self.link.is_none() })
+        let (stats, namespace) = (self.stats, self.link.is_none());
+        Ok(Host { stack, stop, voice, addresses, watch, stats, dropped, link, namespace })
     }
 }
 
@@ -218,7 +240,7 @@ impl Host {
     /// Ends it, when all connections are closed: what was written has arrived and both FINs are acknowledged. A first signal
     /// ends the wait within [`GRACE`], a second at once.
     pub fn finish(self, done: io::Result<()>) -> io::Result<()> {
-        let Host { stack, stop, voice, watch, stats, link, .. } = self;
+        let Host { stack, stop, voice, watch, stats, dropped, link, .. } = self;
         // After a failure nothing more is to arrive, and perhaps nothing can.
         let until = done.is_err().then(|| now() + GRACE);
         let is_over = || stop.is_over() || stack.link_error().is_some() || until.is_some_and(|u| now() >= u);
@@ -231,7 +253,7 @@ impl Host {
             None => done,
         };
         if stats {
-            tell_counters(&stack, &voice);
+            tell_counters(&stack, &dropped, &voice);
         }
         // The last segments leave when the stack is gone, and are told then.
         drop(stack);
@@ -244,9 +266,10 @@ impl Host {
 }
 
 /// The counters that are not zero, as nstat prints them.
-fn tell_counters(stack: &Stack, voice: &Voice) {
+fn tell_counters(stack: &Stack, dropped: &AtomicU64, voice: &Voice) {
     let (host, engine) = stack.counters();
-    let all: Vec<_> = host.iter().chain(engine.iter()).filter(|(_, n)| *n > 0).collect();
+    let dropped = ("SynfinDroppedByPort", dropped.load(Ordering::Relaxed));
+    let all: Vec<_> = host.iter().chain(engine.iter()).chain([dropped]).filter(|(_, n)| *n > 0).collect();
     let lines: Vec<String> = all.iter().map(|(name, n)| format!("{name:<32}{n}")).collect();
     voice.say(lines.join("\n"), || {
         let counters: Map<String, Value> = all.iter().map(|(name, n)| ((*name).to_string(), json!(n))).collect();

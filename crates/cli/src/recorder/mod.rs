@@ -144,6 +144,14 @@ impl Recorder {
         r.entries.push_back(Entry { at, step: Step::Remark(words.into()) });
     }
 
+    /// A packet crosses the link now. `lost`: whether it is lost, where that is not for [`Recorder::lose`] to say.
+    pub fn crosses(&self, p: Sniffed<'_>, lost: Option<bool>) -> bool {
+        let mut r = self.lock();
+        let at = r.elapsed();
+        r.start.get_or_insert(p.at);
+        r.packet(at, p.out, p.bytes, lost)
+    }
+
     /// A packet in virtual time: since the beginning, whether it goes out, whether it is lost.
     pub fn feed(&self, at: Duration, out: bool, bytes: &[u8], lost: bool) {
         self.lock().packet(at, out, bytes, Some(lost));
@@ -401,10 +409,7 @@ fn comment(states: (State, State), words: &str, lost: bool) -> String {
 
 impl PacketLog for Recorder {
     fn packet(&mut self, p: Sniffed<'_>) -> bool {
-        let mut r = self.lock();
-        let at = r.elapsed();
-        r.start.get_or_insert(p.at);
-        r.packet(at, p.out, p.bytes, None)
+        self.crosses(p, None)
     }
 }
 

@@ -33,6 +33,11 @@ pub(crate) struct Args {
     /// Let symbolic links lead out of the directories
     #[arg(long, requires = "http")]
     follow_links: bool,
+    /// Lose what comes for this port, over TCP and UDP, as a firewall does; may be repeated
+    ///
+    /// Elsewhere, who asks where nobody listens is refused at once. Here he is not answered: to a scanner the port is filtered.
+    #[arg(long, value_name = "PORT", value_parser = port())]
+    drop: Vec<u16>,
     #[command(flatten)]
     at: HostArgs,
 }
@@ -64,7 +69,10 @@ pub(crate) fn run(args: &Args, _: &mut Output) -> io::Result<()> {
         sites.push((*port, Files::open(dir, args.follow_links).map_err(|e| named("serve", dir.display(), &e))?));
     }
     let ports: Vec<u16> = little.iter().map(|l| l.0).chain(sites.iter().map(|s| s.0)).collect();
-    let host = args.at.open(Stdout::Words, &ports)?;
+    if let Some(port) = ports.iter().find(|p| args.drop.contains(p)) {
+        return Err(usage(format!("port {port} cannot be served and be silent (--drop)")));
+    }
+    let host = args.at.silent_at(&args.drop).open(Stdout::Words, &ports)?;
     let (tell, told) = mpsc::channel();
     let _listening = host.stop.tell(move || {
         let _ = tell.send(());

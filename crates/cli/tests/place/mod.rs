@@ -1,6 +1,9 @@
 //! What the tests of programs share: a place with a namespace, and whether it can be.
 
 #![allow(clippy::unwrap_used)] // a test that fails may well panic
+#![allow(dead_code)] // no file of tests uses all of it
+
+pub(crate) mod certificates;
 
 use std::fs;
 use std::io::Write;
@@ -22,7 +25,8 @@ pub(crate) fn has(test: &str, programs: &[&str]) -> bool {
     let why = if !namespaces() {
         "no namespace".to_string()
     } else {
-        let missing = |p: &&&str| !Command::new("which").arg(p).output().is_ok_and(|o| o.status.success());
+        let missing =
+            |p: &&&str| !Command::new("which").arg(p).env("PATH", path()).output().is_ok_and(|o| o.status.success());
         match programs.iter().find(missing) {
             Some(p) => format!("no {p} here"),
             None => return true,
@@ -30,6 +34,11 @@ pub(crate) fn has(test: &str, programs: &[&str]) -> bool {
     };
     let _ = writeln!(std::io::stderr(), "not run: {test}: {why}");
     false
+}
+
+/// Where programs are looked for: servers are where users do not look.
+fn path() -> String {
+    format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default())
 }
 
 fn namespaces() -> bool {
@@ -64,7 +73,8 @@ impl Place {
         let listens = r#"listens() { p=$(printf ':%04X ' "$1"); until grep -q "$p.* 0A " /proc/net/tcp /proc/net/tcp6; do sleep 0.02; done; }"#;
         let mut c = Command::new("timeout");
         c.args(["100", "unshare", "-Urn", "sh", "-c", &format!("{listens}\n{script}")]);
-        c.current_dir(&self.0).env("SYNFIN", SYNFIN).env("LINK", link).stdin(Stdio::null()).output().unwrap()
+        c.current_dir(&self.0).env("PATH", path()).env("SYNFIN", SYNFIN).env("LINK", link);
+        c.stdin(Stdio::null()).output().unwrap()
     }
 }
 
