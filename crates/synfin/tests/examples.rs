@@ -4,6 +4,8 @@
 mod echo;
 #[path = "../examples/http.rs"]
 mod http;
+#[path = "../examples/resolve.rs"]
+mod resolve;
 #[path = "../examples/tls.rs"]
 mod tls;
 #[path = "../examples/tunnel.rs"]
@@ -29,4 +31,9 @@ fn tls_runs() -> Result<(), Failed> {
 #[test]
 fn tunnel_runs() -> Result<(), Failed> {
     Ok(tunnel::main()?)
+}
+
+#[test]
+fn resolve_runs() -> Result<(), Failed> {
+    Ok(resolve::main()?)
 }
