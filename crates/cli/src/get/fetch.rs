@@ -5,7 +5,7 @@ use super::save::{Body, Resume, Sink};
 use super::tls::Trust;
 use super::{address, save};
 use crate::clock::now;
-use crate::host::{HostArgs, Resolver, Target, Voice};
+use crate::host::{HostArgs, Voice};
 use crate::output::{failed, named};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Bytes, Incoming};
@@ -18,7 +18,7 @@ use std::error::Error;
 use std::fmt::{self, Display};
 use std::io;
 use std::time::{Duration, Instant};
-use synfin::Stack;
+use synfin::names::{Resolver, Target};
 use tokio::task::JoinHandle;
 use url::Url;
 
@@ -33,7 +33,6 @@ pub(super) struct Job {
     pub url: Url,
     pub first: Target,
     pub at: HostArgs,
-    pub stack: Stack,
     pub resolver: Resolver,
     pub trust: Trust,
     pub head: bool,
