@@ -1,13 +1,13 @@
 //! `synfin connect`: a connection to somewhere, with standard input and output.
 
-use crate::host::{HostArgs, Resolver, Stdout, Target, Unconnected, connect};
+use crate::host::{HostArgs, Stdout};
 use crate::output::{Output, named};
 use crate::talk::{Around, With, converse};
 use std::io;
 use std::sync::mpsc;
 use std::time::Duration;
-use synfin::Stack;
 use synfin::blocking::TcpStream;
+use synfin::names::{Resolver, Target, Unconnected};
 
 /// Where to.
 #[derive(Debug, clap::Args)]
@@ -50,10 +50,10 @@ pub(crate) fn run(args: &Args, _: &mut Output) -> io::Result<()> {
         move || drop(tell.send(None))
     });
     std::thread::Builder::new().name("connect".into()).spawn({
-        let (stack, resolver) = (host.stack.clone(), args.at.resolver(&host));
+        let resolver = args.at.resolver(&host)?;
         let (name, port) = (args.host.clone(), args.port);
         move || {
-            let connected = open(&stack, &resolver, &target, &name, port);
+            let connected = open(&resolver, &target, &name, port);
             let _ = tell.send(Some(connected));
         }
     })?;
@@ -77,11 +77,11 @@ pub(crate) fn run(args: &Args, _: &mut Output) -> io::Result<()> {
 }
 
 /// Connects to whichever address answers first.
-fn open(stack: &Stack, resolver: &Resolver, target: &Target, name: &str, port: u16) -> io::Result<TcpStream> {
+fn open(resolver: &Resolver, target: &Target, name: &str, port: u16) -> io::Result<TcpStream> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    match runtime.block_on(connect(stack, resolver, target, port)) {
+    match runtime.block_on(resolver.connect_to(target, port)) {
         Ok(c) => c.stream.into_blocking(),
         Err(Unconnected::Peer(peer, e)) => Err(named("connect", peer, &e)),
-        Err(Unconnected::Name(e)) => Err(named("connect", name, &e)),
+        Err(e) => Err(named("connect", name, &e.into())),
     }
 }

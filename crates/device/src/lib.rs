@@ -86,6 +86,7 @@ pub struct Transmit<'a> {
 
 /// Any device.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Device {
     /// A TUN or TAP interface.
     Tun(Tun),

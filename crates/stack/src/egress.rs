@@ -4,7 +4,7 @@
 //! gathers both. Only when it has taken the frame does the connection move on.
 
 use crate::cx::tcp_cx;
-use crate::ip::output::{ip_header_len, multicast_mac, pseudo, put_ethernet_header, put_marked_ip_header};
+use crate::ip::output::{Mark, ip_header_len, multicast_mac, pseudo, put_ethernet_header, put_marked_ip_header};
 use crate::link::neighbor::Resolution;
 use crate::link::{LinkId, Medium};
 use crate::stack::Stack;
@@ -15,7 +15,6 @@ use synfin_tcp::{Event, Frame, Instant, Limits, Probe, Slices, State};
 use synfin_wire::checksum::Sum;
 use synfin_wire::ethernet::{self, Mac};
 use synfin_wire::gso::flags_of_piece;
-use synfin_wire::ip::Ecn;
 use synfin_wire::tcp::{Flags, Header};
 use synfin_wire::{Protocol, ipv4};
 
@@ -200,7 +199,7 @@ impl Stack {
         let Some(h) = self.tcp.half.at_mut(i).filter(|h| h.is_ready()) else { return Sent::Nothing };
         h.set_ready(false);
         let (key, cfg) = (h.key, h.cfg);
-        let ttl = hop_limit(self.cfg.hop_limit, &self.configs[cfg]);
+        let mark = Mark::of(&self.configs[cfg], self.cfg.hop_limit);
         probe.focus(u64::from(Slot::Half(i).token()));
         let gives = h.syn.negotiated.fast_open;
         let cookie = gives.then(|| self.fast_open_cookie(now, &key.tuple()));
@@ -225,15 +224,7 @@ impl Stack {
         };
         let Some(l) = self.links.get(usize::from(link.0)) else { return Sent::Nothing };
         if matches!(l.cfg.medium, Medium::Ip) || mac.is_some() {
-            let n = put_headers(
-                &mut self.header,
-                l.mac().zip(mac),
-                (local.ip(), dst),
-                hdr,
-                opts.as_slice(),
-                0,
-                (Ecn::NotEct, ttl),
-            );
+            let n = put_headers(&mut self.header, l.mac().zip(mac), (local.ip(), dst), hdr, opts.as_slice(), 0, mark);
             let start = n - 20 - opts.len();
             //= RFC 9293 3.1 MUST-2
             let sum = pseudo(local.ip(), dst, Protocol::TCP, (n - start) as u32).add(&self.header[start..n]);
@@ -279,7 +270,7 @@ impl Stack {
         let cuts = l.cfg.max_gso == 0;
         let max_text = if cuts { SOFTWARE_GSO } else { l.cfg.max_gso.min(MAX_TEXT) };
         let (cfg, link, header_len) = (e.cfg, e.link, l.header_len());
-        let ttl = hop_limit(self.cfg.hop_limit, &self.configs[cfg]);
+        let mark = Mark::of(&self.configs[cfg], self.cfg.hop_limit);
         //= RFC 9293 3.9.1.1 MUST-45
         let Tuple { local, remote } = e.tuple;
         let max_segment = l.cfg.mtu.saturating_sub(ip_header_len(remote.ip()) as u32 + 20).min(65_535) as u16;
@@ -296,12 +287,12 @@ impl Stack {
         probe.focus(u64::from(Slot::Conn(i).token()));
         let mut cx = tcp_cx!(self, cfg, now, probe);
         let mut frame = e.conn.frame(&cx, plan);
+        let mark = Mark { ecn: frame.ecn, ..mark };
         frame.hdr.src_port = local.port();
         frame.hdr.dst_port = remote.port();
         // A neighbor that does not answer is a path that loses everything: timers take it from here.
         let taken = if let (Hop::Ready(mac), true) = (&hop, cuts && frame.gso() > 0) {
-            let way =
-                Way { macs: l.mac().zip(*mac), ends: (local.ip(), remote.ip()), mark: (frame.ecn, ttl), header_len };
+            let way = Way { macs: l.mac().zip(*mac), ends: (local.ip(), remote.ip()), mark, header_len };
             let sent = cut(&mut self.header, &way, &frame, l.cfg.tx_checksum, sink);
             let whole = sent == frame.len();
             if sent == 0 {
@@ -326,7 +317,7 @@ impl Stack {
                 frame.hdr,
                 opts.as_slice(),
                 frame.len() as usize,
-                (frame.ecn, ttl),
+                mark,
             );
             let start = header_len + ip_header_len(remote.ip());
             let segment_len = (n - start) as u32 + frame.len();
@@ -399,11 +390,6 @@ const MAX_TEXT: u32 = 65_535 - 60 - ipv4::HEADER_LEN as u32;
 const SOFTWARE_GSO: u32 = 45_000;
 
 /// Writes all headers; returns their length.
-/// The connection's own hop limit, or the host's.
-fn hop_limit(host: u8, cfg: &synfin_tcp::TcpConfig) -> u8 {
-    if cfg.ttl == 0 { host } else { cfg.ttl }
-}
-
 fn put_headers(
     out: &mut [u8],
     macs: Option<(Mac, Mac)>,
@@ -411,7 +397,7 @@ fn put_headers(
     hdr: Header,
     opts: &[u8],
     text: usize,
-    mark: (Ecn, u8),
+    mark: Mark,
 ) -> usize {
     let mut at = 0;
     if let Some((from, to)) = macs {
@@ -430,8 +416,7 @@ fn put_headers(
 struct Way {
     macs: Option<(Mac, Mac)>,
     ends: (IpAddr, IpAddr),
-    /// The ECN codepoint, and the time to live.
-    mark: (Ecn, u8),
+    mark: Mark,
     /// Octets of the link's header.
     header_len: usize,
 }

@@ -174,6 +174,11 @@ impl Stack {
         self.any_address = on;
     }
 
+    /// The addresses of the host, link by link; an IPv6 one may still be tentative.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.links.iter().flat_map(|l| &l.addrs).map(|x| x.cidr.addr)
+    }
+
     /// Whether an address is ours.
     pub fn has_address(&self, a: IpAddr) -> bool {
         self.any_address || self.links.iter().flat_map(|l| &l.addrs).any(|x| x.cidr.addr == a)

@@ -201,6 +201,12 @@ impl Stack {
         self.shared().lock().stack.occupancy()
     }
 
+    /// Takes packets to any address for its own, or no longer: then connections to addresses that are not its own are cut off.
+    /// Listening for any destination ([`AnyListener`](crate::blocking::AnyListener)) turns it on.
+    pub fn set_any_address(&self, on: bool) {
+        self.shared().lock().stack.set_any_address(on);
+    }
+
     /// The settings of its connections, unless they have their own.
     pub fn tcp_defaults(&self) -> TcpConfig {
         self.shared().lock().stack.tcp_defaults().clone()

@@ -2,7 +2,14 @@
 //!
 //! A [`Stack`] is one host on one link; its driver runs on a thread of its own, or as a task of tokio's. Sockets are in [`blocking`], with the names
 //! and the meaning of `std::net`; and, with the feature `tokio`, for tasks in `synfin::tokio`, with those of `tokio::net`. Both
-//! are faces of the same: a stream can change from one to the other.
+//! are faces of the same: a stream can change from one to the other. A gateway listens for any destination
+//! ([`blocking::AnyListener`]).
+//!
+//! | feature | default | brings | costs |
+//! |---|---|---|---|
+//! | none | | [`blocking`], [`heartbeat`], [`names`]: hosts files, and races between addresses (RFC 8305) | no async dependency |
+//! | `tokio` | off | `synfin::tokio`; heartbeats over tokio's streams | tokio's traits, types and clock, not its runtime |
+//! | `dns` | off | `names::Resolver`: names asked for over the host's own UDP and TCP, connecting by name; needs `tokio` | hickory-resolver, and the runtime that its tasks are on |
 //!
 //! ```
 //! use std::io::{Read, Write};

@@ -6,6 +6,8 @@ mod echo;
 mod http;
 #[path = "../examples/lossy.rs"]
 mod lossy;
+#[path = "../examples/resolve.rs"]
+mod resolve;
 #[path = "../examples/tls.rs"]
 mod tls;
 #[path = "../examples/tunnel.rs"]
@@ -36,4 +38,9 @@ fn tls_runs() -> Result<(), Failed> {
 #[test]
 fn tunnel_runs() -> Result<(), Failed> {
     Ok(tunnel::main()?)
+}
+
+#[test]
+fn resolve_runs() -> Result<(), Failed> {
+    Ok(resolve::main()?)
 }

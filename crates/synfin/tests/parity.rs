@@ -210,6 +210,9 @@ both!(socket_of_tasks, tokio::net::TcpSocket, synfin::tokio::TcpSocket, async |s
     s.set_recv_buffer_size(65_536)?;
     let _: u32 = s.send_buffer_size()? + s.recv_buffer_size()?;
     s.set_zero_linger()?;
+    s.set_tos_v4(0xb8)?;
+    s.set_tclass_v6(0xb8)?;
+    let _: u32 = s.tos_v4()? + s.tclass_v6()?;
     let _: Option<Duration> = s.linger()?;
     let _: Option<io::Error> = s.take_error()?;
     let a = s.local_addr()?;
@@ -244,6 +247,9 @@ both!(udp_of_tasks, tokio::net::UdpSocket, synfin::tokio::UdpSocket, async |u| {
     let _: (SocketAddr, SocketAddr) = (u.peek_sender().await?, u.try_peek_sender()?);
     let _: usize = u.try_io(Interest::READABLE, || u.try_recv(&mut [0]))?;
     let _: usize = u.async_io(Interest::READABLE, || u.try_recv(&mut [0])).await?;
+    u.set_tos_v4(0xb8)?;
+    u.set_tclass_v6(0xb8)?;
+    let _: u32 = u.tos_v4()? + u.tclass_v6()?;
     u.set_ttl(64)?;
     let _: u32 = u.ttl()?;
     let _: Option<io::Error> = u.take_error()?;

@@ -212,6 +212,48 @@ fn options_before_and_after_a_connection_is_open() -> io::Result<()> {
     Ok(())
 }
 
+#[test]
+fn what_can_be_set_at_build_time_can_be_set_of_a_socket() -> io::Result<()> {
+    let (x, y) = pair()?;
+    let s = TcpSocket::new_v4(&y)?;
+    s.bind(b(7))?;
+    s.set_defer_accept(Duration::from_secs(3))?;
+    s.set_quick_acks(3)?;
+    s.set_user_timeout(Some(Duration::from_secs(8)))?;
+    s.set_rcv_lowat(5)?;
+    s.set_snd_lowat(6)?;
+    s.set_ttl(9)?;
+    let wrong = [s.set_rcv_lowat(0), s.set_defer_accept(Duration::from_secs(3_601)), s.set_syn_retries(200)];
+    assert!(wrong.into_iter().all(|r| r.is_err_and(|e| e.kind() == ErrorKind::InvalidInput)));
+    assert_eq!((s.defer_accept()?, s.quick_acks()?, s.ttl()?), (Duration::from_secs(3), 3, 9));
+    assert_eq!((s.syn_retries()?, s.connect_timeout()?, s.user_timeout()?), (6, None, Some(Duration::from_secs(8))));
+    let l = s.listen(8)?;
+    assert_eq!(l.defer_accept()?, Duration::from_secs(3));
+    // It is accepted when text has come, and not when its handshake is complete.
+    let c = TcpStream::connect(&x, b(7))?;
+    assert!(l.accept_within(Some(Duration::from_millis(100)))?.is_none());
+    (&c).write_all(b"text")?;
+    let (s, _) = l.accept()?;
+    assert_eq!((s.rcv_lowat()?, s.snd_lowat()?, s.ttl()?, s.user_timeout()?), (5, 6, 9, Some(Duration::from_secs(8))));
+    // A listener's settings are of the connections to come.
+    l.set_defer_accept(Duration::ZERO)?;
+    let d = TcpStream::connect(&x, b(7))?;
+    assert_eq!(l.accept()?.1, d.local_addr()?);
+    // Small text waits while it is corked, and leaves when it is not.
+    assert!(!c.cork()?);
+    c.set_cork(true)?;
+    (&c).write_all(b"mo")?;
+    assert!(c.cork()? && c.status().is_some());
+    c.set_cork(false)?;
+    let mut got = [0; 6];
+    (&s).read_exact(&mut got)?;
+    assert_eq!(&got, b"textmo");
+    c.set_send_buffer_size(5_000)?;
+    c.set_recv_buffer_size(6_000)?;
+    assert_eq!((c.send_buffer_size()?, c.recv_buffer_size()?), (5_000, 6_000));
+    Ok(())
+}
+
 /// Hop limits as they cross the link, of segments and of datagrams.
 #[test]
 fn a_hop_limit_is_on_the_wire() -> io::Result<()> {

@@ -389,6 +389,9 @@ settings! {
     /// The hop limit of its packets; 0 takes the host's.
     //= RFC 9293 3.9.2 MUST-49
     ttl: u8 = 0, "ttl", 0..=255, "IP_TTL", "64 (RFC 9293 3.9.2, MUST-49: configurable)";
+    /// The differentiated services codepoint of its packets, from the SYN on; 46 is Expedited Forwarding.
+    //= RFC 2474 3
+    dscp: u8 = 0, "dscp", 0..=63, "IP_TOS >> 2, IPV6_TCLASS >> 2", "0, the default (RFC 2474 4.1)";
     /// In which order a SYN carries its options: `linux` or `freebsd`.
     layout: Layout = Layout::Linux, "layout", 0..=1, "-", "-";
     /// How the first receive windows are measured: `linux` or `freebsd`.

@@ -3,9 +3,10 @@
 use super::fetch::{Job, ms};
 use super::tls;
 use super::watched::{Last, Watched};
-use crate::host::{Connected, HostArgs, Target, connect};
+use crate::host::{HostArgs, unconnected};
 use serde_json::json;
 use std::io;
+use synfin::names::{Connected, Target};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
@@ -28,8 +29,8 @@ pub(super) fn target(url: &Url, at: &HostArgs) -> io::Result<Target> {
 /// Connects. When the stream is over, `last` has what TCP made of it.
 pub(super) async fn dial(job: &Job, url: &Url, target: &Target, last: &Last) -> io::Result<Box<dyn Wire>> {
     let port = url.port_or_known_default().unwrap_or(80);
-    let Connected { stream, peer, named, took } =
-        connect(&job.stack, &job.resolver, target, port).await.map_err(|e| e.of(target))?;
+    let connected = job.resolver.connect_to(target, port).await;
+    let Connected { stream, peer, named, took, .. } = connected.map_err(|e| unconnected(e, target))?;
     let host = url.host_str().unwrap_or_default();
     if let Some(t) = named {
         job.tell.stage(

@@ -6,7 +6,7 @@ use super::tls::Trust;
 use super::watched::Last;
 use super::{address, save};
 use crate::clock::now;
-use crate::host::{HostArgs, Resolver, Target, Voice};
+use crate::host::{HostArgs, Voice};
 use crate::output::{failed, named};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Bytes, Incoming};
@@ -19,7 +19,7 @@ use std::error::Error;
 use std::fmt::{self, Display};
 use std::io;
 use std::time::{Duration, Instant};
-use synfin::Stack;
+use synfin::names::{Resolver, Target};
 use tokio::task::JoinHandle;
 use url::Url;
 
@@ -34,7 +34,6 @@ pub(super) struct Job {
     pub url: Url,
     pub first: Target,
     pub at: HostArgs,
-    pub stack: Stack,
     pub resolver: Resolver,
     pub trust: Trust,
     pub head: bool,

@@ -8,7 +8,7 @@ mod save;
 mod tls;
 mod watched;
 
-use crate::host::{HostArgs, Stdout, Target};
+use crate::host::{HostArgs, Stdout};
 use crate::output::{Output, usage};
 use fetch::{Job, Tell};
 use save::Sink;
@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
+use synfin::names::Target;
 use tls::Trust;
 use url::Url;
 
@@ -81,8 +82,7 @@ pub(crate) fn run(args: &Args, _: &mut Output) -> io::Result<()> {
         url: args.url.clone(),
         first,
         at: args.at.clone(),
-        stack: host.stack.clone(),
-        resolver: args.at.resolver(&host),
+        resolver: args.at.resolver(&host)?,
         trust,
         head: args.head,
         max_redirs: args.max_redirs,

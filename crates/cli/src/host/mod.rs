@@ -4,15 +4,13 @@ mod accept;
 mod filter;
 mod line;
 mod names;
-mod race;
 mod stop;
 mod voice;
 mod watch;
 
 pub(crate) use accept::{Accepting, Arrival};
 pub(crate) use line::Line;
-pub(crate) use names::{Resolver, Target};
-pub(crate) use race::{Connected, Unconnected, connect};
+pub(crate) use names::unconnected;
 pub(crate) use stop::{Listening, Stop};
 pub(crate) use voice::Voice;
 
@@ -29,7 +27,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use synfin::device::{LinkSpec, Medium, Signals};
-use synfin::names::Hosts;
 use synfin::{Stack, TcpConfig};
 use watch::Watch;
 
@@ -116,24 +113,9 @@ impl HostArgs {
         self.json
     }
 
-    /// A host that was named on the command line.
-    pub fn target(&self, name: &str) -> io::Result<Target> {
-        let read = |p: &PathBuf| {
-            let text = std::fs::read(p).map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", p.display())))?;
-            Ok::<_, io::Error>(Hosts::parse(&String::from_utf8_lossy(&text)))
-        };
-        let hosts = self.hosts.as_ref().map(read).transpose()?.unwrap_or_default();
-        Target::parse(name, &self.dns, &hosts)
-    }
-
     /// How often `-v` was given.
     pub fn verbosity(&self) -> u8 {
         self.verbose
-    }
-
-    /// Who is asked for names.
-    pub fn resolver(&self, host: &Host) -> Resolver {
-        Resolver::new(host, &self.dns)
     }
 
     /// Likewise, but what comes for these ports is lost, as behind a firewall.

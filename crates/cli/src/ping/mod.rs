@@ -65,7 +65,7 @@ const TURN: Duration = Duration::from_millis(100);
 pub(crate) fn run(args: &Args, out: &mut Output) -> io::Result<()> {
     let target = args.at.target(&args.host)?;
     let host = args.at.open(Stdout::Words, &[])?;
-    let done = args.at.resolver(&host).addresses(&target).and_then(|all| ask(args, &host, all[0], out));
+    let done = args.at.address_of(&host, &target).and_then(|a| ask(args, &host, a, out));
     let done = match done {
         Ok(true) => Ok(()),
         Ok(false) => Err(exit(1)),

@@ -4,7 +4,7 @@ pub(crate) mod echo;
 mod neighbor_discovery;
 
 use crate::ip::input::Arrival;
-use crate::ip::output::{ip_header_len, pseudo, put_ip_header};
+use crate::ip::output::{Mark, ip_header_len, pseudo, put_ip_header};
 use crate::stack::Stack;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -156,7 +156,7 @@ impl Stack {
         };
         let Ok(n) = done else { return false };
         self.mib.icmp_out += 1;
-        self.send_ip(now, src, dst, protocol, hops, &b[..n])
+        self.send_ip(now, src, dst, protocol, Mark::plain(hops), &b[..n])
     }
 
     /// Sends an ICMP error about `packet` (IP header first) to its source `src`, if one may be sent, as far as the

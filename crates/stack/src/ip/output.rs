@@ -9,7 +9,7 @@ use crate::stack::Stack;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::net::IpAddr;
-use synfin_tcp::Instant;
+use synfin_tcp::{Instant, TcpConfig};
 use synfin_wire::checksum::{Sum, pseudo_v4, pseudo_v6};
 use synfin_wire::ethernet::{self, Mac, ethertype};
 use synfin_wire::ip::Ecn;
@@ -29,24 +29,48 @@ pub(crate) fn ip_header_len(a: IpAddr) -> usize {
     if a.is_ipv4() { ipv4::HEADER_LEN } else { ipv6::HEADER_LEN }
 }
 
-/// Writes an IP header for `payload_len` octets of `protocol`; TCP segments may not be fragmented.
-pub(crate) fn put_ip_header(out: &mut [u8], src: IpAddr, dst: IpAddr, protocol: Protocol, payload_len: usize, ttl: u8) {
-    put_marked_ip_header(out, (src, dst), protocol, payload_len, (Ecn::NotEct, ttl));
+/// What the sender of a packet chooses of its IP header.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mark {
+    /// The codepoint of differentiated services: six bits (RFC 2474 3).
+    pub dscp: u8,
+    /// The other two bits of that octet (RFC 3168 5).
+    pub ecn: Ecn,
+    /// The time to live, or hop limit.
+    pub ttl: u8,
 }
 
-/// The same with an ECN codepoint beside the time to live.
+impl Mark {
+    /// Of packets for which nobody has asked for anything.
+    pub(crate) fn plain(ttl: u8) -> Mark {
+        Mark { dscp: 0, ecn: Ecn::NotEct, ttl }
+    }
+
+    /// Of segments of a connection with these settings; `hop_limit` is the host's. ECN is theirs to say.
+    //= RFC 9293 3.9.2 MUST-49
+    pub(crate) fn of(cfg: &TcpConfig, hop_limit: u8) -> Mark {
+        Mark { dscp: cfg.dscp, ..Mark::plain(if cfg.ttl == 0 { hop_limit } else { cfg.ttl }) }
+    }
+}
+
+/// Writes an IP header for `payload_len` octets of `protocol`; TCP segments may not be fragmented.
+pub(crate) fn put_ip_header(out: &mut [u8], src: IpAddr, dst: IpAddr, protocol: Protocol, payload_len: usize, ttl: u8) {
+    put_marked_ip_header(out, (src, dst), protocol, payload_len, Mark::plain(ttl));
+}
+
+/// The same with all that a sender chooses.
 pub(crate) fn put_marked_ip_header(
     out: &mut [u8],
     ends: (IpAddr, IpAddr),
     protocol: Protocol,
     payload_len: usize,
-    (ecn, ttl): (Ecn, u8),
+    Mark { dscp, ecn, ttl }: Mark,
 ) {
     match ends {
         (IpAddr::V4(src), IpAddr::V4(dst)) => {
             let h = ipv4::Header {
                 header_len: 20,
-                dscp: 0,
+                dscp,
                 ecn,
                 total_len: (ipv4::HEADER_LEN + payload_len).min(65_535) as u16,
                 ident: 0, // atomic datagrams need none (RFC 6864 4.1); for others it is set by the caller
@@ -64,7 +88,7 @@ pub(crate) fn put_marked_ip_header(
         }
         (IpAddr::V6(src), IpAddr::V6(dst)) => {
             let h = ipv6::Header {
-                dscp: 0,
+                dscp,
                 ecn,
                 flow_label: 0,
                 payload_len: payload_len.min(65_535) as u16,
@@ -131,7 +155,7 @@ impl Stack {
         src: IpAddr,
         dst: IpAddr,
         protocol: Protocol,
-        ttl: u8,
+        mark: Mark,
         payload: &[u8],
     ) -> bool {
         let Some(route) = self.route_of(src, dst) else {
@@ -143,7 +167,7 @@ impl Stack {
         let mtu = self.path_mtu(dst, route.link) as usize;
         if head + payload.len() <= mtu {
             let mut packet = vec![0; head + payload.len()];
-            put_ip_header(&mut packet, src, dst, protocol, payload.len(), ttl);
+            put_marked_ip_header(&mut packet, (src, dst), protocol, payload.len(), mark);
             if dst.is_ipv4() && protocol != Protocol::TCP {
                 self.fragment_ident = self.fragment_ident.wrapping_add(1);
                 set_ident(&mut packet, self.fragment_ident as u16);
@@ -155,7 +179,7 @@ impl Stack {
             self.mib.ip_out_discards += 1;
             return false;
         }
-        self.send_fragments(now, route, (src, dst, protocol, ttl), payload, mtu)
+        self.send_fragments(now, route, (src, dst, protocol, mark), payload, mtu)
     }
 
     /// What is of a link only leaves by the link that owns its source, whatever the routes say: link-local destinations,
@@ -179,7 +203,7 @@ impl Stack {
         &mut self,
         now: Instant,
         route: Route,
-        (src, dst, protocol, ttl): (IpAddr, IpAddr, Protocol, u8),
+        (src, dst, protocol, mark): (IpAddr, IpAddr, Protocol, Mark),
         payload: &[u8],
         mtu: usize,
     ) -> bool {
@@ -198,14 +222,14 @@ impl Stack {
             if let (IpAddr::V4(s), IpAddr::V4(d)) = (src, dst) {
                 let h = ipv4::Header {
                     header_len: 20,
-                    dscp: 0,
-                    ecn: Ecn::NotEct,
+                    dscp: mark.dscp,
+                    ecn: mark.ecn,
                     total_len: packet.len() as u16,
                     ident: ident as u16,
                     dont_fragment: false,
                     more_fragments: more,
                     fragment_offset: offset as u16,
-                    ttl,
+                    ttl: mark.ttl,
                     protocol,
                     src: s,
                     dst: d,
@@ -213,7 +237,7 @@ impl Stack {
                 };
                 let _ = h.emit(&mut packet);
             } else {
-                put_ip_header(&mut packet, src, dst, Protocol(44), extra + piece.len(), ttl);
+                put_marked_ip_header(&mut packet, (src, dst), Protocol(44), extra + piece.len(), mark);
                 let f = ipv6::Fragment { offset: offset as u16, more, ident };
                 let _ = f.emit(protocol, &mut packet[ipv6::HEADER_LEN..]);
             }

@@ -85,8 +85,9 @@ impl Stack {
             }
             Decision::Refuse => {
                 let reset = Reset { seq: SeqNum(0), ack: h.syn.irs + 1, flags: Flags::RST | Flags::ACK };
+                let cfg = h.cfg;
+                self.send_reset(now, of, reset, cfg);
                 self.drop_half_open(i);
-                self.send_reset(now, of, reset);
                 return true;
             }
             Decision::Drop => h.stage = Stage::Silent,

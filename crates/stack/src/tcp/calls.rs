@@ -236,7 +236,7 @@ impl Stack {
             let (tuple, reset) = (h.key.tuple(), Reset { seq, ack: h.syn.irs + 1, flags: Flags::RST | Flags::ACK });
             self.drop_half_open(i);
             if !silent {
-                self.send_reset(now, tuple, reset);
+                self.send_reset(now, tuple, reset, cfg);
             }
         }
         while let Some(c) = self.tcp_accept(id) {

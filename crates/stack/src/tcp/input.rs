@@ -111,7 +111,7 @@ impl Stack {
         if matches!(o.verdict, Verdict::Acked(_)) && (o.restart || self.reset_buckets.take(now, &self.secret, at.src)) {
             let offset = isn::timestamp_offset(&self.secret, key.hosts());
             let (hdr, opts) = tw.ack(now, offset);
-            self.send_bare(now, key.tuple(), hdr, &opts);
+            self.send_bare(now, key.tuple(), hdr, &opts, TIME_WAIT);
             probe.event(now, || Event::Sent {
                 hdr,
                 len: 0,

@@ -220,6 +220,7 @@ impl Stack {
             return;
         }
         let Some(h) = self.tcp.half.at_mut(i) else { return };
+        let cfg = h.cfg;
         let (hdr, opts, len) = (seg.hdr, seg.opts, seg.payload.len() as u32);
         self.tcp_mib.in_segs += 1;
         let outcome = h.syn.on_segment(&mut tcp_cx!(self, h.cfg, now, probe), seg);
@@ -233,7 +234,7 @@ impl Stack {
             }
             Outcome::Answer(v, r) => {
                 arrived(probe, v, State::SynReceived);
-                self.send_reset(now, key.tuple(), r);
+                self.send_reset(now, key.tuple(), r, cfg);
             }
             Outcome::Gone(v) => {
                 arrived(probe, v, State::Listen);
@@ -241,8 +242,8 @@ impl Stack {
             }
             Outcome::Refused(v, r) => {
                 arrived(probe, v, State::Listen);
+                self.send_reset(now, key.tuple(), r, cfg);
                 self.drop_half_open(i);
-                self.send_reset(now, key.tuple(), r);
             }
             Outcome::Done(tcb, v) => {
                 arrived(probe, v, tcb.state);

@@ -143,7 +143,7 @@ impl Stack {
             l.cookies.sent += 1;
             l.cookie_sent_at = Some(now);
         }
-        self.send_bare(now, tuple, hdr, &opts);
+        self.send_bare(now, tuple, hdr, &opts, cfg);
         probe.event(now, || Event::Sent { hdr, len: 0, why: SendReason::SynCookie, state: State::Listen });
         true
     }

@@ -2,7 +2,7 @@
 //! receive buffer is bounded, and what does not fit is dropped and counted.
 
 use crate::ip::input::Arrival;
-use crate::ip::output::pseudo;
+use crate::ip::output::{Mark, pseudo};
 use crate::slab::Numbered;
 use crate::stack::{RxChecksum, SocketEvent, Stack};
 use alloc::collections::{BTreeMap, VecDeque};
@@ -62,6 +62,8 @@ struct Socket {
     refused: bool,
     /// The hop limit of its packets; 0 takes the host's.
     ttl: u8,
+    /// Their codepoint of differentiated services.
+    dscp: u8,
 }
 
 /// The sockets, and who has which port.
@@ -99,7 +101,8 @@ impl Stack {
         if taken {
             return Err(UdpError::AddressInUse);
         }
-        let socket = Socket { local, remote: None, queue: VecDeque::new(), held: 0, drops: 0, refused: false, ttl: 0 };
+        let socket =
+            Socket { local, remote: None, queue: VecDeque::new(), held: 0, drops: 0, refused: false, ttl: 0, dscp: 0 };
         let (i, g) = self.udp.sockets.insert(socket);
         self.udp.ports.entry(port).or_default().push(i);
         Ok(UdpId(i, g))
@@ -151,7 +154,7 @@ impl Stack {
             return Err(UdpError::Refused);
         }
         let to = to.or(s.remote).ok_or(UdpError::NotConnected)?;
-        let (local, own) = (s.local, s.ttl);
+        let (local, own, dscp) = (s.local, s.ttl, s.dscp);
         let len = udp::HEADER_LEN + data.len();
         if len > 65_535 - if to.is_ipv4() { 20 } else { 0 } {
             return Err(UdpError::TooLong);
@@ -166,8 +169,8 @@ impl Stack {
         // RFC 768: a computed zero is sent as all ones.
         b[6..8].copy_from_slice(&if sum == 0 { 0xffff } else { sum }.to_be_bytes());
         self.mib.udp_out += 1;
-        let ttl = if own == 0 { self.cfg.hop_limit } else { own };
-        if self.send_ip(now, src, to.ip(), Protocol::UDP, ttl, &b) { Ok(()) } else { Err(UdpError::Unreachable) }
+        let mark = Mark { dscp, ..Mark::plain(if own == 0 { self.cfg.hop_limit } else { own }) };
+        if self.send_ip(now, src, to.ip(), Protocol::UDP, mark, &b) { Ok(()) } else { Err(UdpError::Unreachable) }
     }
 
     /// Takes a datagram.
@@ -198,6 +201,18 @@ impl Stack {
     /// Whether an ICMP error has said that nobody is there, once.
     pub fn udp_take_refusal(&mut self, id: UdpId) -> bool {
         self.udp.sockets.get_mut((id.0, id.1)).is_some_and(|s| core::mem::take(&mut s.refused))
+    }
+
+    /// The codepoint of differentiated services of the socket's packets, 0 to 63 (RFC 2474 3); only its six bits count.
+    pub fn udp_set_dscp(&mut self, id: UdpId, dscp: u8) {
+        if let Some(s) = self.udp.sockets.get_mut((id.0, id.1)) {
+            s.dscp = dscp & 0x3f;
+        }
+    }
+
+    /// The codepoint of differentiated services of the socket's packets.
+    pub fn udp_dscp(&self, id: UdpId) -> u8 {
+        self.udp.sockets.get((id.0, id.1)).map_or(0, |s| s.dscp)
     }
 
     /// The hop limit of the socket's packets; 0 takes the host's.

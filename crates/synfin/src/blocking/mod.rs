@@ -13,17 +13,20 @@
 //! | `UdpSocket::set_broadcast`, `broadcast` | the host sends no broadcasts of its users |
 //! | `UdpSocket::join_multicast_v4`, `_v6`, `leave_..`, `multicast_loop_..`, `multicast_ttl_v4` and their setters | the host is in no groups but those of neighbor discovery |
 //! | `TcpListener::set_only_v6`, `only_v6` | deprecated there; a listener on `[::]` takes IPv4, too, unless another one on `0.0.0.0` does |
-//! | `TcpStream::set_deferaccept`, `deferaccept` (unstable there) | not yet |
+//! | `TcpStream::set_deferaccept`, `deferaccept` (unstable there) | it is the listener's: [`TcpListener::set_defer_accept`] |
 //!
 //! And what is otherwise: [`TcpSocket::bind`] takes its port when it connects or listens, so that a port that is taken is told
 //! then; `shutdown(Read)` leaves what still comes to be read, as on Linux; a listening socket's TTL is that of its connections.
 
 mod address;
+mod any;
 mod icmp;
 mod tcp;
 mod udp;
 
+pub use crate::socket::Request;
 pub use address::ToAddress;
+pub use any::AnyListener;
 pub use icmp::EchoSocket;
 pub use tcp::{Incoming, IntoIncoming, TcpListener, TcpSocket, TcpStream};
 pub use udp::UdpSocket;

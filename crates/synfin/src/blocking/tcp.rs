@@ -53,6 +53,11 @@ impl TcpStream {
         Ok(TcpStream(Arc::new(stream)))
     }
 
+    /// Of a connection that a listener has taken.
+    pub(super) fn adopted(stream: Stream) -> TcpStream {
+        TcpStream(Arc::new(stream))
+    }
+
     #[cfg(feature = "tokio")]
     pub(crate) fn share(stream: Arc<Stream>) -> TcpStream {
         TcpStream(stream)
@@ -222,6 +227,28 @@ impl TcpListener {
     /// The hop limit of the packets of its connections.
     pub fn ttl(&self) -> io::Result<u32> {
         Ok(self.0.ttl())
+    }
+
+    /// A connection is accepted when text has come, or after this time (`TCP_DEFER_ACCEPT`), up to an hour; zero: when its
+    /// handshake is complete. Of connections from now on.
+    pub fn set_defer_accept(&self, t: Duration) -> io::Result<()> {
+        self.0.set_defer_accept(t)
+    }
+
+    /// For how long a connection without text is not accepted.
+    pub fn defer_accept(&self) -> io::Result<Duration> {
+        Ok(self.0.config(|c| c.defer_accept).unwrap_or_default())
+    }
+
+    /// The codepoint of differentiated services of the packets of its connections from now on (RFC 2474 3), 0 to 63: from the
+    /// SYN,ACK on.
+    pub fn set_dscp(&self, dscp: u8) -> io::Result<()> {
+        self.0.set_dscp(dscp)
+    }
+
+    /// The codepoint of differentiated services of the packets of its connections.
+    pub fn dscp(&self) -> io::Result<u8> {
+        Ok(self.0.config(|c| c.dscp).unwrap_or_default())
     }
 
     /// Nothing goes wrong with a listener that a call has not told.

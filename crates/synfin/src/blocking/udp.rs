@@ -92,6 +92,17 @@ impl UdpSocket {
         Ok(self.0.ttl())
     }
 
+    /// The codepoint of differentiated services of its packets (RFC 2474 3), 0 to 63; 46 is Expedited Forwarding. The other two
+    /// bits of that octet, ECN's, stay zero.
+    pub fn set_dscp(&self, dscp: u8) -> io::Result<()> {
+        self.0.set_dscp(dscp)
+    }
+
+    /// The codepoint of differentiated services of its packets.
+    pub fn dscp(&self) -> io::Result<u8> {
+        Ok(self.0.dscp())
+    }
+
     /// That nobody is at the remembered destination, as an ICMP error told; once.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         Ok(self.0.take_error())

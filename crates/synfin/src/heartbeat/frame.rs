@@ -21,6 +21,7 @@ use std::fmt;
 
 /// How a peer broke the framing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum FrameError {
     /// A kind that there is not: the peer speaks something else.
     UnknownKind(u8),

@@ -1,11 +1,26 @@
 //! Names: what a file says of them ([`Hosts`]), and which of a name's addresses to connect to ([`Race`], RFC 8305: happy eyeballs).
-//! Both do no I/O and read no clock: whoever asks a resolver and opens connections is above.
+//! Both do no I/O and read no clock. With the feature `dns`, `Resolver` is above them: it asks servers over the host's own UDP and
+//! TCP, and connects by name.
 
+#[cfg(feature = "dns")]
+mod connect;
 mod hosts;
 mod race;
+#[cfg(feature = "dns")]
+mod resolver;
+#[cfg(feature = "dns")]
+mod sockets;
+#[cfg(feature = "dns")]
+mod target;
 
+#[cfg(feature = "dns")]
+pub use connect::{Connected, Unconnected};
 pub use hosts::Hosts;
 pub use race::{Event, Family, Race, Settings};
+#[cfg(feature = "dns")]
+pub use resolver::{Resolver, ResolverSettings};
+#[cfg(feature = "dns")]
+pub use target::{Name, Target};
 
 use crate::handle::Stack;
 use std::net::IpAddr;

@@ -45,14 +45,36 @@ impl Listener {
 
     pub(crate) fn set_ttl(&self, ttl: u32) -> io::Result<()> {
         let ttl = super::options::hops(ttl)?;
-        let done = self.host.shared().lock().stack.tcp_configure_listener(self.id, |c| c.ttl = ttl);
-        done.then_some(()).ok_or_else(super::options::full)
+        self.configure(|c| c.ttl = ttl)
     }
 
     pub(crate) fn ttl(&self) -> u32 {
         let s = self.host.shared().lock();
         let own = s.stack.tcp_listener_config(self.id).map_or(0, |c| c.ttl);
         if own == 0 { s.stack.config().hop_limit } else { own }.into()
+    }
+
+    /// The codepoint of differentiated services of its connections from now on.
+    pub(crate) fn set_dscp(&self, dscp: u8) -> io::Result<()> {
+        let dscp = super::options::codepoint(dscp)?;
+        self.configure(|c| c.dscp = dscp)
+    }
+
+    pub(crate) fn set_defer_accept(&self, t: std::time::Duration) -> io::Result<()> {
+        use super::options::{millis, set};
+        let mut new = self.config(Clone::clone).ok_or(Cause::Stopped)?;
+        set(&mut new, "defer-accept", &millis(t))?;
+        self.configure(|c| *c = new)
+    }
+
+    pub(crate) fn config<R>(&self, of: impl FnOnce(&TcpConfig) -> R) -> Option<R> {
+        self.host.shared().lock().stack.tcp_listener_config(self.id).map(of)
+    }
+
+    /// Changes settings of its connections from now on.
+    pub(crate) fn configure(&self, change: impl FnOnce(&mut TcpConfig)) -> io::Result<()> {
+        let done = self.host.shared().lock().stack.tcp_configure_listener(self.id, change);
+        done.then_some(()).ok_or_else(super::options::full)
     }
 
     /// A socket for a connection that was taken.

@@ -1,12 +1,14 @@
 //! What sockets do, without waiting: the one core beneath [`crate::blocking`] and `tokio`. Each operation is a try under the
 //! lock that gives its result, or nothing where it would have to wait.
 
+mod any;
 mod error;
 mod listener;
 pub(crate) mod options;
 mod stream;
 pub(crate) mod udp;
 
+pub use any::Request;
 pub use error::Cause;
 pub use options::Keepalive;
 

@@ -98,6 +98,18 @@ macro_rules! stream_options {
                 Ok(if own == 0 { host } else { own }.into())
             }
 
+            /// The codepoint of differentiated services of its packets (`IP_TOS >> 2`; RFC 2474 3), 0 to 63; 46 is Expedited
+            /// Forwarding. The other two bits of that octet are ECN's.
+            pub fn set_dscp(&self, dscp: u8) -> io::Result<()> {
+                let dscp = $crate::socket::options::codepoint(dscp)?;
+                self.change(|c| c.dscp = dscp)
+            }
+
+            /// The codepoint of differentiated services of its packets.
+            pub fn dscp(&self) -> io::Result<u8> {
+                Ok(self.stream().config(|c| c.dscp))
+            }
+
             /// Probes whether a silent peer is still there; `None` does not (RFC 9293 3.8.4).
             pub fn set_keepalive(&self, keepalive: Option<Keepalive>) -> io::Result<()> {
                 let mut new = self.stream().config(Clone::clone);
@@ -158,6 +170,53 @@ macro_rules! stream_options {
                     probed!(shard, stack, probe, stack.tcp_quick_ack(now, probe, s.id, count));
                 });
                 Ok(())
+            }
+
+            /// While it is on, text that does not fill a segment waits (`TCP_CORK`), but not for ever: see `sws-override` of
+            /// [`TcpConfig`]. Off, what waits leaves.
+            pub fn set_cork(&self, on: bool) -> io::Result<()> {
+                self.change(|c| c.cork = on)
+            }
+
+            /// Whether text that does not fill a segment waits.
+            pub fn cork(&self) -> io::Result<bool> {
+                Ok(self.stream().config(|c| c.cork))
+            }
+
+            /// Octets from which on it counts as readable (`SO_RCVLOWAT`), at least 1; at its end, or when its window is shut, fewer
+            /// are enough.
+            pub fn set_rcv_lowat(&self, octets: u32) -> io::Result<()> {
+                let mut new = self.stream().config(Clone::clone);
+                $crate::socket::options::set(&mut new, "rcv-lowat", &octets.to_string())?;
+                self.change(|c| *c = new)
+            }
+
+            /// Octets from which on it counts as readable.
+            pub fn rcv_lowat(&self) -> io::Result<u32> {
+                Ok(self.stream().config(|c| c.rcv_lowat))
+            }
+
+            /// Octets of free room in its send buffer from which on it counts as writable (`SO_SNDLOWAT`), at least 1; all of the
+            /// buffer is always enough.
+            pub fn set_snd_lowat(&self, octets: u32) -> io::Result<()> {
+                let mut new = self.stream().config(Clone::clone);
+                $crate::socket::options::set(&mut new, "snd-lowat", &octets.to_string())?;
+                self.change(|c| *c = new)
+            }
+
+            /// Octets of free room from which on it counts as writable.
+            pub fn snd_lowat(&self) -> io::Result<u32> {
+                Ok(self.stream().config(|c| c.snd_lowat))
+            }
+
+            /// The size up to which its send buffer grows, in octets.
+            pub fn send_buffer_size(&self) -> io::Result<usize> {
+                Ok(self.stream().config(|c| c.snd_buf_max) as usize)
+            }
+
+            /// The size up to which its receive buffer grows, in octets.
+            pub fn recv_buffer_size(&self) -> io::Result<usize> {
+                Ok(self.stream().config(|c| c.rcv_buf_max) as usize)
             }
 
             /// The size of its send buffer in octets (`SO_SNDBUF`), from 2,048 on; without, it follows the congestion window.
@@ -228,6 +287,19 @@ pub(crate) fn hops(ttl: u32) -> io::Result<u8> {
         .ok()
         .filter(|t| *t > 0)
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, format!("a TTL of {ttl}; there are 1..=255")))
+}
+
+/// A codepoint of differentiated services (RFC 2474 3).
+pub(crate) fn codepoint(dscp: u8) -> io::Result<u8> {
+    let wrong = || io::Error::new(io::ErrorKind::InvalidInput, format!("a DSCP of {dscp}; there are 0..=63"));
+    Some(dscp).filter(|d| *d < 64).ok_or_else(wrong)
+}
+
+/// The codepoint in an octet of type of service, or traffic class. The bits of ECN are not the user's.
+pub(crate) fn of_octet(tos: u32) -> io::Result<u8> {
+    let wrong =
+        |_| io::Error::new(io::ErrorKind::InvalidInput, format!("a type of service of {tos}; there are 0..=255"));
+    u8::try_from(tos).map(|t| t >> 2).map_err(wrong)
 }
 
 /// What is known of a socket before it is open.
@@ -339,9 +411,19 @@ macro_rules! tcp_socket {
                 self.set("user-timeout", &options::millis(t.unwrap_or_default()))
             }
 
+            /// After which time it gives up.
+            pub fn user_timeout(&self) -> io::Result<Option<Duration>> {
+                Ok(Some(self.before().cfg.user_timeout).filter(|t| !t.is_zero()))
+            }
+
             /// Gives up connecting after this, whatever the retries; `None` leaves it to them.
             pub fn set_connect_timeout(&self, t: Option<Duration>) -> io::Result<()> {
                 self.set("connect-timeout", &options::millis(t.unwrap_or_default()))
+            }
+
+            /// After which time it gives up connecting, whatever the retries.
+            pub fn connect_timeout(&self) -> io::Result<Option<Duration>> {
+                Ok(Some(self.before().cfg.connect_timeout).filter(|t| !t.is_zero()))
             }
 
             /// How often an unanswered SYN is sent again (`TCP_SYNCNT`), up to 127.
@@ -349,10 +431,84 @@ macro_rules! tcp_socket {
                 self.set("syn-retries", &n.to_string())
             }
 
+            /// How often an unanswered SYN is sent again.
+            pub fn syn_retries(&self) -> io::Result<u8> {
+                Ok(self.before().cfg.syn_retries)
+            }
+
+            /// How many segments are acknowledged at once when the connection begins (`TCP_QUICKACK` is what it is later).
+            pub fn set_quick_acks(&self, n: u8) -> io::Result<()> {
+                self.before().cfg.quick_acks = n;
+                Ok(())
+            }
+
+            /// How many segments are acknowledged at once when the connection begins.
+            pub fn quick_acks(&self) -> io::Result<u8> {
+                Ok(self.before().cfg.quick_acks)
+            }
+
+            /// A connection of a listener is accepted when text has come, or after this time (`TCP_DEFER_ACCEPT`), up to an hour;
+            /// zero: when its handshake is complete.
+            pub fn set_defer_accept(&self, t: Duration) -> io::Result<()> {
+                self.set("defer-accept", &options::millis(t))
+            }
+
+            /// For how long a connection without text is not accepted.
+            pub fn defer_accept(&self) -> io::Result<Duration> {
+                Ok(self.before().cfg.defer_accept)
+            }
+
+            /// Octets from which on it counts as readable (`SO_RCVLOWAT`), at least 1.
+            pub fn set_rcv_lowat(&self, octets: u32) -> io::Result<()> {
+                self.set("rcv-lowat", &octets.to_string())
+            }
+
+            /// Octets of free room from which on it counts as writable (`SO_SNDLOWAT`), at least 1.
+            pub fn set_snd_lowat(&self, octets: u32) -> io::Result<()> {
+                self.set("snd-lowat", &octets.to_string())
+            }
+
             /// The hop limit of its packets, 1 to 255.
             pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
                 self.before().cfg.ttl = options::hops(ttl)?;
                 Ok(())
+            }
+
+            /// The hop limit of its packets.
+            pub fn ttl(&self) -> io::Result<u32> {
+                let own = self.before().cfg.ttl;
+                Ok(if own == 0 { self.host.shared().lock().stack.config().hop_limit } else { own }.into())
+            }
+
+            /// The codepoint of differentiated services of its packets, from the SYN on (RFC 2474 3), 0 to 63.
+            pub fn set_dscp(&self, dscp: u8) -> io::Result<()> {
+                self.before().cfg.dscp = options::codepoint(dscp)?;
+                Ok(())
+            }
+
+            /// The codepoint of differentiated services of its packets.
+            pub fn dscp(&self) -> io::Result<u8> {
+                Ok(self.before().cfg.dscp)
+            }
+
+            /// The same in an octet whose last two bits are ECN's, and not taken (`IP_TOS`).
+            pub fn set_tos_v4(&self, tos: u32) -> io::Result<()> {
+                self.set_dscp(options::of_octet(tos)?)
+            }
+
+            /// The codepoint in an octet.
+            pub fn tos_v4(&self) -> io::Result<u32> {
+                Ok(u32::from(self.dscp()?) << 2)
+            }
+
+            /// The same under its name for IPv6 (`IPV6_TCLASS`).
+            pub fn set_tclass_v6(&self, tclass: u32) -> io::Result<()> {
+                self.set_tos_v4(tclass)
+            }
+
+            /// The codepoint in an octet.
+            pub fn tclass_v6(&self) -> io::Result<u32> {
+                self.tos_v4()
             }
 
             /// The congestion control, by name. [`io::ErrorKind::InvalidInput`] tells what there is.

@@ -288,7 +288,11 @@ impl Stream {
     pub(crate) fn configure(&self, change: impl FnOnce(&mut TcpConfig)) -> bool {
         self.host.shared().act(|s| {
             let now = s.now();
-            probed!(s, stack, probe, stack.tcp_configure(now, probe, self.id, change))
+            let done = probed!(s, stack, probe, stack.tcp_configure(now, probe, self.id, change));
+            // What somebody waits for may be there by the new measure: low-water marks.
+            s.waiters.wake(self.key(), Ready::READ);
+            s.waiters.wake(self.key(), Ready::WRITE);
+            done
         })
     }
 

@@ -91,6 +91,16 @@ impl Datagrams {
         self.host.shared().lock().stack.udp_ttl(self.id).into()
     }
 
+    pub(crate) fn set_dscp(&self, dscp: u8) -> io::Result<()> {
+        let dscp = super::options::codepoint(dscp)?;
+        self.host.shared().lock().stack.udp_set_dscp(self.id, dscp);
+        Ok(())
+    }
+
+    pub(crate) fn dscp(&self) -> u8 {
+        self.host.shared().lock().stack.udp_dscp(self.id)
+    }
+
     /// What an ICMP error has told, once.
     pub(crate) fn take_error(&self) -> Option<io::Error> {
         let refused = self.host.shared().lock().stack.udp_take_refusal(self.id);

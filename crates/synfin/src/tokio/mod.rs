@@ -15,10 +15,11 @@
 //! | `from_std`, `into_std`, `TcpSocket::from_std_stream` | std's sockets are the kernel's; `from_blocking` and `into_blocking` change the face of ours |
 //! | `TcpSocket::set_reuseport`, `reuseport` | one listener for each port; many tasks can accept from it |
 //! | `TcpSocket::bind_device`, `device`, `UdpSocket::bind_device`, `device` | a host has one link here |
-//! | `tos`, `tos_v4`, `tclass_v6` and their setters | not yet |
+//! | `tos`, `set_tos` | deprecated there for `tos_v4` |
 //! | `TcpStream::quickack` | `set_quickack` lasts for some segments, as on Linux; what is left of it is not told |
 //! | the budget of `tokio::task::coop` | it is part of tokio's runtime: a task whose peer never lets it wait should yield by itself |
 
+mod any;
 #[cfg(not(shuttle))]
 mod driver;
 mod listener;
@@ -26,7 +27,8 @@ mod split;
 mod stream;
 mod udp;
 
-pub use crate::blocking::ToAddress;
+pub use crate::blocking::{Request, ToAddress};
+pub use any::AnyListener;
 #[cfg(not(shuttle))]
 pub(crate) use driver::Driver;
 pub use listener::{TcpListener, TcpSocket};

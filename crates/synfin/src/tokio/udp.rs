@@ -3,6 +3,7 @@
 use super::{ToAddress, async_io, attempt, found};
 use crate::driver::Shard;
 use crate::handle::Stack;
+use crate::socket::options::of_octet;
 use crate::socket::udp::copy;
 use crate::socket::{Datagrams, Ready};
 use crate::waiting::Ticket;
@@ -61,6 +62,37 @@ impl UdpSocket {
     /// The hop limit of its packets.
     pub fn ttl(&self) -> io::Result<u32> {
         Ok(self.0.ttl())
+    }
+
+    /// The codepoint of differentiated services of its packets (RFC 2474 3), 0 to 63; 46 is Expedited Forwarding. The other two
+    /// bits of that octet, ECN's, stay zero.
+    pub fn set_dscp(&self, dscp: u8) -> io::Result<()> {
+        self.0.set_dscp(dscp)
+    }
+
+    /// The codepoint of differentiated services of its packets.
+    pub fn dscp(&self) -> io::Result<u8> {
+        Ok(self.0.dscp())
+    }
+
+    /// The same in an octet whose last two bits are ECN's, and not taken (`IP_TOS`).
+    pub fn set_tos_v4(&self, tos: u32) -> io::Result<()> {
+        self.0.set_dscp(of_octet(tos)?)
+    }
+
+    /// The codepoint in an octet.
+    pub fn tos_v4(&self) -> io::Result<u32> {
+        Ok(u32::from(self.0.dscp()) << 2)
+    }
+
+    /// The same under its name for IPv6 (`IPV6_TCLASS`).
+    pub fn set_tclass_v6(&self, tclass: u32) -> io::Result<()> {
+        self.set_tos_v4(tclass)
+    }
+
+    /// The codepoint in an octet.
+    pub fn tclass_v6(&self) -> io::Result<u32> {
+        self.tos_v4()
     }
 
     /// That nobody is at the remembered destination, as an ICMP error told; once.
