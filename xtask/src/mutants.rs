@@ -147,14 +147,17 @@ fn page_of_the_last(shard: &str) -> Result<String> {
     }
     let tried = found.len() + missed.len();
     let killed = 100.0 * found.len() as f64 / tried.max(1) as f64;
+    let shard_of = ["--shard", shard, "--sharding", "round-robin", "--list"];
+    let drawn = command(&shard_of).output().map_err(|e| format!("cargo mutants: {e}"))?;
+    let drawn = String::from_utf8_lossy(&drawn.stdout).lines().count();
     let words = format!(
-        "{tried} changes tried, {} found ({} by the engine's own tests), {} missed: {killed:.1} % killed",
+        "{drawn} changes drawn, {tried} of which compile; {} found ({} by the engine's own tests), {} missed: {killed:.1} % killed",
         found.len(),
         own.len(),
         missed.len()
     );
     let list: String = missed.iter().map(|m| format!("- `{m}`\n")).collect();
-    if tried < LEAST {
+    if drawn < LEAST {
         return Err(format!(
             "{words}\n{list}a sample of fewer than {LEAST} shows little: docs/mutants.md stays as it is"
         ));
@@ -162,7 +165,7 @@ fn page_of_the_last(shard: &str) -> Result<String> {
     let s = format!(
         "# Changes at random\n\nMade by `cargo xtask mutants --shard {shard}`: cargo-mutants changes `tcp/arrives`, `tcp/timeout` and \
          `tcp/rcv`, one thing at a\ntime. The tests of `tcp` are asked, and about what they miss those of `stack` and of `drill`, with \
-         all scripts. Another\n`--shard K/N` takes another sample.\n\n{words}. What does not compile is not counted.\n\nNot \
+         all scripts. Another\n`--shard K/N` takes another sample.\n\n{words} of those that compile.\n\nNot \
          found:\n\n{list}"
     );
     crate::page("mutants.md", &s, false)?;
