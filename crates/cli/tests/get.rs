@@ -24,9 +24,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         with open('asked', 'a') as f: f.write(f"{self.command} {self.path} {self.headers.get('Range')} {self.headers.get('If-Range')}\n")
         at = self.server.server_port
+        if getattr(self, 'stale', False): self.close_connection = True; return
         if self.path == '/page': self.say(200, b'a page\n', Last_Modified=DATE)
         elif self.path == '/who': self.say(200, (self.headers.get('Authorization', 'nobody') + ' asks ' + self.headers['Host'] + '\n').encode())
         elif self.path == '/moved': self.say(301, b'over there', Location='deep/../page')
+        elif self.path == '/stale': self.stale = True; self.say(302, Location='/page')
         elif self.path == '/me': self.say(302, Location='/who')
         elif self.path == '/away': self.say(307, Location='http://192.0.2.1:8001/who')
         elif self.path == '/secure': self.say(308, Location='https://www.example.test:8443/page')
@@ -166,6 +168,7 @@ fn redirects_are_followed_so_far_and_no_further() {
         &p,
         "8000 8001",
         "get http://192.0.2.1:8000/moved
+         get http://192.0.2.1:8000/stale
          get http://u:p@192.0.2.1:8000/me
          get http://u:p@192.0.2.1:8000/away
          get http://192.0.2.1:8000/loop; echo $?
@@ -173,7 +176,10 @@ fn redirects_are_followed_so_far_and_no_further() {
          get http://192.0.2.1:8000/file; echo $?; grep -c loop asked",
     );
     // The password goes to its own origin, and to no other.
-    assert_eq!(out, "a page\nBasic dTpw asks 192.0.2.1:8000\nnobody asks 192.0.2.1:8001\n1\n1\n1\n11\n", "{err}");
+    assert_eq!(
+        out, "a page\na page\nBasic dTpw asks 192.0.2.1:8000\nnobody asks 192.0.2.1:8001\n1\n1\n1\n11\n",
+        "{err}"
+    );
     assert_eq!(
         err,
         "synfin: get http://192.0.2.1:8000/loop: more than 10 redirects (--max-redirs)\n\

@@ -8,7 +8,7 @@ mod place;
 use place::{Place, certificates, has, pattern, text};
 
 /// `nginx_up` starts it and waits until it listens, `$n`. 8000 is plain, 8443 and 8444 have the good certificate, the second TLS
-/// 1.2 only; 8445 to 8447 have one that is for another name, too old, by a stranger.
+/// 1.2 only; 8445 to 8448 have one that is for another name, too old, by a stranger, for a CA.
 const NGINX: &str = r#"nginx_up() { nginx -p "$PWD/" -c nginx.conf -e error.log & n=$!; listens 8000; }
 get() { $SYNFIN get $LINK --hosts hosts "$@"; }"#;
 
@@ -22,6 +22,7 @@ http {
   server {
     listen 8000; listen [::]:8000;
     location = /moved { return 302 /page; }
+    location = /last { keepalive_timeout 0; return 302 /moved; }
     location = /secure { return 301 https://www.example.test:8443/page; }
     location = /slow { alias www/big; limit_rate_after 1m; limit_rate 1k; }
     location /list/ { autoindex on; }
@@ -35,7 +36,12 @@ fn nginx(name: &str) -> (Place, Vec<u8>) {
     let p = Place::new(name);
     certificates::put(&p);
     let tls = [("8443", "good", "TLSv1.2 TLSv1.3"), ("8444", "good", "TLSv1.2")].into_iter();
-    let tls = tls.chain([("8445", "name", "TLSv1.3"), ("8446", "old", "TLSv1.3"), ("8447", "stranger", "TLSv1.3")]);
+    let tls = tls.chain([
+        ("8445", "name", "TLSv1.3"),
+        ("8446", "old", "TLSv1.3"),
+        ("8447", "stranger", "TLSv1.3"),
+        ("8448", "ca", "TLSv1.3"),
+    ]);
     let tls = tls.map(|(port, cert, versions)| {
         format!("server {{ listen {port} ssl; ssl_protocols {versions}; ssl_certificate {cert}.pem; ssl_certificate_key {cert}.key; }}\n")
     });
@@ -99,19 +105,23 @@ fn nginx_answers_request_after_request_over_one_connection() {
     let o = p.script(&format!(
         "{NGINX}
          nginx_up; : >got
+         get http://192.0.2.1:8000/last
          {{ cat first; until test $(stat -c %s got) -gt 5242880; do sleep 0.02; done; sleep 0.1; cat last; }} |
            $SYNFIN connect $LINK 192.0.2.1 8000 >got
          echo $?; kill $n"
     ));
-    assert_eq!((text(&o.stdout).as_str(), text(&o.stderr).as_str()), ("0\n", ""));
+    assert_eq!((text(&o.stdout).as_str(), text(&o.stderr).as_str()), ("a page\n0\n", ""));
     let got = p.read("got");
     assert!(got.windows(big.len()).any(|w| w == big), "the file is in it");
     let heads = |code: &str| got.windows(12).filter(|w| *w == format!("HTTP/1.1 {code}").as_bytes()).count();
     assert_eq!((heads("200"), heads("404")), (3, 1));
     assert!(got.ends_with(b"\r\n\r\na page\n"));
     let asked = text(&p.read("asked"));
+    // A redirect is followed on the connection that it came by, unless the server ends that.
+    let followed = ["1 GET /last 302 -", "1 GET /moved 302 -", "2 GET /page 200 -"];
     let lines = ["1 GET /page 200 -", "2 HEAD /none 404 -", "3 GET /big 200 -", "4 GET /page 200 -"];
-    assert_eq!(asked.lines().collect::<Vec<_>>(), lines.map(|l| format!("8000 {l}")));
+    let lines: Vec<String> = followed.into_iter().chain(lines).map(|l| format!("8000 {l}")).collect();
+    assert_eq!(asked.lines().collect::<Vec<_>>(), lines);
 }
 
 #[test]
@@ -122,18 +132,18 @@ fn nginx_is_believed_with_the_right_certificate_only() {
     let (p, big) = nginx("nginx-tls");
     let o = p.script(&format!(
         "{NGINX}
-         nginx_up; listens 8447
+         nginx_up; listens 8448
          for port in 8443 8444; do get -v --cacert ca.pem https://www.example.test:$port/page 2>told$port; echo $?; done
          get --cacert ca.pem https://192.0.2.1:8443/page; echo $?
          get --cacert ca.pem http://192.0.2.1:8000/secure; echo $?
          get --cacert ca.pem -o whole https://www.example.test:8443/big; echo $?
-         for port in 8445 8446 8447; do get --cacert ca.pem https://www.example.test:$port/page; echo $?; done
+         for port in 8445 8446 8447 8448; do get --cacert ca.pem https://www.example.test:$port/page; echo $?; done
          get --cacert other.pem https://www.example.test:8443/page; echo $?
          get --cacert ca.pem http://www.example.test:8443/page; echo $?
          kill $n"
     ));
     let err = text(&o.stderr);
-    assert_eq!(text(&o.stdout), "a page\n0\n".repeat(4) + "0\n" + &"1\n".repeat(5), "{err}");
+    assert_eq!(text(&o.stdout), "a page\n0\n".repeat(4) + "0\n" + &"1\n".repeat(6), "{err}");
     assert!(p.read("whole") == big);
     for (file, version) in [("told8443", "TLS: TLS 1.3, "), ("told8444", "TLS: TLS 1.2, ")] {
         assert!(text(&p.read(file)).contains(version), "{}", text(&p.read(file)));
@@ -143,15 +153,19 @@ fn nginx_is_believed_with_the_right_certificate_only() {
         ":8445/page: the certificate is refused: it is for another name: elsewhere.example.test, not www.example.test",
         ":8446/page: the certificate is refused: it has expired",
         ":8447/page: the certificate is refused: who has signed it is not trusted (unknown CA)",
+        ":8448/page: the certificate is refused: it is that of a CA, which signs others, and no server's",
         ":8443/page: the certificate is refused: who has signed it is not trusted (unknown CA)",
         // It is HTTP spoken to a port of https, which nginx says so.
         ":8443/page: 400 Bad Request",
     ]) {
         assert!(line.contains(words), "{words}: {err}");
     }
-    assert_eq!(lines.len(), 5, "{err}");
+    assert_eq!(lines.len(), 6, "{err}");
     let asked = text(&p.read("asked"));
-    assert!(!["8445", "8446", "8447"].iter().any(|port| asked.contains(port)), "nothing was asked of them: {asked}");
+    assert!(
+        !["8445", "8446", "8447", "8448"].iter().any(|port| asked.contains(port)),
+        "nothing was asked of them: {asked}"
+    );
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::host::{HostArgs, Voice};
 use crate::output::{failed, named};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Bytes, Incoming};
-use hyper::client::conn::http1;
+use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{self, HeaderMap, HeaderName};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -26,8 +26,10 @@ use url::Url;
 /// Octets of the head of an answer, and fields in it, at most.
 const MOST_HEAD: usize = 64 << 10;
 const MOST_FIELDS: usize = 128;
-/// How long the server is waited for after the answer, so that the connection is closed in order.
+/// How long the server is waited for after the answer, so that the connection is closed in order, or can be used again.
 const PARTING: Duration = Duration::from_millis(500);
+/// Octets of a redirect's text that are read, at most, so that its connection can be used again.
+const MOST_OF_REDIRECT: usize = 64 << 10;
 
 /// What is to be fetched, with what it takes.
 pub(super) struct Job {
@@ -76,11 +78,49 @@ impl Display for Ms {
     }
 }
 
-/// An answer, and the connection that brings its body.
-struct Answer {
-    response: Response<Incoming>,
+/// A connection on which can be asked.
+struct Open {
+    send: SendRequest<Empty<Bytes>>,
     connection: JoinHandle<()>,
     last: Last,
+}
+
+impl Open {
+    /// Waits until all is over that was asked. The request is over then, and hyper closes; who does not answer that is not
+    /// waited for long.
+    async fn close(mut self) -> Last {
+        drop(self.send);
+        if tokio::time::timeout(PARTING, &mut self.connection).await.is_err() {
+            self.connection.abort();
+            let _ = self.connection.await;
+        }
+        self.last
+    }
+
+    /// Ends it at once.
+    async fn cut(self) -> Last {
+        self.connection.abort();
+        let _ = self.connection.await;
+        self.last
+    }
+
+    /// Reads what is left of an answer, so that the next can be asked for; it is closed if that takes too much, or the server does.
+    async fn after(mut self, rest: Incoming) -> Result<Open, Last> {
+        let read = async {
+            let (mut rest, mut got) = (rest, 0);
+            while let Some(piece) = piece(&mut rest).await {
+                got += piece.ok()?.len();
+                if got > MOST_OF_REDIRECT {
+                    return None;
+                }
+            }
+            self.send.ready().await.ok()
+        };
+        match tokio::time::timeout(PARTING, read).await {
+            Ok(Some(())) => Ok(self),
+            _ => Err(self.cut().await),
+        }
+    }
 }
 
 impl Job {
@@ -99,10 +139,10 @@ impl Job {
     }
 
     async fn follow(&self, url: &mut Url, sink: &mut Sink, began: Instant) -> io::Result<()> {
-        let mut redirects = 0;
+        let (mut redirects, mut kept) = (0, None);
         loop {
             let target = if redirects == 0 { self.first.clone() } else { self.redirected(url)? };
-            let Answer { response, mut connection, last } = self.ask(url, &target, sink.resume()).await?;
+            let (response, open) = self.ask(url, &target, sink.resume(), kept.take()).await?;
             if let Some(to) = moved(url, &response)? {
                 redirects += 1;
                 if redirects > self.max_redirs {
@@ -110,18 +150,18 @@ impl Job {
                 }
                 let words = address::printable(to.as_str());
                 self.tell.stage(format_args!("redirect: to {words}"), || json!({"event": "redirect", "to": words}));
-                connection.abort();
-                let _ = connection.await;
-                self.tell_of_tcp(&last);
+                // A connection serves one request after another (RFC 9112 9.3).
+                let done = if to.origin() == url.origin() {
+                    open.after(response.into_body()).await
+                } else {
+                    Err(open.cut().await)
+                };
+                kept = done.map_err(|last| self.tell_of_tcp(&last)).ok();
                 *url = to;
                 continue;
             }
             self.take(response, sink, began).await?;
-            // The request is over, and hyper closes; who does not answer that is not waited for long.
-            if tokio::time::timeout(PARTING, &mut connection).await.is_err() {
-                connection.abort();
-                let _ = connection.await;
-            }
+            let last = open.close().await;
             self.tell_of_tcp(&last);
             return Ok(());
         }
@@ -151,8 +191,25 @@ impl Job {
         dial::target(url, &self.at).map_err(|e| io::Error::new(e.kind(), e.to_string()))
     }
 
-    /// Connects and asks, until the head of the answer is there.
-    async fn ask(&self, url: &Url, target: &Target, resume: Option<&Resume>) -> io::Result<Answer> {
+    /// Asks, on the connection that there is or on a new one, until the head of the answer is there.
+    async fn ask(
+        &self,
+        url: &Url,
+        target: &Target,
+        resume: Option<&Resume>,
+        kept: Option<Open>,
+    ) -> io::Result<(Response<Incoming>, Open)> {
+        // A server may close what it has kept open when it likes; what changes nothing may be asked again (RFC 9110 9.2.2).
+        if let Some(open) = kept
+            && let Ok(answer) = self.ask_on(open, url, resume).await
+        {
+            return Ok(answer);
+        }
+        self.ask_on(self.open(url, target).await?, url, resume).await
+    }
+
+    /// Connects.
+    async fn open(&self, url: &Url, target: &Target) -> io::Result<Open> {
         let last = Last::default();
         let dial = dial::dial(self, url, target, &last);
         let wire: Box<dyn Wire> = match self.connect_timeout {
@@ -161,22 +218,31 @@ impl Job {
                 Err(timed_out(format!("not connected within {} s (--connect-timeout)", t.as_secs_f64())))
             })?,
         };
-        let request = self.request(url, resume)?;
-        let asked = now();
         let mut builder = http1::Builder::new();
         builder.max_buf_size(MOST_HEAD).max_headers(MOST_FIELDS);
-        let (mut send, connection) = builder.handshake(TokioIo::new(wire)).await.map_err(in_words)?;
+        let (send, connection) = builder.handshake(TokioIo::new(wire)).await.map_err(in_words)?;
         // What fails of it, fails at the answer or at its body.
         let connection = tokio::spawn(async move { drop(connection.await) });
+        Ok(Open { send, connection, last })
+    }
+
+    async fn ask_on(
+        &self,
+        mut open: Open,
+        url: &Url,
+        resume: Option<&Resume>,
+    ) -> io::Result<(Response<Incoming>, Open)> {
+        let request = self.request(url, resume)?;
+        let asked = now();
         let line = format!("{} {}", request.method(), address::request_target(url));
-        let response = send.send_request(request).await.map_err(in_words)?;
+        let response = open.send.send_request(request).await.map_err(in_words)?;
         let (status, took) = (response.status(), asked.elapsed());
         let words = format!("HTTP: {line}: {}, first octet after {}", spelled(status), ms(took));
         self.tell.stage(
             words,
             || json!({"event": "response", "request": line, "status": status.as_u16(), "first_octet_ms": ms(took).0}),
         );
-        Ok(Answer { response, connection, last })
+        Ok((response, open))
     }
 
     fn request(&self, url: &Url, resume: Option<&Resume>) -> io::Result<Request<Empty<Bytes>>> {

@@ -96,6 +96,9 @@ pub(super) fn named(e: io::Error) -> io::Error {
             C::Expired | C::ExpiredContext { .. } => "the certificate is refused: it has expired".into(),
             C::NotValidYet | C::NotValidYetContext { .. } => "the certificate is refused: it is not valid yet".into(),
             C::Revoked => "the certificate is refused: it is revoked".into(),
+            C::Other(e) if e.0.to_string() == "CaUsedAsEndEntity" => {
+                "the certificate is refused: it is that of a CA, which signs others, and no server's".into()
+            }
             C::BadSignature => "the certificate is refused: its signature is wrong".into(),
             other => format!("the certificate is refused: {}", printable(&other.to_string())),
         },

@@ -118,7 +118,7 @@ impl HostArgs {
         self.verbose
     }
 
-    /// Likewise, but what comes for these ports is lost, as behind a firewall.
+    /// The same host, but what comes for these ports is lost, as behind a firewall.
     pub fn silent_at(&self, ports: &[u16]) -> HostArgs {
         HostArgs { silent: ports.to_vec(), ..self.clone() }
     }

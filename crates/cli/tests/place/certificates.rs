@@ -4,22 +4,23 @@ use super::Place;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
 /// Puts certificates for a server there, `good`, `name`, `old` and `stranger`, and `ca.pem`, which vouches for all but the last, for which
-/// `other.pem` does.
+/// `other.pem` does. `ca.key` is that of the first.
 pub(crate) fn put(p: &Place) {
     let ca = |name: &str| {
         let (mut params, key) = (CertificateParams::new(Vec::new()).unwrap(), KeyPair::generate().unwrap());
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, name);
-        (params.self_signed(&key).unwrap().pem(), Issuer::new(params, key))
+        (params.self_signed(&key).unwrap().pem(), key.serialize_pem(), Issuer::new(params, key))
     };
     let (ours, theirs) = (ca("a CA of the test"), ca("another CA"));
     p.put("ca.pem", ours.0.as_bytes());
+    p.put("ca.key", ours.1.as_bytes());
     p.put("other.pem", theirs.0.as_bytes());
     for (file, names, ends, by) in [
-        ("good", &["www.example.test", "192.0.2.1"][..], 0, &ours.1),
-        ("name", &["elsewhere.example.test"], 0, &ours.1),
-        ("old", &["www.example.test"], 1, &ours.1),
-        ("stranger", &["www.example.test"], 0, &theirs.1),
+        ("good", &["www.example.test", "192.0.2.1"][..], 0, &ours.2),
+        ("name", &["elsewhere.example.test"], 0, &ours.2),
+        ("old", &["www.example.test"], 1, &ours.2),
+        ("stranger", &["www.example.test"], 0, &theirs.2),
     ] {
         let names: Vec<String> = names.iter().map(|n| n.to_string()).collect();
         let (mut params, key) = (CertificateParams::new(names).unwrap(), KeyPair::generate().unwrap());
