@@ -271,7 +271,14 @@ fn known(what: &str, name: &str, all: impl Iterator<Item = &'static str>, of_fam
 
 fn unknown(what: &str, name: &str, near: &[String], otherwise: &str) -> String {
     let expected = if near.is_empty() { otherwise.to_string() } else { near.join(" or ") };
-    format!("unknown {what} {name}: expected {expected}")
+    format!("unknown {what} {}: expected {expected}", short(name))
+}
+
+/// A name as a message has it: of a very long one only the beginning.
+pub(super) fn short(name: &str) -> String {
+    const MOST: usize = 40;
+    let shown: String = name.chars().take(MOST).collect();
+    if shown.len() < name.len() { shown + ".." } else { shown }
 }
 
 /// How many names are offered at most.
@@ -351,6 +358,7 @@ mod tests {
             Err("unknown constant BANANA: expected a name of the socket interface, as SO_ERROR, TCP_NODELAY or MSG_PEEK".into())
         );
         assert_eq!(errno("EAGIAN"), Err("unknown error EAGIAN: expected EAGAIN".into()));
+        assert!(constant(&"X".repeat(100_000)).unwrap_err().len() < 200);
         // Of many that are as near, only a few.
         assert!(constant("TCP_NLA_X").unwrap_err().matches(" or ").count() < OFFERED);
     }

@@ -104,7 +104,7 @@ fn option(c: &mut Cursor<'_>) -> Result<OptionLine, SyntaxError> {
     if !OPTIONS.contains(&name.as_str()) {
         let like = OPTIONS.iter().filter(|o| o.starts_with(name.get(..2).unwrap_or("?"))).copied().collect::<Vec<_>>();
         let hint = if like.is_empty() { String::new() } else { format!("; there is --{}", like.join(", --")) };
-        return start.fail(format!("unknown option --{name}{hint}"));
+        return start.fail(format!("unknown option --{}{hint}", names::short(&name)));
     }
     let mut value = None;
     if c.rest().starts_with('=') {
