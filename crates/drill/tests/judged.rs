@@ -31,7 +31,10 @@ fn judge(cases: &[(String, &str)]) {
 fn an_error_is_one_that_there_is_and_stands_beside_minus_one() {
     judge(&[
         ("0 close(77) = -1 EBADF (Bad file descriptor)".into(), "PASS"),
-        ("0 close(77) = -1 ENOTHING (no such error)".into(), "FAILexpected the name of an error"),
+        (
+            "0 close(77) = -1 ENOTHING (no such error)".into(),
+            "FAILx.pkt:1:18: unknown error ENOTHING: expected ENOTDIR or",
+        ),
         ("0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 0 EAGAIN".into(), "FAILan error stands beside the result -1"),
         (format!("{STREAM}+0 close(4294967299) = 0"), "FAIL4294967299 is no int"),
     ]);
@@ -42,10 +45,10 @@ fn lengths_times_and_brackets_have_an_end() {
     let deep = "(".repeat(200_000);
     let times: String = "+1100000000 `true`\n".repeat(18);
     judge(&[
-        (format!("0 f({deep}"), "FAILmore than 32 brackets are open here"),
+        (format!("0 close({deep}"), "FAILmore than 32 brackets are open here"),
         (format!("0 %{{ assert {deep} }}%"), "SKIPcode as deep as this"),
         (format!("0 %{{ assert {}1 }}%", "-".repeat(200_000)), "SKIPcode as deep as this"),
-        (format!("0 f({}$) = 0", " ".repeat(70_000)), "FAIL:1: expected an argument"),
+        (format!("0 close({}$) = 0", " ".repeat(70_000)), "FAIL:1:70009: expected an argument"),
         ("0 < S 0:4294967295(4294967295) win 5".into(), "FAILthis packet is too long"),
         ("0 < udp (4294967295)".into(), "FAILthis packet is too long"),
         ("0 < icmp echo_request [raw (4294967295)]".into(), "FAILthis packet is too long"),
@@ -60,7 +63,7 @@ fn lengths_times_and_brackets_have_an_end() {
 #[test]
 fn what_cannot_be_obeyed_or_known_is_skipped_and_what_is_wrong_fails() {
     judge(&[
-        ("--mtu=abc\n0 `true`".into(), "FAILx.pkt:1: --mtu: expected a number from 68 to 65535, found \"abc\""),
+        ("--mtu=abc\n0 `true`".into(), "FAILx.pkt:1:7: --mtu: expected a number from 68 to 65535, found \"abc\""),
         ("--wire_client\n0 `true`".into(), "SKIPline 1"),
         ("0 `echo 0 > /proc/sys/net/ipv4/tcp_sack`".into(), "SKIP'>' in a command"),
         ("0 < icmp nonsense".into(), "FAILis no ICMP type: expected one of echo_reply"),
@@ -159,13 +162,13 @@ fn an_option_with_a_wrong_value_is_shown_with_a_caret_below_the_value() {
     for (text, said) in [
         (
             "--mtu=0\n0 `true`",
-            "x.pkt:1: --mtu: expected a number from 68 to 65535, found \"0\"\n    --mtu=0\n          ^\n",
+            "x.pkt:1:7: --mtu: expected a number from 68 to 65535, found \"0\"\n    --mtu=0\n          ^\n",
         ),
         ("--local_ip=300.1.1.1\n0 `true`", "expected an address of IPv4 or IPv6, found \"300.1.1.1\""),
         ("--tolerance_percent=NaN\n0 `true`", "--tolerance_percent: expected a number from 0 to 10000, found \"NaN\""),
         ("--tolerance_percent=inf\n0 `true`", "expected a number from 0 to 10000, found \"inf\""),
-        ("--ip_version=ipv6\n--local_ip=10.0.0.1\n0 `true`", "x.pkt:2: --local_ip: expected an address of IPv6"),
-        ("--remote_ip=192.168.0.1\n0 `true`", "x.pkt:1: --remote_ip: both ends have the address 192.168.0.1"),
+        ("--ip_version=ipv6\n--local_ip=10.0.0.1\n0 `true`", "x.pkt:2:12: --local_ip: expected an address of IPv6"),
+        ("--remote_ip=192.168.0.1\n0 `true`", "x.pkt:1:13: --remote_ip: both ends have the address 192.168.0.1"),
     ] {
         let came = told(text);
         assert!(came.contains(said) && came.ends_with("^\n"), "expected {said}\ncame {came}");
@@ -287,4 +290,50 @@ fn the_smallest_and_the_largest_link_carry_both_versions() {
 fn init_scripts_are_commands_before_the_script() {
     let with = |v: &str| format!("--init_scripts={v}\n{STREAM}");
     judge(&[(with("./defaults.sh"), "PASS"), (with("./other.sh"), "SKIPthe command \"other.sh\"")]);
+}
+
+#[test]
+fn a_name_that_the_language_does_not_have_is_shown_with_its_place_and_the_nearest_that_it_has() {
+    let linger = "+0 setsockopt(3, SOL_SOCKET, SO_LINGER, {onof=1, linger=0}, 8) = 0";
+    for (line, column, said) in [
+        ("+0 setsokopt(3, SOL_TCP, TCP_NODELAY, [1], 4) = 0", 4, "unknown system call setsokopt: expected setsockopt"),
+        (
+            "+0 setsockopt(3, SOL_TCP, TCP_NODELAI, [1], 4) = 0",
+            27,
+            "unknown constant TCP_NODELAI: expected TCP_NODELAY",
+        ),
+        ("+0 recv(3, ..., 5, MSG_PEAK | MSG_DONTWAIT) = 5", 20, "unknown constant MSG_PEAK: expected MSG_PEEK"),
+        ("+0 read(3, ..., 5) = -1 EAGIAN (no)", 25, "unknown error EAGIAN: expected EAGAIN"),
+        ("+0 bind(3, {sa_family=AF_INET, sin_port=hton(80)}, 16) = 0", 41, "unknown function hton: expected htons"),
+        (linger, 42, "unknown field onof: expected onoff"),
+        ("+0 %{ assert tcpi_statee == 1 }%", 14, "unknown name tcpi_statee: expected tcpi_state"),
+        ("+0 `sysctl -q net.ipv4.tcp_sakc=0`", 15, "unknown sysctl net.ipv4.tcp_sakc: expected net.ipv4.tcp_sack"),
+        ("+0 frobnicate() = 0", 4, "unknown system call frobnicate: expected one of socket, bind, listen"),
+    ] {
+        let came = Script::parse("x.pkt", &format!("{STREAM}{line}"), &[]).expect_err(line).to_string();
+        let lines: Vec<&str> = came.lines().collect();
+        assert!(lines[0].starts_with(&format!("x.pkt:2:{column}: {said}")), "{line}\n{came}");
+        assert_eq!(lines[1..], [format!("    {line}"), format!("    {}^", " ".repeat(column - 1))], "{came}");
+    }
+    let defined = [("WORD".to_string(), "TCP_NODELAI".to_string())];
+    let text = format!("{STREAM}+0 setsockopt(3, SOL_TCP, WORD, [1], 4) = 0");
+    let e = Script::parse("x.pkt", &text, &defined).expect_err("a definition of nothing");
+    assert_eq!((e.at.column, e.message.as_str()), (27, "unknown constant TCP_NODELAI: expected TCP_NODELAY"));
+}
+
+#[test]
+fn what_the_language_has_and_the_runner_has_not_is_skipped_with_its_reason() {
+    judge(&[
+        ("0 cap_set(CAP_NET_RAW) = 0".into(), "SKIPthe system call cap_set"),
+        (format!("{STREAM}+0 setsockopt(3, SOL_SOCKET, SO_TXTIME, [1], 4) = 0"), "SKIPline 2: the constant SO_TXTIME"),
+        (
+            format!("{STREAM}+0 recvmsg(3, {{msg_iov(1)=[{{...,1}}], msg_control=[]}}, 0) = 1"),
+            "SKIPline 2: control messages",
+        ),
+        ("0 %{ assert tcpi_dsack_dups == 1 }%".into(), "SKIPtcpi_dsack_dups in code"),
+        ("0 %{ assert sum([1]) == 1 }%".into(), "SKIPin code"),
+        ("0 `sysctl -q net.ipv4.tcp_plb_enabled=1`".into(), "SKIPnet.ipv4.tcp_plb_enabled=1"),
+        ("0 `sysctl -q net.ipv6.conf.all.disable_ipv6=1`".into(), "SKIPdisable_ipv6=1"),
+        (format!("{STREAM}+0 read(3, ..., 5) = -1 ENOSPC (x)"), "FAILread: "),
+    ]);
 }

@@ -21,6 +21,6 @@ mod way;
 
 pub use report::{Direction, Lateness, Report};
 pub use run::Path;
-pub use settings::{KEYS, Settings};
+pub use settings::{CHANGES, KEYS, Settings};
 pub use synfin_device::LinkSpec;
 pub use units::duration;

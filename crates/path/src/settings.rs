@@ -1,8 +1,9 @@
 //! What a direction of a path is like, as `KEY=VALUE`.
 
-use crate::model::{Aqm, Limit, LinkModel};
+use crate::model::{Aqm, Change, Limit, LinkModel};
 use crate::units;
 use std::time::Duration;
+use synfin_stack::engine::Instant;
 
 /// One direction. The default passes everything at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,9 @@ pub const KEYS: &[(&str, &str, &str)] = &[
     ("mtu", "1400", "Bytes of the greatest IP packet; greater ones are lost without a word; 0 is without limit"),
 ];
 
+/// What may change in the course of a run, with how its value is written.
+pub const CHANGES: &[(&str, &str)] = &[("cut", "on|off"), ("rate", "100M"), ("delay", "20ms"), ("loss", "1%")];
+
 impl Default for Settings {
     fn default() -> Self {
         Settings(LinkModel { delay: Duration::ZERO, ..LinkModel::default() })
@@ -45,6 +49,25 @@ impl Settings {
     pub fn set_pair(&mut self, pair: &str) -> Result<(), String> {
         let (key, value) = pair.split_once('=').ok_or_else(|| format!("{pair:?} is not KEY=VALUE"))?;
         self.set(key, value)
+    }
+
+    /// From `at` on, counted from when the path is open, what `KEY=VALUE` says holds: [`CHANGES`] are the keys.
+    pub fn change(&mut self, at: Duration, pair: &str) -> Result<(), String> {
+        let (key, value) = pair.split_once('=').ok_or_else(|| format!("{pair:?} is not KEY=VALUE"))?;
+        let Some((_, example)) = CHANGES.iter().find(|k| k.0 == key) else {
+            let keys: Vec<_> = CHANGES.iter().map(|k| k.0).collect();
+            return Err(format!("{key:?} does not change with time; there are {}", keys.join(", ")));
+        };
+        let change = Change { at: Instant::ZERO + at, ..Change::default() };
+        let change = match key {
+            "cut" => ["off", "on"].iter().position(|w| *w == value).map(|n| Change { cut: Some(n == 1), ..change }),
+            "rate" => units::rate(value).map(|v| Change { rate: Some(v), ..change }),
+            "delay" => units::duration(value).map(|v| Change { delay: Some(v), ..change }),
+            _ => units::probability(value).map(|v| Change { loss: Some(v), ..change }),
+        };
+        let change = change.ok_or_else(|| format!("{key}: cannot read {value:?}; it is written like {example}"))?;
+        self.0.changes.push(change);
+        Ok(())
     }
 
     pub(crate) fn model(&self) -> &LinkModel {
@@ -114,6 +137,22 @@ mod tests {
         let m = s.model();
         assert_eq!((m.rate, m.delay, m.loss, m.burst), (100_000_000, Duration::from_millis(20), 10_000, 10));
         assert_eq!((m.queue, m.aqm), (Limit::Packets(500), Aqm::codel(true)));
+    }
+
+    #[test]
+    fn changes_are_read_and_mistakes_in_them_named() {
+        let mut s = Settings::default();
+        for pair in ["cut=on", "rate=1M", "delay=5ms", "loss=10%"] {
+            s.change(Duration::from_secs(5), pair).unwrap();
+        }
+        let at = Instant::ZERO + Duration::from_secs(5);
+        let c = Change { at, ..Change::default() };
+        assert_eq!(s.model().changes[..2], [Change { cut: Some(true), ..c }, Change { rate: Some(1_000_000), ..c }]);
+        assert_eq!(s.model().changes[3].loss, Some(100_000));
+        let wrong = |s: &mut Settings, pair| s.change(Duration::ZERO, pair).unwrap_err();
+        assert_eq!(wrong(&mut s, "queue=5p"), "\"queue\" does not change with time; there are cut, rate, delay, loss");
+        assert_eq!(wrong(&mut s, "cut=yes"), "cut: cannot read \"yes\"; it is written like on|off");
+        assert_eq!(wrong(&mut s, "cut"), "\"cut\" is not KEY=VALUE");
     }
 
     #[test]

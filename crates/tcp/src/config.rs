@@ -241,6 +241,32 @@ macro_rules! settings {
                 }
             }
 
+            /// Whether its settings agree with each other; the error is one line that names both. To be asked when all are set. A
+            /// first buffer that was not asked for gives way to a smaller maximum.
+            pub fn check(&self) -> Result<(), String> {
+                let d = TcpConfig::default();
+                let above = |least: &str, most: &str| {
+                    let show = |key| self.get(key).unwrap_or_default();
+                    Err(format!("{least}: {} is above {most}, which is {}", show(least), show(most)))
+                };
+                if self.rto_min > self.rto_max {
+                    return above("rto-min", "rto-max");
+                }
+                if self.rto_initial > self.rto_max {
+                    return above("rto-initial", "rto-max");
+                }
+                if self.snd_buf_initial > self.snd_buf_max && self.snd_buf_initial != d.snd_buf_initial {
+                    return above("snd-buf-initial", "snd-buf-max");
+                }
+                if self.rcv_buf_initial > self.rcv_buf_max && self.rcv_buf_initial != d.rcv_buf_initial {
+                    return above("rcv-buf-initial", "rcv-buf-max");
+                }
+                if self.mtu_floor > self.mtu_base {
+                    return above("mtu-floor", "mtu-base");
+                }
+                Ok(())
+            }
+
             /// The value of `key`, as [`TcpConfig::set`] takes it; `None` if there is no such setting.
             pub fn get(&self, key: &str) -> Option<String> {
                 match key {
@@ -466,6 +492,30 @@ mod tests {
         let small = TcpConfig { rcv_buf_max: 20_000, ..TcpConfig::default() };
         assert!(small.rcv_buf_initial > small.rcv_buf_max, "contradictory");
         assert_eq!((small.window_shift(), small.first_rcv_buf()), (0, 20_000), "the maximum holds");
+    }
+
+    #[test]
+    fn settings_that_contradict_each_other_are_named() {
+        for (pairs, said) in [
+            (&[("rto-min", "100s"), ("rto-max", "60s")][..], Some("rto-min: 100s is above rto-max, which is 60s")),
+            (&[("rto-max", "1s"), ("rto-initial", "2s")], Some("rto-initial: 2s is above rto-max, which is 1s")),
+            (
+                &[("snd-buf-initial", "9000"), ("snd-buf-max", "8000")],
+                Some("snd-buf-initial: 9000 is above snd-buf-max, which is 8000"),
+            ),
+            (
+                &[("rcv-buf-initial", "7000000")],
+                Some("rcv-buf-initial: 7000000 is above rcv-buf-max, which is 6291456"),
+            ),
+            (&[("mtu-floor", "1025")], Some("mtu-floor: 1025 is above mtu-base, which is 1024")),
+            (&[("snd-buf-max", "4000"), ("rcv-buf-max", "4000")], None),
+            (&[("rto-min", "1s"), ("rto-max", "1s")], None),
+            (&[], None),
+        ] {
+            let mut c = TcpConfig::default();
+            pairs.iter().for_each(|(key, value)| c.set(key, value).expect("each is in its range"));
+            assert_eq!(c.check().err().as_deref(), said, "{pairs:?}");
+        }
     }
 
     #[test]

@@ -40,6 +40,17 @@ pub struct Status {
     pub mss: u16,
     /// The MSS that we announced.
     pub advmss: u16,
+    /// The most that a packet may have on the path in use, headers included: what routers have said, or a search has found
+    /// (RFC 4821), or the link's MTU. Only the host knows: 0 in what the engine tells, and while there is no block.
+    pub pmtu: u32,
+    /// How long acknowledgments may be delayed at present: the setting `delayed-ack`. Only the host knows, as of `pmtu`.
+    pub ato_us: u32,
+    /// When text was last sent; before any, when the connection was made. `ss` tells how long ago that is, as of the next two.
+    pub lastsnd: Instant,
+    /// When text last came; [`Instant::ZERO`] before any.
+    pub lastrcv: Instant,
+    /// When anything acceptable last came.
+    pub lastack: Instant,
     /// Snd.Wind.Shift and Rcv.Wind.Shift.
     pub wscale: (u8, u8),
     /// Octets sent and not acknowledged.
@@ -190,6 +201,11 @@ impl Connection {
             ssthresh: s.window.ssthresh,
             mss: s.mss,
             advmss: r.mss,
+            pmtu: 0,
+            ato_us: 0,
+            lastsnd: s.last_sent,
+            lastrcv: r.ack.last_text,
+            lastack: t.last_heard,
             wscale: (n.snd_shift, n.rcv_shift),
             unacked: s.flight(),
             pipe: s.pipe(),

@@ -584,7 +584,7 @@ fn text_on_the_third_segment_counts_and_text_on_a_syn_does_not() {
 }
 
 #[test]
-//= RFC 6191 2
+//= RFC 6191 2 (a) (b)
 //= RFC 9293 3.6.1 SHLD-4 MAY-2
 fn a_syn_in_time_wait_is_taken_only_if_it_is_newer() {
     let in_time_wait = || {

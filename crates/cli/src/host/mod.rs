@@ -134,6 +134,7 @@ impl HostArgs {
         for (key, value) in &self.tcp {
             cfg.set(key, value).map_err(|e| usage(format!("--tcp {e}")))?;
         }
+        cfg.check().map_err(|e| usage(format!("--tcp {e}")))?;
         let addresses: Vec<(IpAddr, u8)> = match (&self.link, self.addr.is_empty()) {
             (_, false) => self.addr.clone(),
             (None, true) => OURS.to_vec(),

@@ -172,7 +172,7 @@ impl Machine for Direct {
     }
 
     fn info(&mut self, fd: i32) -> Option<Info> {
-        self.sockets.status(&self.host, fd).map(|s| info_fields(&s, &self.host.tcp))
+        self.sockets.status(&self.host, fd).map(|s| info_fields(&s, &self.host.tcp, self.host.now()))
     }
 
     fn describe(&mut self, flow: &Flow) -> Option<String> {

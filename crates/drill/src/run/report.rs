@@ -11,7 +11,7 @@ use std::fmt;
 pub struct Failure {
     /// Where in the script.
     pub at: Place,
-    /// `FILE:LINE: what`.
+    /// `FILE:LINE: what`; of a script that is wrong itself `FILE:LINE:COLUMN: what`.
     pub headline: String,
     /// It is the script that is wrong: shown as any error of its syntax, and nothing else is.
     pub mistake: Option<SyntaxError>,
@@ -32,7 +32,7 @@ impl Failure {
     pub(super) fn mistake(e: SyntaxError) -> Failure {
         Failure {
             at: e.at,
-            headline: format!("{}:{}: {}", e.file, e.at.line, e.message),
+            headline: format!("{}:{}:{}: {}", e.file, e.at.line, e.at.column, e.message),
             expected: e.line.trim().to_string(),
             came: None,
             fields: Vec::new(),

@@ -217,6 +217,7 @@ impl Settings {
                 _ => new.tcp(key, value)?,
             }
         }
+        new.tcp.check()?;
         *self = new;
         Ok(())
     }
@@ -231,6 +232,14 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn flags_that_contradict_each_other_are_refused_and_change_nothing() {
+        let mut s = Settings::default();
+        let e = s.flags("rto-max=1s,rto-min=2s").unwrap_err();
+        assert_eq!(e, "rto-min: 2s is above rto-max, which is 1s");
+        assert_eq!((s.tcp.rto_min, s.given.len()), (TcpConfig::default().rto_min, 0));
+    }
 
     #[test]
     fn options_are_packetdrills() {

@@ -1,11 +1,11 @@
 //! What a script may not say though its grammar would let it: calls with arguments that no such call has, times that go
 //! backward, definitions of nothing.
 
-use super::{Call, Cursor, SyntaxError, Time};
+use super::{Call, Cursor, SyntaxError, Time, names};
 use std::ops::RangeInclusive;
 
-/// How many arguments a call takes, as packetdrill counts them. What is not listed is not known here, and is skipped when
-/// it is reached.
+/// How many arguments a call takes, as packetdrill counts them. Calls that the language has and that are not listed are
+/// skipped when they are reached.
 const ARGUMENTS: &[(&str, RangeInclusive<usize>)] = &[
     ("socket", 3..=3),
     ("bind", 3..=3),
@@ -37,6 +37,11 @@ const ARGUMENTS: &[(&str, RangeInclusive<usize>)] = &[
     ("splice", 6..=6),
     ("sendfile", 4..=4),
 ];
+
+/// There is such a call; `at` is where its name stands.
+pub(super) fn call_name(name: &str, at: &Cursor<'_>) -> Result<(), SyntaxError> {
+    names::call(name, ARGUMENTS.iter().map(|a| a.0)).or_else(|e| at.fail(e))
+}
 
 /// A call has as many arguments as it takes; `at` is where it stands.
 pub(super) fn arguments(call: &Call, at: &Cursor<'_>) -> Result<(), SyntaxError> {

@@ -1,6 +1,6 @@
 //! Arguments and results of system calls.
 
-use super::{Cursor, SyntaxError};
+use super::{Cursor, SyntaxError, names};
 
 /// A field of a structure.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,16 +83,18 @@ impl Expr {
             Some('-') => Ok(Expr::Int(c.integer()?)),
             Some(d) if d.is_ascii_digit() => Ok(Expr::Int(c.integer()?)),
             Some(w) if w.is_ascii_alphabetic() || w == '_' => {
-                let name = c.peek_word();
+                let (name, start) = (c.peek_word(), c.clone());
                 if let Some(value) = c.defined(name) {
                     let text = value.to_string();
                     c.word()?;
-                    return defined(c, &text);
+                    return defined(&start, &text);
                 }
                 let name = c.word()?.to_string();
                 if c.take("(")? {
+                    names::function(&name).or_else(|e| start.fail(e))?;
                     return Ok(Expr::Call(name, Expr::list(c, ")")?));
                 }
+                names::constant(&name).or_else(|e| start.fail(e))?;
                 Ok(Expr::Word(name))
             }
             _ => c.expected("an argument"),
@@ -111,6 +113,7 @@ impl Expr {
                 None
             };
             if c.take("=")? {
+                names::field(&name).or_else(|e| start.fail(e))?;
                 return Ok(Field { name: Some(name), length, value: Expr::parse(c)? });
             }
             *c = start;
@@ -140,12 +143,17 @@ impl Expr {
     }
 }
 
+/// What a word at `c` was defined as.
 fn defined(c: &Cursor<'_>, text: &str) -> Result<Expr, SyntaxError> {
     if let Some(s) = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')) {
         return Ok(Expr::Str(s.as_bytes().to_vec()));
     }
     let mut inner = Cursor::new(c.file(), text, &[]);
-    inner.integer().map(Expr::Int).or_else(|_| Ok(Expr::Word(text.to_string())))
+    if let Ok(n) = inner.integer() {
+        return Ok(Expr::Int(n));
+    }
+    names::constant(text).or_else(|e| c.fail(e))?;
+    Ok(Expr::Word(text.to_string()))
 }
 
 /// Adjacent strings are one.

@@ -4,8 +4,10 @@ mod checks;
 mod expression;
 pub(crate) mod icmp;
 mod lexer;
+pub(crate) mod names;
 mod packet;
 mod parser;
+mod spoken;
 pub(crate) mod symbols;
 
 pub use checks::definition;
@@ -40,7 +42,8 @@ pub struct SyntaxError {
 
 impl fmt::Display for SyntaxError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}:{}: {}", printable(&self.file), self.at.line, printable(&self.message))?;
+        let Place { line, column } = self.at;
+        writeln!(f, "{}:{line}:{column}: {}", printable(&self.file), printable(&self.message))?;
         // Of a long line only what is around the place.
         let column = self.at.column.saturating_sub(1) as usize;
         let skipped = if column > 100 { column - 80 } else { 0 };

@@ -1,8 +1,9 @@
 //! A script as a whole: options, events, commands.
 
-use super::checks::{Times, arguments, definition};
-use super::symbols::{self, number};
-use super::{Action, Call, Cursor, Event, Expr, OptionLine, Packet, Script, SyntaxError, Time};
+use super::checks::{Times, arguments, call_name, definition};
+use super::spoken::{self, Assigned};
+use super::symbols::number;
+use super::{Action, Call, Cursor, Event, Expr, OptionLine, Packet, Script, SyntaxError, Time, names};
 use std::sync::Arc;
 
 /// The options that packetdrill knows.
@@ -70,7 +71,7 @@ pub(super) fn parse(file: &str, text: &str, defines: &[(String, String)]) -> Res
         option(&mut c)?;
     }
     let lines = text.lines().map(str::to_string).collect();
-    let mut times = Times::default();
+    let (mut times, mut assigned) = (Times::default(), Assigned::default());
     let mut script = Script { file, lines, options, init: None, events: Vec::new(), cleanup: None };
     while !c.at_end() {
         let at = c.place();
@@ -88,7 +89,7 @@ pub(super) fn parse(file: &str, text: &str, defines: &[(String, String)]) -> Res
         if script.cleanup.is_some() {
             return c.expected("the end of the script");
         }
-        script.events.push(event(&mut c, at, &mut times)?);
+        script.events.push(event(&mut c, at, &mut times, &mut assigned)?);
     }
     if script.events.is_empty() {
         return c.expected("an event");
@@ -103,7 +104,7 @@ fn option(c: &mut Cursor<'_>) -> Result<OptionLine, SyntaxError> {
     if !OPTIONS.contains(&name.as_str()) {
         let like = OPTIONS.iter().filter(|o| o.starts_with(name.get(..2).unwrap_or("?"))).copied().collect::<Vec<_>>();
         let hint = if like.is_empty() { String::new() } else { format!("; there is --{}", like.join(", --")) };
-        return start.fail(format!("unknown option --{name}{hint}"));
+        return start.fail(format!("unknown option --{}{hint}", names::short(&name)));
     }
     let mut value = None;
     if c.rest().starts_with('=') {
@@ -118,12 +119,22 @@ fn command(c: &mut Cursor<'_>) -> Result<String, SyntaxError> {
     let start = c.clone();
     c.advance(1);
     match c.rest().find('`') {
-        Some(_) => Ok(c.until("`", "command")?.to_string()),
+        Some(_) => {
+            let body = c.clone();
+            let text = c.until("`", "command")?;
+            spoken::command(text, &body)?;
+            Ok(text.to_string())
+        }
         None => start.fail("this command has no end: expected \"`\""),
     }
 }
 
-fn event(c: &mut Cursor<'_>, at: super::Place, times: &mut Times) -> Result<Event, SyntaxError> {
+fn event<'a>(
+    c: &mut Cursor<'a>,
+    at: super::Place,
+    times: &mut Times,
+    assigned: &mut Assigned<'a>,
+) -> Result<Event, SyntaxError> {
     let time_at = c.clone();
     let time = time(c)?;
     times.next(time, &time_at)?;
@@ -134,7 +145,10 @@ fn event(c: &mut Cursor<'_>, at: super::Place, times: &mut Times) -> Result<Even
         Some('`') => Action::Command(command(c)?),
         Some('%') if c.rest().starts_with("%{") => {
             c.advance(2);
-            Action::Code(c.until("}%", "code")?.to_string())
+            let body = c.clone();
+            let text = c.until("}%", "code")?;
+            spoken::code(text, &body, assigned)?;
+            Action::Code(text.to_string())
         }
         Some(ch) if ch == '.' || ch.is_ascii_alphabetic() || ch == '_' => Action::Call(call(c)?),
         _ => return c.expected("a packet (< or >), a system call, a command in backquotes or code in %{ }%"),
@@ -178,6 +192,7 @@ fn call(c: &mut Cursor<'_>) -> Result<Call, SyntaxError> {
     let end = if c.take("...")? { Some(c.seconds()?) } else { None };
     let name_at = c.clone();
     let name = c.word()?.to_string();
+    call_name(&name, &name_at)?;
     c.need("(")?;
     let args = Expr::list(c, ")")?;
     c.need("=")?;
@@ -186,9 +201,7 @@ fn call(c: &mut Cursor<'_>) -> Result<Call, SyntaxError> {
     if c.peek().is_some_and(|ch| ch.is_ascii_uppercase()) {
         let start = c.clone();
         let name = c.word()?;
-        if symbols::errno(name).is_none() {
-            return start.expected("the name of an error (as EAGAIN)");
-        }
+        names::errno(name).or_else(|e| start.fail(e))?;
         if result.as_ref().is_some_and(|r| number(r) != Ok(-1)) {
             return start.fail("an error stands beside the result -1 only");
         }
@@ -247,7 +260,7 @@ mod tests {
     #[test]
     fn calls_with_structures_and_an_end() {
         let Action::Call(c) = one(
-            "+0...0.3 sendmsg(4, {msg_name(...)=..., msg_iov(2)=[{..., 0}, {..., 40}], msg_flags=0}, MSG_A|MSG_B) = -1 EAGAIN (x)",
+            "+0...0.3 sendmsg(4, {msg_name(...)=..., msg_iov(2)=[{..., 0}, {..., 40}], msg_flags=0}, MSG_OOB|MSG_PEEK) = -1 EAGAIN (x)",
         )
         .action
         else {
@@ -286,7 +299,7 @@ mod tests {
             ("--define\n0 `x`", (1, 9), "--define: expected NAME=VALUE, found \"\""),
             ("--define==3\n0 `x`", (1, 10), "--define: expected NAME=VALUE, found \"=3\""),
             ("0 > . 1:1(0) \u{20ac}\u{20ac}", (1, 14), "expected a time"),
-            ("0 f(\u{20ac}) = 0", (1, 5), "expected an argument"),
+            ("0 close(\u{20ac}) = 0", (1, 9), "expected an argument"),
         ] {
             let e = Script::parse("x.pkt", text, &[]).expect_err(text);
             assert_eq!((e.at.line, e.at.column), at, "{text}: {e}");
@@ -298,7 +311,7 @@ mod tests {
     #[test]
     fn defines_replace_words() {
         let d = [("COOKIE".to_string(), "a1b2".to_string()), ("N".to_string(), "7".to_string())];
-        let s = Script::parse("x.pkt", "0 < S 0:0(0) win N <FO COOKIE>\n+0 f(N) = N", &d).unwrap();
+        let s = Script::parse("x.pkt", "0 < S 0:0(0) win N <FO COOKIE>\n+0 close(N) = N", &d).unwrap();
         let Action::Packet(p) = &s.events[0].action else { panic!("a packet") };
         let Transport::Tcp(t) = &p.transport else { panic!("a segment") };
         assert_eq!((t.win, &t.options), (Some(7), &Options::These(vec![Opt::FastOpen(vec![0xa1, 0xb2])])));

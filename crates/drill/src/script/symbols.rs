@@ -26,10 +26,16 @@ const LIBC: &[(&str, i64)] = table![
     POLLIN, POLLPRI, POLLOUT, POLLERR, POLLHUP, POLLNVAL, POLLRDNORM, POLLRDBAND, POLLWRNORM, POLLWRBAND, POLLRDHUP,
     EPOLLIN, EPOLLPRI, EPOLLOUT, EPOLLERR, EPOLLHUP, EPOLLRDNORM, EPOLLRDBAND, EPOLLWRNORM, EPOLLWRBAND, EPOLLRDHUP,
     EPOLLONESHOT, EPOLLET, EPOLL_CTL_ADD, EPOLL_CTL_MOD, EPOLL_CTL_DEL,
-    EPERM, ENOENT, EINTR, EIO, EBADF, EAGAIN, EWOULDBLOCK, ENOMEM, EACCES, EFAULT, EEXIST, EINVAL, EMFILE, EPIPE, ENOTSOCK,
-    EDESTADDRREQ, EMSGSIZE, EPROTOTYPE, ENOPROTOOPT, EPROTONOSUPPORT, EOPNOTSUPP, EAFNOSUPPORT, EADDRINUSE, EADDRNOTAVAIL,
-    ENETDOWN, ENETUNREACH, ENETRESET, ECONNABORTED, ECONNRESET, ENOBUFS, EISCONN, ENOTCONN, ETIMEDOUT, ECONNREFUSED, EHOSTDOWN,
-    EHOSTUNREACH, EALREADY, EINPROGRESS, EPROTO, ESHUTDOWN,
+    EPERM, ENOENT, ESRCH, EINTR, EIO, ENXIO, E2BIG, ENOEXEC, EBADF, ECHILD, EAGAIN, EWOULDBLOCK, ENOMEM, EACCES, EFAULT, ENOTBLK, EBUSY,
+    EEXIST, EXDEV, ENODEV, ENOTDIR, EISDIR, EINVAL, ENFILE, EMFILE, ENOTTY, ETXTBSY, EFBIG, ENOSPC, ESPIPE, EROFS, EMLINK, EPIPE, EDOM,
+    ERANGE, EDEADLK, ENAMETOOLONG, ENOLCK, ENOSYS, ENOTEMPTY, ELOOP, ENOMSG, EIDRM, ECHRNG, EL2NSYNC, EL3HLT, EL3RST, ELNRNG, EUNATCH,
+    ENOCSI, EL2HLT, EBADE, EBADR, EXFULL, ENOANO, EBADRQC, EBADSLT, EDEADLOCK, EBFONT, ENOSTR, ENODATA, ETIME, ENOSR, ENONET, ENOPKG,
+    EREMOTE, ENOLINK, EADV, ESRMNT, ECOMM, EPROTO, EMULTIHOP, EDOTDOT, EBADMSG, EOVERFLOW, ENOTUNIQ, EBADFD, EREMCHG, ELIBACC, ELIBBAD,
+    ELIBSCN, ELIBMAX, ELIBEXEC, EILSEQ, ERESTART, ESTRPIPE, EUSERS, ENOTSOCK, EDESTADDRREQ, EMSGSIZE, EPROTOTYPE, ENOPROTOOPT,
+    EPROTONOSUPPORT, ESOCKTNOSUPPORT, EOPNOTSUPP, ENOTSUP, EPFNOSUPPORT, EAFNOSUPPORT, EADDRINUSE, EADDRNOTAVAIL, ENETDOWN, ENETUNREACH,
+    ENETRESET, ECONNABORTED, ECONNRESET, ENOBUFS, EISCONN, ENOTCONN, ESHUTDOWN, ETOOMANYREFS, ETIMEDOUT, ECONNREFUSED, EHOSTDOWN,
+    EHOSTUNREACH, EALREADY, EINPROGRESS, ESTALE, EUCLEAN, ENOTNAM, ENAVAIL, EISNAM, EREMOTEIO, EDQUOT, ENOMEDIUM, EMEDIUMTYPE, ECANCELED,
+    ENOKEY, EKEYEXPIRED, EKEYREVOKED, EKEYREJECTED, EOWNERDEAD, ENOTRECOVERABLE, ERFKILL, EHWPOISON,
 ];
 
 const OTHERS: &[(&str, i64)] = &[
@@ -47,15 +53,29 @@ pub(crate) fn constant(name: &str) -> Option<i64> {
     LIBC.iter().chain(OTHERS).find(|(n, _)| *n == name).map(|(_, v)| *v)
 }
 
+/// All of them by their names.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    LIBC.iter().chain(OTHERS).map(|(n, _)| *n)
+}
+
+fn is_errno(name: &str) -> bool {
+    name.starts_with('E') && !name.starts_with("EPOLL")
+}
+
+/// The names of errors.
+pub(super) fn errnos() -> impl Iterator<Item = &'static str> {
+    names().filter(|n| is_errno(n))
+}
+
 /// The name of an error.
 pub(crate) fn errno_name(errno: i32) -> String {
-    let name = LIBC.iter().find(|(n, v)| n.starts_with('E') && !n.starts_with("EPOLL") && *v == i64::from(errno));
+    let name = LIBC.iter().find(|(n, v)| is_errno(n) && *v == i64::from(errno));
     name.map_or_else(|| format!("errno {errno}"), |(n, _)| (*n).to_string())
 }
 
 /// The number of an error, by its name.
 pub(crate) fn errno(name: &str) -> Option<i64> {
-    constant(name).filter(|_| name.starts_with('E') && !name.starts_with("EPOLL"))
+    constant(name).filter(|_| is_errno(name))
 }
 
 /// The value of an expression that is a number; the error names what is not known.

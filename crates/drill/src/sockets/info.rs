@@ -2,7 +2,7 @@
 
 use synfin_stack::engine::ecn::Options;
 use synfin_stack::engine::snd::recovery::Phase;
-use synfin_stack::engine::{State, Status, TcpConfig};
+use synfin_stack::engine::{Instant, State, Status, TcpConfig};
 
 /// Linux's number of a state.
 fn state_number(s: State) -> u8 {
@@ -43,8 +43,12 @@ fn segments(octets: u32, mss: u16) -> u32 {
     octets.div_ceil(u32::from(mss).max(1))
 }
 
-/// The fields by the names of the interface. Those that nothing here knows are zero.
-pub fn info_fields(s: &Status, cfg: &TcpConfig) -> Vec<(&'static str, u64)> {
+/// The fields by the names of the interface, as they are at `now`. Those that nothing here knows are zero.
+pub fn info_fields(s: &Status, cfg: &TcpConfig, now: Instant) -> Vec<(&'static str, u64)> {
+    let ago = |at: Instant| match at {
+        Instant::ZERO => 0,
+        at => now.since(at).as_millis() as u64 & u64::from(u32::MAX),
+    };
     let e = &s.ecn;
     let (mode, opt_seen) = (e.feedback as u64, if e.options == Options::Zeroed { 3 } else { 2 * e.options as u64 });
     let options = u64::from(s.options.0)
@@ -73,7 +77,12 @@ pub fn info_fields(s: &Status, cfg: &TcpConfig) -> Vec<(&'static str, u64)> {
         ("tcpi_lost", u64::from(segments(s.lost, s.mss))),
         ("tcpi_retrans", u64::from(segments(s.retrans_out, s.mss))),
         ("tcpi_fackets", 0),
-        ("tcpi_pmtu", 0),
+        ("tcpi_last_data_sent", ago(s.lastsnd)),
+        // Linux does not remember that either.
+        ("tcpi_last_ack_sent", 0),
+        ("tcpi_last_data_recv", ago(s.lastrcv)),
+        ("tcpi_last_ack_recv", ago(s.lastack)),
+        ("tcpi_pmtu", u64::from(s.pmtu)),
         ("tcpi_rcv_ssthresh", u64::from(s.rcv_wnd)),
         ("tcpi_rtt", u64::from(s.rtt_us)),
         ("tcpi_rttvar", u64::from(s.rttvar_us)),
@@ -133,6 +142,10 @@ const LAYOUT: &[(&str, usize, usize)] = &[
     ("tcpi_lost", 32, 4),
     ("tcpi_retrans", 36, 4),
     ("tcpi_fackets", 40, 4),
+    ("tcpi_last_data_sent", 44, 4),
+    ("tcpi_last_ack_sent", 48, 4),
+    ("tcpi_last_data_recv", 52, 4),
+    ("tcpi_last_ack_recv", 56, 4),
     ("tcpi_pmtu", 60, 4),
     ("tcpi_rcv_ssthresh", 64, 4),
     ("tcpi_rtt", 68, 4),
@@ -174,10 +187,10 @@ const LAYOUT: &[(&str, usize, usize)] = &[
 /// The octet that `tcpi_ecn_mode` and `tcpi_accecn_opt_seen` share.
 const BITS: usize = 276;
 
-/// `struct tcp_info`, up to its last field that is filled in.
-pub fn info_bytes(s: &Status, cfg: &TcpConfig) -> Vec<u8> {
+/// `struct tcp_info`, up to its last field that is filled in, as it is at `now`.
+pub fn info_bytes(s: &Status, cfg: &TcpConfig, now: Instant) -> Vec<u8> {
     let mut b = vec![0; 280];
-    let fields = info_fields(s, cfg);
+    let fields = info_fields(s, cfg, now);
     for (name, at, len) in LAYOUT {
         let value = fields.iter().find(|(n, _)| n == name).map_or(0, |(_, v)| *v);
         b[*at..at + len].copy_from_slice(&value.to_ne_bytes()[..*len]);
@@ -216,15 +229,17 @@ mod tests {
         for (name, at) in [
             ("tcpi_rto", std::mem::offset_of!(libc::tcp_info, tcpi_rto)),
             ("tcpi_unacked", std::mem::offset_of!(libc::tcp_info, tcpi_unacked)),
+            ("tcpi_last_ack_recv", std::mem::offset_of!(libc::tcp_info, tcpi_last_ack_recv)),
             ("tcpi_pmtu", std::mem::offset_of!(libc::tcp_info, tcpi_pmtu)),
             ("tcpi_snd_cwnd", std::mem::offset_of!(libc::tcp_info, tcpi_snd_cwnd)),
             ("tcpi_total_retrans", std::mem::offset_of!(libc::tcp_info, tcpi_total_retrans)),
         ] {
             assert_eq!(LAYOUT.iter().find(|l| l.0 == name).map(|l| l.1), Some(at), "{name}");
         }
-        let status = Status { wscale: (7, 8), rtt_us: 70_000, snd_wnd: 1 << 20, ..Status::default() };
-        let fields = info_fields(&status, &TcpConfig::default());
-        let mut back = info_of(&info_bytes(&status, &TcpConfig::default()));
+        let status = Status { wscale: (7, 8), rtt_us: 70_000, snd_wnd: 1 << 20, pmtu: 1_400, ..Status::default() };
+        let now = Instant::from_nanos(7_000_000_000);
+        let fields = info_fields(&status, &TcpConfig::default(), now);
+        let mut back = info_of(&info_bytes(&status, &TcpConfig::default(), now));
         back.sort_unstable();
         let mut told = fields.clone();
         told.sort_unstable();

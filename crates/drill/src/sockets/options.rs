@@ -108,7 +108,7 @@ impl Sockets {
                 _ => unsupported("options of a UDP socket"),
             };
         }
-        let t = self.tcp(fd)?;
+        let (t, now) = (self.tcp(fd)?, h.now());
         if let Some(v) = t.remembered.get(&(level, name)) {
             return Ok(v[..len.min(v.len())].to_vec());
         }
@@ -150,7 +150,7 @@ impl Sockets {
                 return Ok(b);
             }
             (libc::IPPROTO_TCP, libc::TCP_INFO) => {
-                let mut b = info_bytes(&status.unwrap_or_default(), &t.cfg);
+                let mut b = info_bytes(&status.unwrap_or_default(), &t.cfg, now);
                 // More than a newer kernel would tell is not asked for.
                 b.resize(len.min(1_024), 0);
                 return Ok(b);

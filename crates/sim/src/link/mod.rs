@@ -123,6 +123,8 @@ pub struct Link {
     queued: u64,
     /// When the last bit of what was last taken out of the queue leaves.
     busy_until: Instant,
+    /// How long all of that takes that was taken out of the queue.
+    sending: Duration,
     /// The last arrival, which jitter does not overtake.
     last_arrival: Instant,
     codel: Codel,
@@ -141,6 +143,7 @@ impl Link {
             queue: VecDeque::new(),
             queued: 0,
             busy_until: Instant::ZERO,
+            sending: Duration::ZERO,
             last_arrival: Instant::ZERO,
             codel: Codel::default(),
             bad: false,
@@ -186,10 +189,23 @@ impl Link {
             }
             marked = true;
         }
-        self.busy_until = start + serialization(w.packet.len, self.model.rate);
+        let takes = serialization(w.packet.len, self.model.rate);
+        self.sending += takes;
+        self.busy_until = start + takes;
         self.counters.waited.add(sojourn);
         let fate = self.wire(w.packet, marked, rng);
         Some((w.packet.id, fate))
+    }
+
+    /// How long until `now` it was sending, at whatever rates.
+    pub fn busy(&self, now: Instant) -> Duration {
+        self.sending.saturating_sub(self.busy_until.since(now))
+    }
+
+    /// When the model changes next, [`Instant::NEVER`] if it does not. Who asks [`Link::poll`] late asks for the time before that
+    /// first, for what has left the queue by then is not concerned.
+    pub fn next_change(&self) -> Instant {
+        self.model.changes.get(self.changes_done).map_or(Instant::NEVER, |c| c.at)
     }
 
     /// When [`Link::poll`] next has something, [`Instant::NEVER`] if nothing waits.

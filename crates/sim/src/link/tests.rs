@@ -91,6 +91,19 @@ fn a_change_of_rate_concerns_what_waits() {
 }
 
 #[test]
+fn how_long_it_was_sending_is_never_more_than_the_time() {
+    // A packet takes 1 ms, and 10 ms after the change.
+    let changes = vec![Change { at: ms(2), rate: Some(800_000), ..Change::default() }];
+    let mut l = Link::new(LinkModel { changes, ..model() });
+    assert_eq!(l.next_change(), ms(2));
+    burst(&mut l, ms(0), 3, &mut rng());
+    let busy = |l: &Link, at| l.busy(ms(at)).as_micros();
+    // All three have left the queue; the last is being sent from 2 ms to 12 ms.
+    assert_eq!((busy(&l, 7), busy(&l, 12), busy(&l, 50)), (7_000, 12_000, 12_000));
+    assert_eq!(l.next_change(), Instant::NEVER);
+}
+
+#[test]
 fn a_cut_loses_what_waits_and_what_comes_until_it_is_healed() {
     let cut = |at, cut| Change { at, cut: Some(cut), ..Change::default() };
     // Out of order on purpose: the link sorts them.

@@ -286,7 +286,11 @@ impl Checker<'_> {
             };
             tcp.set(key.get_ref(), &text).map_err(|what| at(self.text, Some(key.span()), what))?;
         }
-        Ok(())
+        // The place is that of the setting that is named, if it is among these.
+        tcp.check().map_err(|what| {
+            let named = s.iter().find(|(key, _)| what.starts_with(&format!("{}:", key.get_ref()))).or(s.iter().next());
+            at(self.text, named.map(|(key, _)| key.span()), what)
+        })
     }
 
     fn no<T>(&self, place: impl Into<Option<Range<usize>>>, what: String) -> Result<T> {

@@ -126,7 +126,7 @@ pub struct LinkReport {
     pub ends: [String; 2],
     /// What it did.
     pub counters: Counters,
-    /// How much of what its last rate could have carried went through; none without a rate.
+    /// How much of the time it was sending, what was lost on the way included; none without a rate at the end.
     pub used: Option<f64>,
 }
 

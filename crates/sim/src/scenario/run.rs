@@ -110,7 +110,7 @@ impl Run {
             ends: [node(e.from), node(e.to)],
             counters: l.counters.clone(),
             used: (l.model.rate > 0 && !took.is_zero())
-                .then(|| l.counters.bytes as f64 * 8.0 / l.model.rate as f64 / took.as_secs_f64()),
+                .then(|| l.busy(self.net.now).as_secs_f64() / took.as_secs_f64()),
         });
         Report {
             name: self.name.clone(),

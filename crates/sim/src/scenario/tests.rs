@@ -106,6 +106,21 @@ fn bulk_fills_the_link_and_the_same_seed_gives_the_same_run() {
 }
 
 #[test]
+fn a_link_that_is_far_too_slow_was_used_all_the_time_and_no_more() {
+    let r = play(&format!("duration = '10s'\n[links.link]\nrate = 1\n{FLOW}bytes = '10kB'"));
+    let used = r.links[0].used.expect("it has a rate");
+    assert!((0.9..=1.0).contains(&used), "{used}");
+}
+
+#[test]
+fn settings_that_contradict_each_other_are_refused_by_name_and_place() {
+    let text =
+        format!("duration = '1s'\n[links.link]\nrate = '1M'\n{FLOW}bytes = 1\n[tcp]\nrto-max = '1s'\nrto-min = '2s'\n");
+    let e = Scenario::parse(&text).expect_err("they contradict each other").to_string();
+    assert!(e.contains("rto-min: 2s is above rto-max, which is 1s"), "{e}");
+}
+
+#[test]
 fn programs_that_are_slow_decide_how_fast_it_goes() {
     let base = "duration = '10s'\n[links.link]\nrate = '100M'\ndelay = '5ms'\n";
     for (keys, low, high) in [

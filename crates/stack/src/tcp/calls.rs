@@ -2,6 +2,7 @@
 
 use super::{ConnId, Entry, HalfOpen, Key, Listener, ListenerId, ListenerStatus, Slot, Stage, Tuple};
 use crate::cx::tcp_cx;
+use crate::ip::output::ip_header_len;
 use crate::stack::Stack;
 use alloc::collections::VecDeque;
 use core::net::SocketAddr;
@@ -507,8 +508,8 @@ impl Stack {
     pub fn tcp_status_of(&self, tuple: Tuple) -> Option<Status> {
         match self.tcp.find(&Key::new(tuple.local, tuple.remote))? {
             Slot::Conn(i) => {
-                let conn = &self.tcp.conns.at(i)?.conn;
-                Some(Status { state: conn.state(), ..conn.status() })
+                let e = self.tcp.conns.at(i)?;
+                Some(Status { state: e.conn.state(), ..self.status_of(e) })
             }
             Slot::Half(i) => Some(Status::of_syn_received(&self.tcp.half.at(i)?.syn)),
             Slot::Wait(i) => {
@@ -554,6 +555,18 @@ impl Stack {
 
     /// A snapshot of it.
     pub fn tcp_status(&self, id: ConnId) -> Option<Status> {
-        self.tcp.conns.get((id.0, id.1)).map(|e| e.conn.status())
+        self.tcp.conns.get((id.0, id.1)).map(|e| self.status_of(e))
+    }
+
+    /// What the engine tells, and what only the host knows.
+    fn status_of(&self, e: &Entry) -> Status {
+        let (s, remote) = (e.conn.status(), e.key.remote().ip());
+        let Some(t) = e.conn.tcb() else { return s };
+        let options = if t.negotiated.timestamps { 12 } else { 0 };
+        let packet = u32::from(s.mss + options) + 20 + ip_header_len(remote) as u32;
+        // SMSS is below what the handshake allowed only where the path is known, or believed, not to carry more.
+        let path_is_less = s.mss + options < t.negotiated.snd_mss;
+        let pmtu = if path_is_less { packet } else { self.path_mtu(remote, e.link) };
+        Status { pmtu, ato_us: self.configs[e.cfg].delayed_ack.as_micros() as u32, ..s }
     }
 }

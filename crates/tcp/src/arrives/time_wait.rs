@@ -97,7 +97,7 @@ impl TimeWait {
     }
 
     /// Whether the SYN `seg` safely begins a new incarnation.
-    //= RFC 6191 2
+    //= RFC 6191 2 (a) (b) (c)
     //= RFC 9293 3.6.1 MAY-2 SHLD-4
     fn may_reuse(&self, seg: &Segment, timestamps_on: bool) -> bool {
         let later = seg.seq().gt(self.rcv_nxt);

@@ -185,8 +185,9 @@ impl Receiver {
                 }
                 self.last = p.ecn;
                 let told = self.ece;
+                //= RFC 8257 3.2 (a)
                 self.ece = if self.each { ce } else { ce || (self.ece && !p.flags.has(Flags::CWR)) };
-                //= RFC 8257 3.2: each change of CE is told at once
+                //= RFC 8257 3.2 (b): each change of CE is told at once
                 // A sender that says CWR may have little left to send: it is not kept waiting.
                 let cut = p.flags.has(Flags::CWR) && !self.each;
                 if cut || told != self.ece { Wants::Ack } else { Wants::Nothing }
@@ -491,7 +492,7 @@ mod tests {
 
     #[test]
     //= RFC 3168 6.1.3
-    //= RFC 8257 3.2
+    //= RFC 8257 3.2 (a) (b)
     fn ece_until_cwr_or_of_each_packet() {
         let story = [(Ecn::Ect0, false), (Ecn::Ce, false), (Ecn::Ect0, false), (Ecn::Ce, true), (Ecn::Ect0, true)];
         for (each, want) in [(false, [false, true, true, true, false]), (true, [false, true, false, true, false])] {

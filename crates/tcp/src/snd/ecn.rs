@@ -296,6 +296,7 @@ impl Snd {
 
     fn reduce(&mut self, now: Instant, flight: u32) {
         // What a loss has changed before is not put back after this.
+        //= RFC 4015 3.4
         self.recovery.episode = None;
         let loss = Loss { now, flight, smss: u32::from(self.mss), cause: LossCause::Marked };
         let c = self.congestion.get();

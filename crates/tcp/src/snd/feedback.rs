@@ -78,6 +78,7 @@ impl Snd {
         let mut sampling = Sampling::default();
         let mut got = self.deliver(cx, told, &mut sampling, dsack.is_some());
         let news = acked == 0 && got.octets > 0;
+        //= RFC 3042 2 (c): with SACK only what it tells has left the network
         if !told.sack {
             got.octets = self.count_duplicates(told, acked, before.flight);
         } else if news {
@@ -310,6 +311,7 @@ impl Snd {
             cx.mib.spurious_rtos += 1;
             self.undo(cx, acked);
             //= RFC 5682 2.1 (i), 3.1 (k): recover is SND.UNA, so that a loss of now is found
+            //= RFC 4015 4: likewise
             self.recovery.recover = self.una - 1;
         }
     }
@@ -402,7 +404,7 @@ impl Snd {
     }
 
     /// The loss was none: what it changed is put back.
-    //= RFC 4015 3.2
+    //= RFC 4015 3.1 (b) (c)
     //= RFC 5682 4
     fn undo<P: Probe>(&mut self, cx: &mut Cx<'_, P>, acked: u32) {
         let Some(u) = self.recovery.episode.take().and_then(|e| e.undo) else { return };

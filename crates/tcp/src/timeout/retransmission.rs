@@ -92,6 +92,7 @@ impl Snd {
         //= RFC 5682 2.1 (a) (b) (c) (e), 3.1 (a) (b) (c) (d)
         let begins = (first && r.phase == Phase::Open) || r.frto == Frto::Waiting;
         r.frto = if cx.cfg.frto && begins { Frto::Waiting } else { Frto::Off };
+        //= RFC 4015 3.1 (a)
         if r.phase == Phase::Open {
             r.episode().undo = first.then(|| Undo::new(self.una, window));
         }

@@ -135,11 +135,12 @@ pub(super) fn at_cursor<P: Probe>(t: &Tcb, cx: &Cx<'_, P>, limits: &Limits) -> O
     let mss = u32::from(s.mss).saturating_sub(options::sack_room(t)).max(1);
     let available = s.queue.end().diff(s.cursor).max(0) as u32;
     // What has left the network makes room for new text, also before recovery begins.
-    //= RFC 3042 2
+    //= RFC 3042 2 (a) (b)
     //= RFC 5681 3.2 (a)
     let congestion = s.window.cwnd.saturating_sub(s.pipe());
     //= RFC 9293 3.8.6 SHLD-15 SHLD-16
     //= RFC 7323 2.4 (a) (c)
+    //= RFC 9406 3
     let usable = s.usable().min(congestion);
     let urg = urgent(t, s.cursor);
     let cap = if urg == Flags::NONE && !ecn::single(t, limits) { super_segment(t, cx, limits, mss) } else { mss };

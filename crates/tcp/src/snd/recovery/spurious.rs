@@ -30,6 +30,7 @@ impl Undo {
 
     /// `start..end` was sent again, in pieces of `piece` octets.
     pub fn resent(&mut self, now: Instant, start: SeqNum, end: SeqNum, piece: u32) {
+        //= RFC 3522 3.2 (a): steps (1) and (2)
         self.resent_at.get_or_insert(now.as_millis() as u32);
         self.pending += end.since(start).div_ceil(piece.max(1));
         self.range = Some(self.range.map_or((start, end), |(from, to)| (from.min(start), to.max(end))));
@@ -46,7 +47,8 @@ impl Undo {
     }
 
     /// Whether an acknowledgment that moves SND.UNA was caused by what had been sent before anything was sent again.
-    //= RFC 3522 3.2: step (4)
+    //= RFC 3522 3.2 (b): step (4)
+    //= RFC 4015 2: one of three ways to tell
     pub fn echoes_the_original(&self, echo: Option<u32>) -> bool {
         matches!((echo, self.resent_at), (Some(ms), Some(at)) if (ms.wrapping_sub(at) as i32) < 0)
     }
@@ -123,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    //= RFC 3522 3.2
+    //= RFC 3522 3.2 (a) (b)
     fn an_echo_from_before_the_retransmission_is_of_the_original() {
         let mut u = undo();
         assert!(!u.echoes_the_original(Some(1)), "nothing was sent again");
