@@ -27,7 +27,7 @@ pub(crate) use configs::Configs;
 pub(crate) use demux::{Index, Key, Slot};
 pub(crate) use listener::Listener;
 pub(crate) use syn_cache::{HalfOpen, Stage};
-pub(crate) use time_wait_table::TimeWaitTable;
+pub(crate) use time_wait_table::{TimeWaitTable, Wait};
 
 use crate::link::LinkId;
 use crate::slab::{Numbered, Slab};
