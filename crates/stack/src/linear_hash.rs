@@ -441,10 +441,9 @@ mod tests {
             let grows = (step / (steps / 6)).is_multiple_of(2);
             let n = seed >> 12;
             match naive.range(n..).next().map(|(n, ())| *n) {
-                _ if (seed % 16 < 12) == grows => {
-                    if naive.insert(n, ()).is_none() {
-                        t.insert(hash(n), n, hash);
-                    }
+                _ if (seed % 16 < 12) == grows && !naive.contains_key(&n) => {
+                    naive.insert(n, ());
+                    t.insert(hash(n), n, hash);
                 }
                 Some(n) if seed % 16 == 7 && !naive.contains_key(&(n ^ 1)) => {
                     t.replace(hash(n), n, n ^ 1);

@@ -46,6 +46,9 @@ impl<T> Default for Slab<T> {
 }
 
 impl<T> Slab<T> {
+    /// Octets of a record with its part of a page.
+    pub(crate) const PLACE: f64 = size_of::<Option<T>>() as f64 + size_of::<Page<T>>() as f64 / PAGE as f64;
+
     pub(crate) fn len(&self) -> usize {
         self.len
     }

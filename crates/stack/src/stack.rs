@@ -9,7 +9,8 @@ use crate::ip::{Cidr, Route, is_link_local};
 use crate::link::{Address, Link, LinkConfig, LinkId, Medium, link_local_of};
 use crate::mib::StackMib;
 use crate::rate::{Bucket, Buckets};
-use crate::tcp::{Configs, ConnId, HalfOpen, ListenerId, Occupancy, Slot, Stage, Tables, TimeWaitTable};
+use crate::slab::Slab;
+use crate::tcp::{Configs, ConnId, Entry, HalfOpen, ListenerId, Occupancy, Slot, Stage, Tables, TimeWaitTable, Wait};
 use crate::timer_wheel::TimerWheel;
 use crate::udp::{UdpId, UdpSockets};
 use alloc::collections::VecDeque;
@@ -227,16 +228,19 @@ impl Stack {
     }
 
     /// Octets of a half-open, an idle established and a TIME-WAIT connection: of the record alone, and with its place in
-    /// its table, its entry in the demultiplexer (less than 7 octets at any number) and, but in TIME-WAIT, its timer.
-    pub fn footprint() -> [(usize, usize); 3] {
-        const GENERATION: usize = 4;
-        const INDEX: usize = 7;
-        const TIMER: usize = 24;
-        let half = size_of::<HalfOpen>();
-        let idle =
-            size_of::<crate::tcp::Entry>() - size_of::<synfin_tcp::Connection>() + synfin_tcp::Connection::footprint();
-        let (wait, wait_in_page) = TimeWaitTable::RECORD;
-        [(half, half + INDEX + TIMER), (idle, idle + GENERATION + INDEX + TIMER), (wait, wait_in_page + INDEX)]
+    /// its table, its entry in the demultiplexer (less than that at any number from 10,000 on) and, but in TIME-WAIT, its timer.
+    pub fn footprint() -> [(usize, f64); 3] {
+        const GENERATION: f64 = 4.5;
+        const INDEX: f64 = 6.9;
+        const TIMER: f64 = 24.25;
+        let block = synfin_tcp::Connection::footprint() - size_of::<synfin_tcp::Connection>();
+        let (half, idle, wait) = (size_of::<HalfOpen>(), size_of::<Entry>() + block, size_of::<Wait>());
+        let idle_place = Slab::<Entry>::PLACE + block as f64 + GENERATION;
+        [
+            (half, Slab::<HalfOpen>::PLACE + INDEX + TIMER),
+            (idle, idle_place + INDEX + TIMER),
+            (wait, TimeWaitTable::PLACE + INDEX),
+        ]
     }
 
     /// Adds all connections to `h`, those in TIME-WAIT and half-open ones too: hosts with the same digest behave alike,
@@ -309,7 +313,7 @@ impl Stack {
         if forgotten.is_empty() {
             return;
         }
-        let concerned = |e: &crate::tcp::Entry| forgotten.binary_search(&e.tuple.remote.ip()).is_ok();
+        let concerned = |e: &Entry| forgotten.binary_search(&e.tuple.remote.ip()).is_ok();
         let conns: Vec<u32> = self.tcp.conns.iter().filter(|(_, e)| concerned(e)).map(|(i, _)| i).collect();
         for i in conns {
             if let Some(e) = self.tcp.conns.at_mut(i) {

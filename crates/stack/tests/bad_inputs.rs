@@ -1005,10 +1005,10 @@ fn when_the_table_of_settings_is_full_the_next_ones_are_refused() {
 fn the_sizes_of_connections() {
     let [half_open, idle, time_wait] = Stack::footprint();
     println!("octets of a record, and with index, timer and slab, beside what is designed for:");
-    println!("half-open         {:4} {:4}   under 128 all told", half_open.0, half_open.1);
-    println!("idle established  {:4} {:4}   under 1024 all told", idle.0, idle.1);
-    println!("TIME-WAIT         {:4} {:4}   under 64 all told", time_wait.0, time_wait.1);
-    assert!(half_open.1 < 128 && idle.1 < 1024 && time_wait.1 < 64);
+    println!("half-open         {:4} {:8.2}   under 128 all told", half_open.0, half_open.1);
+    println!("idle established  {:4} {:8.2}   under 1024 all told", idle.0, idle.1);
+    println!("TIME-WAIT         {:4} {:8.2}   under 64 all told", time_wait.0, time_wait.1);
+    assert!(half_open.1 < 128.0 && idle.1 < 1024.0 && time_wait.1 < 64.0);
 }
 
 #[test]

@@ -8,6 +8,8 @@
 //!
 //! Packets to any address are taken for ours only if [`Stack::set_any_address`] says so.
 
+use super::input::report;
+use super::passive::InListen;
 use super::{HalfOpen, Key, ListenError, Listener, ListenerId, Slot, Stage, Tuple};
 use crate::cx::tcp_cx;
 use crate::ip::input::Arrival;
@@ -17,8 +19,6 @@ use synfin_tcp::arrives::closed::Reset;
 use synfin_tcp::{Event, Instant, Probe, Rule, Segment, State, TcpConfig, Trigger, Verdict};
 use synfin_wire::SeqNum;
 use synfin_wire::tcp::Flags;
-
-use super::input::report;
 
 /// What becomes of a SYN for any destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,7 +146,8 @@ impl Stack {
         } else if seg.has(Flags::SYN) && !seg.has(Flags::ACK) && !seg.has(Flags::RST) && seg.seq() != h.syn.irs {
             // Its sender has begun anew.
             self.drop_half_open(i);
-            self.accept_syn(now, probe, at, key.tuple(), listener, seg, None);
+            let syn = InListen { seg, tuple: key.tuple(), link: at.link, listener, after: None };
+            self.accept_syn(now, probe, syn);
         } else {
             report(now, probe, seg, Verdict::Dropped(Rule::Undecided), State::Listen);
         }

@@ -97,8 +97,8 @@ impl Slot {
     pub(crate) fn token(self) -> u32 {
         match self {
             Slot::Conn(i) => i,
-            Slot::Half(i) => Slot::NUMBERS | i,
-            Slot::Wait(i) => 2 * Slot::NUMBERS | i,
+            Slot::Half(i) => Slot::NUMBERS + i,
+            Slot::Wait(i) => 2 * Slot::NUMBERS + i,
         }
     }
 

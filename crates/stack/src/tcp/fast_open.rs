@@ -12,10 +12,9 @@
 //!
 //! Not here: the option in its experimental form (kind 254, RFC 6994), and cookies for each TCP timestamp (5.1.1).
 
-use super::passive::Finished;
-use super::{ConnId, Key, Slot, Tuple};
+use super::passive::{Early, Finished, InListen};
+use super::{ConnId, Slot, Tuple};
 use crate::cx::tcp_cx;
-use crate::ip::input::Arrival;
 use crate::stack::Stack;
 use alloc::collections::{BTreeMap, VecDeque};
 use core::hash::Hasher;
@@ -25,8 +24,7 @@ use siphasher::sip::SipHasher24;
 use synfin_tcp::arrives::syn_received::SynReceived;
 use synfin_tcp::call::Open;
 use synfin_tcp::fast_open::{FastOpen, Learned, Outcome};
-use synfin_tcp::{CloseReason, Event, Instant, Probe, Rule, Segment, State, TcpConfig, Trigger, Verdict};
-use synfin_wire::SeqNum;
+use synfin_tcp::{CloseReason, Event, Instant, Probe, Rule, State, TcpConfig, Trigger, Verdict};
 use synfin_wire::tcp::{Cookie, MAX_OPTIONS_LEN};
 
 /// Bits of the setting `fastopen`.
@@ -283,37 +281,25 @@ impl Stack {
         }
     }
 
-    /// A SYN for a listener with a place in its queues. True if its text was taken: then all is done. Else `gives` says
-    /// whether its SYN+ACK gives a cookie.
-    #[allow(clippy::too_many_arguments)] // the parts of one decision
-    pub(super) fn accept_early<P: Probe>(
-        &mut self,
-        now: Instant,
-        probe: &mut P,
-        at: &Arrival,
-        tuple: Tuple,
-        listener: u32,
-        seg: &mut Segment,
-        after: Option<SeqNum>,
-        gives: &mut bool,
-    ) -> bool {
-        match self.fast_open_offer(now, tuple, listener, seg) {
-            Offer::Nothing => return false,
-            Offer::Cookie => {
-                *gives = true;
-                return false;
+    /// A SYN for a listener with a place in its queues.
+    pub(super) fn accept_early<P: Probe>(&mut self, now: Instant, probe: &mut P, syn: &mut InListen<'_>) -> Early {
+        match self.fast_open_offer(now, syn) {
+            Offer::Nothing => Early::No,
+            Offer::Cookie => Early::GivesCookie,
+            Offer::Taken(_) if self.tcp.conns.len() >= self.cfg.max_connections => Early::No,
+            Offer::Taken(new) => {
+                self.take_early(now, probe, syn, new);
+                Early::Accepted
             }
-            Offer::Taken(_) if self.tcp.conns.len() >= self.cfg.max_connections => return false,
-            Offer::Taken(new) => self.take_early(now, probe, at, tuple, listener, seg, (after, new)),
         }
-        true
     }
 
     /// What a SYN gets: steps 1 to 3 of RFC 7413 4.2.2, "Server: Receiving SYN".
     //= RFC 7413 4.2.2 (d)
-    fn fast_open_offer(&mut self, now: Instant, tuple: Tuple, listener: u32, seg: &Segment) -> Offer {
+    fn fast_open_offer(&mut self, now: Instant, syn: &InListen<'_>) -> Offer {
+        let InListen { seg, tuple, listener, .. } = syn;
         let keys = self.fast_open_keys(now);
-        let Some(l) = self.tcp.listeners.at_mut(listener) else { return Offer::Nothing };
+        let Some(l) = self.tcp.listeners.at_mut(*listener) else { return Offer::Nothing };
         let cfg = &self.configs[l.cfg];
         let (limit, mib) = (limit_of(cfg, l.backlog), &mut self.tcp_mib);
         let free = cfg.fastopen & SERVER_NO_COOKIE != 0 || cfg.fastopen_no_cookie;
@@ -343,31 +329,20 @@ impl Stack {
 
     /// The text of a SYN is taken: a connection in SYN-RECEIVED, that can be accepted.
     //= RFC 7413 4.2.2 (d)
-    #[allow(clippy::too_many_arguments)]
-    fn take_early<P: Probe>(
-        &mut self,
-        now: Instant,
-        probe: &mut P,
-        at: &Arrival,
-        tuple: Tuple,
-        listener: u32,
-        seg: &mut Segment,
-        (after, new): (Option<SeqNum>, Option<Cookie>),
-    ) {
+    fn take_early<P: Probe>(&mut self, now: Instant, probe: &mut P, syn: &mut InListen<'_>, new: Option<Cookie>) {
+        let (listener, link) = (syn.listener, syn.link);
         let Some(l) = self.tcp.listeners.at_mut(listener) else { return };
         l.fast_open.now += 1;
-        let (cfg, key) = (l.cfg, Key::new(tuple.local, tuple.remote));
-        let mut open = self.open_params(now, &key, cfg, at.link);
-        if let Some(old) = after {
-            open.iss = open.iss.max(old + 65_537);
-        }
+        let cfg = l.cfg;
+        let (key, open) = self.passive_open(now, syn, cfg);
+        let seg = &mut *syn.seg;
         let (hdr, opts, len) = (seg.hdr, seg.opts, seg.payload.len() as u32);
         let mut nobody = ();
         let mut cx = tcp_cx!(self, cfg, now, &mut nobody);
         let tcb = SynReceived::passive(&mut cx, seg, &open).fast_open(&mut cx, seg);
         self.configs.hold(cfg);
         self.tcp_mib.fast_open_passive += 1;
-        let c = self.finished(now, Finished { tcb, key, cfg, link: at.link, listener });
+        let c = self.finished(now, Finished { tcb, key, cfg, link, listener });
         self.tcp.fast_open.pending.insert(c, listener);
         if let (Some(cookie), Some(e)) = (new, self.tcp.conns.at_mut(c)) {
             e.conn.give_cookie(cookie);

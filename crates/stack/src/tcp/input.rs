@@ -1,6 +1,7 @@
 //! Segments in: checksum, four-tuple, and the phase that the connection is in. What listeners and half-open connections
 //! make of theirs is in `passive.rs`.
 
+use super::passive::InListen;
 use super::{ConnId, EndedBy, Entry, Key, Slot, Tuple};
 use crate::cx::tcp_cx;
 use crate::ip::input::Arrival;
@@ -123,7 +124,8 @@ impl Stack {
             self.end_time_wait(now, probe, i, if seg.has(Flags::RST) { Trigger::RcvRst } else { Trigger::Timeout2Msl });
             if matches!(o.verdict, Verdict::Accepted(_)) {
                 self.mib.time_wait_recycled += 1;
-                self.accept_syn(now, probe, at, key.tuple(), listener.unwrap_or(0), seg, Some(tw.snd_nxt));
+                let (tuple, link, after) = (key.tuple(), at.link, Some(tw.snd_nxt));
+                self.accept_syn(now, probe, InListen { seg, tuple, link, listener: listener.unwrap_or(0), after });
             }
         }
     }

@@ -1,5 +1,6 @@
 //! The tables around the TCP engine: who is meant by a segment, who waits for what, who may open a port.
 
+mod active;
 mod any;
 mod calls;
 mod configs;
@@ -16,17 +17,17 @@ mod syn_cache;
 mod syn_cookie;
 mod time_wait_table;
 
+pub use active::ConnectError;
 pub use any::Decision;
-pub use calls::{ConnectError, ListenError};
 pub use demux::Tuple;
-pub use listener::{CookieCounts, ListenerStatus};
+pub use listener::{CookieCounts, ListenError, ListenerStatus};
 pub use ready::EndedBy;
 
 pub(crate) use configs::Configs;
 pub(crate) use demux::{Index, Key, Slot};
 pub(crate) use listener::Listener;
 pub(crate) use syn_cache::{HalfOpen, Stage};
-pub(crate) use time_wait_table::TimeWaitTable;
+pub(crate) use time_wait_table::{TimeWaitTable, Wait};
 
 use crate::link::LinkId;
 use crate::slab::{Numbered, Slab};

@@ -10,6 +10,7 @@ use alloc::boxed::Box;
 use core::net::SocketAddr;
 use synfin_tcp::arrives::listen;
 use synfin_tcp::arrives::syn_received::{Outcome, SynReceived};
+use synfin_tcp::call::Open;
 use synfin_tcp::config::SynCookies;
 use synfin_tcp::tcb::Tcb;
 use synfin_tcp::{Connection, Event, Events, Instant, Probe, Rule, Segment, State, Trigger, Verdict};
@@ -53,10 +54,12 @@ impl Stack {
             return;
         };
         probe.focus(u64::MAX);
-        match listen::judge(seg) {
-            Verdict::Accepted(_) => self.accept_syn(now, probe, at, tuple, listener, seg, None),
+        let verdict = listen::judge(seg);
+        let arrives = InListen { seg, tuple, link: at.link, listener, after: None };
+        match verdict {
+            Verdict::Accepted(_) => self.accept_syn(now, probe, arrives),
             Verdict::Reset(_) => {
-                if let Some(v) = self.ack_of_cookie(now, probe, at, tuple, listener, seg) {
+                if let Some(v) = self.ack_of_cookie(now, probe, arrives) {
                     probe.focus(u64::MAX);
                     report(now, probe, seg, v, State::Listen);
                     self.refuse(now, tuple, seg);
@@ -68,17 +71,8 @@ impl Stack {
 
     /// A SYN for a listener: a half-open connection, unless a queue is full. A full SYN queue is answered by a cookie, or as
     /// a full accept queue: the SYN is dropped without a word, to the client the server is busy, and it asks again.
-    #[allow(clippy::too_many_arguments)] // the parts of one decision
-    pub(super) fn accept_syn<P: Probe>(
-        &mut self,
-        now: Instant,
-        probe: &mut P,
-        at: &Arrival,
-        tuple: Tuple,
-        listener: u32,
-        seg: &mut Segment,
-        after: Option<SeqNum>,
-    ) {
+    pub(super) fn accept_syn<P: Probe>(&mut self, now: Instant, probe: &mut P, mut syn: InListen<'_>) {
+        let listener = syn.listener;
         let Some(mut full) = self.tcp.listeners.at(listener).map(|l| self.is_syn_queue_full(l)) else { return };
         if full {
             self.make_room_of_silence(listener);
@@ -89,7 +83,7 @@ impl Stack {
         let (any, cookies) = (l.any, if l.any { SynCookies::Off } else { self.configs[l.cfg].syn_cookies });
         if l.is_full() {
             self.mib.listen_overflows += 1;
-            self.drop_syn(now, probe, listener, seg);
+            self.drop_syn(now, probe, &syn);
             return;
         }
         // After TIME-WAIT the number must be above what was: no cookie can promise that.
@@ -98,35 +92,30 @@ impl Stack {
             SynCookies::Overflow => full,
             SynCookies::Always => true,
         };
-        if cookie && after.is_none() && self.send_cookie(now, probe, at, tuple, listener, seg) {
+        if cookie && syn.after.is_none() && self.send_cookie(now, probe, &syn) {
             self.mib.req_q_full_do_cookies += 1;
             return;
         }
         if full {
             self.mib.req_q_full_drop += 1;
-            self.drop_syn(now, probe, listener, seg);
+            self.drop_syn(now, probe, &syn);
             return;
         }
-        let mut gives = false;
-        if self.accept_early(now, probe, at, tuple, listener, seg, after, &mut gives) {
+        let early = self.accept_early(now, probe, &mut syn);
+        if early == Early::Accepted {
             return;
         }
         let Some(l) = self.tcp.listeners.at_mut(listener) else { return };
         l.half_open += 1;
         let cfg = l.cfg;
-        let key = Key::new(tuple.local, tuple.remote);
-        let mut open = self.open_params(now, &key, cfg, at.link);
-        if let Some(old) = after {
-            // Above everything the old incarnation sent (RFC 6191 2, RFC 9293 3.6.1).
-            open.iss = open.iss.max(old + 65_537);
-        }
+        let (key, open) = self.passive_open(now, &syn, cfg);
+        let InListen { seg, link, .. } = syn;
         // The number first, so that the observer knows whose events follow.
         let mut cx = tcp_cx!(self, cfg, now, &mut ());
         let mut syn = SynReceived::passive(&mut cx, seg, &open);
-        syn.negotiated.fast_open = gives;
+        syn.negotiated.fast_open = early == Early::GivesCookie;
         self.configs.hold(cfg);
-        let half =
-            HalfOpen { syn, key, listener, timer: HalfOpen::NO_TIMER, cfg, link: at.link, stage: Stage::Handshake };
+        let half = HalfOpen { syn, key, listener, timer: HalfOpen::NO_TIMER, cfg, link, stage: Stage::Handshake };
         let i = self.tcp.half.insert(half);
         self.tcp.link_in(&key, Slot::Half(i));
         probe.focus(u64::from(Slot::Half(i).token()));
@@ -140,16 +129,27 @@ impl Stack {
         self.half_open_ready(i);
     }
 
+    /// The key of the connection that a SYN leads to, and what its OPEN needs to know of the path.
+    pub(super) fn passive_open(&mut self, now: Instant, syn: &InListen<'_>, cfg: u16) -> (Key, Open) {
+        let key = Key::new(syn.tuple.local, syn.tuple.remote);
+        let mut open = self.open_params(now, &key, cfg, syn.link);
+        if let Some(old) = syn.after {
+            // Above everything the old incarnation sent (RFC 6191 2, RFC 9293 3.6.1).
+            open.iss = open.iss.max(old + 65_537);
+        }
+        (key, open)
+    }
+
     fn is_syn_queue_full(&self, l: &Listener) -> bool {
         l.half_open >= l.backlog || self.tcp.half.len() >= self.cfg.max_half_open
     }
 
-    fn drop_syn<P: Probe>(&mut self, now: Instant, probe: &mut P, listener: u32, seg: &Segment) {
+    fn drop_syn<P: Probe>(&mut self, now: Instant, probe: &mut P, syn: &InListen<'_>) {
         self.mib.listen_drops += 1;
-        if let Some(l) = self.tcp.listeners.at_mut(listener) {
+        if let Some(l) = self.tcp.listeners.at_mut(syn.listener) {
             l.dropped += 1;
         }
-        report(now, probe, seg, Verdict::Dropped(Rule::QueueFull), State::Listen);
+        report(now, probe, syn.seg, Verdict::Dropped(Rule::QueueFull), State::Listen);
     }
 
     /// A handshake could not complete, for there is no place for what it leads to.
@@ -284,6 +284,28 @@ impl Stack {
         self.after_input(now, c);
         c
     }
+}
+
+/// SEGMENT ARRIVES in LISTEN (RFC 9293 3.10.7.2): a SYN, or an ACK that may bring back a cookie.
+pub(super) struct InListen<'a> {
+    pub seg: &'a mut Segment,
+    pub tuple: Tuple,
+    /// The one that it came by.
+    pub link: LinkId,
+    pub listener: u32,
+    /// SND.NXT of the connection in TIME-WAIT whose place a SYN takes.
+    pub after: Option<SeqNum>,
+}
+
+/// What Fast Open makes of a SYN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Early {
+    /// Nothing: it is treated as any SYN.
+    No,
+    /// Likewise, and its SYN+ACK gives a cookie.
+    GivesCookie,
+    /// Its text was taken: there is a connection already.
+    Accepted,
 }
 
 /// What a handshake leads to.

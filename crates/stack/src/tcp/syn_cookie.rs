@@ -16,10 +16,9 @@
 //! look like nobody's.
 
 use super::input::report;
-use super::passive::Finished;
-use super::{Key, Slot, Tuple};
+use super::passive::{Finished, InListen};
+use super::{Key, Slot};
 use crate::cx::tcp_cx;
-use crate::ip::input::Arrival;
 use crate::stack::Stack;
 use core::hash::Hasher;
 use core::time::Duration;
@@ -28,7 +27,7 @@ use siphasher::sip::SipHasher24;
 use synfin_tcp::arrives::syn_cookie::{Kept, MSS};
 use synfin_tcp::arrives::syn_received::{Outcome, SynReceived};
 use synfin_tcp::config::SynCookies;
-use synfin_tcp::{Event, Instant, Probe, Rule, Segment, SendReason, State, Verdict, isn};
+use synfin_tcp::{Event, Instant, Probe, Rule, SendReason, State, Verdict, isn};
 use synfin_wire::SeqNum;
 use synfin_wire::tcp::Flags;
 
@@ -118,18 +117,10 @@ impl Taken {
 impl Stack {
     /// Answers a SYN by a cookie. False if that cannot be done: its MSS is smaller than a cookie can say.
     //= RFC 4987 3.6
-    pub(super) fn send_cookie<P: Probe>(
-        &mut self,
-        now: Instant,
-        probe: &mut P,
-        at: &Arrival,
-        tuple: Tuple,
-        listener: u32,
-        seg: &Segment,
-    ) -> bool {
+    pub(super) fn send_cookie<P: Probe>(&mut self, now: Instant, probe: &mut P, syn: &InListen<'_>) -> bool {
+        let InListen { ref seg, tuple, listener, .. } = *syn;
         let Some(cfg) = self.tcp.listeners.at(listener).map(|l| l.cfg) else { return false };
-        let key = Key::new(tuple.local, tuple.remote);
-        let open = self.open_params(now, &key, cfg, at.link);
+        let (key, open) = self.passive_open(now, syn, cfg);
         let mut nobody = ();
         let mut cx = tcp_cx!(self, cfg, now, &mut nobody);
         let agreed = SynReceived::passive(&mut cx, seg, &open).negotiated;
@@ -154,11 +145,9 @@ impl Stack {
         &mut self,
         now: Instant,
         probe: &mut P,
-        at: &Arrival,
-        tuple: Tuple,
-        listener: u32,
-        seg: &mut Segment,
+        ack: InListen<'_>,
     ) -> Option<Verdict> {
+        let InListen { seg, tuple, link, listener, .. } = ack;
         let as_ever = Some(Verdict::Reset(Rule::AckToListen));
         let Some(l) = self.tcp.listeners.at(listener) else { return as_ever };
         let cfg = l.cfg;
@@ -176,7 +165,7 @@ impl Stack {
             report(now, probe, seg, Verdict::Dropped(Rule::QueueFull), State::Listen);
             return None;
         }
-        let open = self.open_params(now, &key, cfg, at.link);
+        let open = self.open_params(now, &key, cfg, link);
         let mut cx = tcp_cx!(self, cfg, now, probe);
         let syn = kept
             .filter(|_| self.tcp.taken.take(&self.secret, &key, irs, slot, self.cfg.max_half_open))
@@ -196,7 +185,7 @@ impl Stack {
             l.cookies.accepted += 1;
         }
         self.configs.hold(cfg);
-        let c = self.finished(now, Finished { tcb, key, cfg, link: at.link, listener });
+        let c = self.finished(now, Finished { tcb, key, cfg, link, listener });
         probe.focus(u64::from(Slot::Conn(c).token()));
         probe.event(now, || Event::Arrived { hdr, opts, len, verdict, state });
         None

@@ -182,9 +182,8 @@ impl TimeWaitTable {
     /// More records than this have no numbers: as many places again may be empty (see [`TimeWaitTable::is_sparse`]).
     pub(crate) const MOST: usize = NUMBERS as usize / 2 - PAGE;
 
-    /// Octets of a record, and of a record with its part of a page.
-    pub(crate) const RECORD: (usize, usize) =
-        (size_of::<Wait>(), size_of::<Option<Wait>>() + size_of::<Vec<Wait>>().div_ceil(PAGE));
+    /// Octets of a record with its part of a page.
+    pub(crate) const PLACE: f64 = size_of::<Option<Wait>>() as f64 + size_of::<Vec<Wait>>() as f64 / PAGE as f64;
 }
 
 #[cfg(test)]

@@ -91,7 +91,9 @@ impl Connection {
                 }
                 // What it says was too big must have been.
                 //= RFC 5927 7.2: the claimed next-hop MTU is smaller than the packet that was sent
-                let quoted = t.snd.board.find_record(seq).map_or(u32::MAX, |r| r.len().min(u32::from(r.piece)));
+                // What was rolled back and is not out again has no record any more: it was as large as segments were.
+                let quoted =
+                    t.snd.board.find_record(seq).map_or(u32::from(t.snd.mss), |r| r.len().min(u32::from(r.piece)));
                 if quoted + MOST_SACK_ROOM <= u32::from(mss) {
                     return false;
                 }
