@@ -20,43 +20,43 @@ pub(crate) struct Args {
     #[arg(long, value_name = "LINK", required = true, value_parser = LinkSpec::parse)]
     link: Vec<LinkSpec>,
     /// Bits per second, like 100M; without it nothing queues
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     rate: Option<String>,
     /// How long each packet is on the way, like 20ms
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     delay: Option<String>,
     /// What a packet takes longer than that, at most; none overtakes another
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, allow_hyphen_values = true, value_name = "TIME")]
     jitter: Option<String>,
     /// Probability that a packet is lost, like 1%
-    #[arg(long, value_name = "P", conflicts_with = "burst_loss")]
+    #[arg(long, allow_hyphen_values = true, value_name = "P", conflicts_with = "burst_loss")]
     loss: Option<String>,
     /// The same in bursts of N packets in the mean
-    #[arg(long, value_name = "P:N")]
+    #[arg(long, allow_hyphen_values = true, value_name = "P:N")]
     burst_loss: Option<String>,
     /// What waits for the rate before the tail is dropped: bytes like 500k, or packets like 500p
-    #[arg(long, value_name = "LENGTH")]
+    #[arg(long, allow_hyphen_values = true, value_name = "LENGTH")]
     queue: Option<String>,
     /// CoDel on that queue: on, ecn (it marks who can be marked), or TARGET:INTERVAL
     #[arg(long, value_name = "HOW", num_args = 0..=1, default_missing_value = "on", conflicts_with = "mark")]
     codel: Option<String>,
     /// Mark what finds more bytes than this waiting, or drop it if it cannot be marked
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, allow_hyphen_values = true, value_name = "BYTES")]
     mark: Option<String>,
     /// Probability that a packet is held back and overtaken
-    #[arg(long, value_name = "P")]
+    #[arg(long, allow_hyphen_values = true, value_name = "P")]
     reorder: Option<String>,
     /// How long it is held back, at most
-    #[arg(long, value_name = "TIME", requires = "reorder")]
+    #[arg(long, allow_hyphen_values = true, value_name = "TIME", requires = "reorder")]
     reorder_by: Option<String>,
     /// Probability that a packet comes twice
-    #[arg(long, value_name = "P")]
+    #[arg(long, allow_hyphen_values = true, value_name = "P")]
     duplicate: Option<String>,
     /// Probability that one bit of a packet is flipped
-    #[arg(long, value_name = "P")]
+    #[arg(long, allow_hyphen_values = true, value_name = "P")]
     corrupt: Option<String>,
     /// Bytes of the greatest IP packet; greater ones are lost without a word
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, allow_hyphen_values = true, value_name = "BYTES")]
     mtu: Option<String>,
     /// A setting from the first link to the second only: any of those above, without dashes; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
@@ -64,11 +64,14 @@ pub(crate) struct Args {
     /// A setting from the second link to the first only; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     back: Vec<String>,
+    /// From this time on, for both directions or one: cut=on|off, rate, delay or loss, like 5s:cut=on or 5s:forth:loss=10%; may be repeated
+    #[arg(long, value_name = "TIME:[forth:|back:]KEY=VALUE")]
+    at: Vec<String>,
     /// What decides about loss and all other chance
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 1)]
     seed: u64,
     /// Stop after this time; else SIGINT or SIGTERM stops it
-    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    #[arg(long = "for", allow_hyphen_values = true, value_name = "TIME", value_parser = duration)]
     time: Option<Duration>,
     /// Print one JSON object per line on standard output: when it is up, and at the end each direction and the lateness
     #[arg(long)]
@@ -84,6 +87,9 @@ A network of two namespaces, without root, 100 Mbit/s and 40 ms there and back, 
         --rate 100M --delay 20ms --queue 500k --forth loss=1% --for 50s &
       sleep 0.5; ping -c 5 192.0.2.2'
 
+The same, cut after 10 s and healed after 20, and from 30 s on with 5 % loss on the way back: `--at 10s:cut=on --at 20s:cut=off
+--at 30s:back:loss=5%`.
+
 At the end it says for each direction what came, what went, what was lost and why, and how late packets were: what the
 machine itself added to the delay. It asks for real-time priority, and goes on without it where that is refused (in a user
 namespace it is, unless ulimit -r allows it).";
@@ -93,7 +99,10 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> io::Result<()> {
     let [a, b] = &args.link[..] else {
         usage(format_args!("--link is needed twice, for the two ends; it is there {} times", args.link.len()))
     };
-    let settings = [args.settings(&args.forth, "--forth"), args.settings(&args.back, "--back")];
+    let mut settings = [args.settings(&args.forth, "--forth"), args.settings(&args.back, "--back")];
+    for text in &args.at {
+        change(&mut settings, text).unwrap_or_else(|e| usage(format_args!("--at {text}: {e}")));
+    }
     let signals = Signals::take()?;
     let mut path = Path::open(&[a.clone(), b.clone()], &settings, args.seed)?;
     if args.json {
@@ -146,6 +155,19 @@ impl Args {
             ("mtu", &self.mtu),
         ]
     }
+}
+
+/// `TIME:KEY=VALUE`, with `forth:` or `back:` between for one direction.
+fn change(settings: &mut [Settings; 2], text: &str) -> Result<(), String> {
+    let (time, rest) = text.split_once(':').ok_or("expected TIME:KEY=VALUE, like 5s:cut=on")?;
+    let time = duration(time)?;
+    let (ways, pair) = match rest.split_once(':') {
+        Some(("forth", pair)) => (0..1, pair),
+        Some(("back", pair)) => (1..2, pair),
+        Some((way, _)) => return Err(format!("{way:?} is no direction: expected forth or back")),
+        None => (0..2, rest),
+    };
+    settings[ways].iter_mut().try_for_each(|s| s.change(time, pair))
 }
 
 fn usage(words: impl std::fmt::Display) -> ! {

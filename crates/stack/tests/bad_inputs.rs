@@ -7,7 +7,7 @@ use std::time::Duration;
 use synfin_stack::engine::config::{MtuProbing, SynCookies};
 use synfin_stack::engine::probe::Watch;
 use synfin_stack::engine::{
-    Chunk, CloseReason, Event, Instant, Observer, Rng, Rule, State, TcpConfig, Trigger, Verdict,
+    Chunk, CloseReason, Event, Events, Instant, Observer, Rng, Rule, State, TcpConfig, Trigger, Verdict,
 };
 use synfin_stack::wire::frame::{self, TcpPacket};
 use synfin_stack::wire::ip::Ecn;
@@ -15,7 +15,7 @@ use synfin_stack::wire::tcp::{Flags, Header};
 use synfin_stack::wire::{Protocol, SeqNum, checksum, icmp, ipv4, ipv6};
 use synfin_stack::{
     Cidr, ConnId, ConnectError, LinkConfig, LinkId, ListenError, ListenerId, Occupancy, Route, RxChecksum, RxFrame,
-    Stack, StackConfig, TxFrame,
+    SocketEvent, Stack, StackConfig, TxFrame,
 };
 
 const OURS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
@@ -416,6 +416,93 @@ fn with_text(segment: &[u8], text: usize) -> Vec<u8> {
     let sum = checksum::pseudo_v4(PEER, OURS, 6, b.len() as u32).add(&b).finish();
     Header::put_checksum(&mut b, sum);
     b
+}
+
+/// A segment of the peer's to our port 80 whose urgent pointer is `up`, with `text` octets.
+fn urgent(flags: Flags, seq: u32, ack: u32, up: u16, text: usize) -> Vec<u8> {
+    let mut p = segment(PEER, OURS, (1000, 80), flags | Flags::URG, seq, ack, &[]);
+    p[38..40].copy_from_slice(&up.to_be_bytes());
+    ip(PEER, OURS, Protocol::TCP, &with_text(&p[20..], text))
+}
+
+/// The octets stay in line and nothing is indexed by the pointer (RFC 6093 4): the worst that it can do is to say how much is urgent.
+#[test]
+//= RFC 9293 3.8.5 MUST-31
+fn urgent_pointers_behind_beyond_and_across_the_wrap_only_say_how_much_is_urgent() {
+    // The last number is 2^32 - 101 once, so that the text and what the pointer names wrap.
+    for irs in [1000, u32::MAX - 100] {
+        let mut lab = Lab::new(StackConfig::default());
+        let out = lab.packet(&tcp(1000, Flags::SYN, irs, 0, &[2, 4, 5, 0xb4]));
+        let ack = head(&out[0]).seq.0.wrapping_add(1);
+        let nxt = irs.wrapping_add(1);
+        lab.packet(&tcp(1000, Flags::ACK, nxt, ack, b""));
+        let c = lab.stack.tcp_accept(lab.listener).unwrap();
+        let left = |lab: &Lab| lab.stack.tcp_status(c).unwrap().urgent;
+        let before = lab.stack.occupancy();
+        // Nothing is announced that has passed: the pointer at RCV.NXT, and behind it.
+        lab.packet(&urgent(Flags::ACK, nxt, ack, 0, 0));
+        lab.packet(&urgent(Flags::ACK, nxt.wrapping_sub(500), ack, 400, 500));
+        assert_eq!(left(&lab), 0);
+        // Far beyond the window, and on segments without text.
+        lab.packet(&urgent(Flags::ACK, nxt, ack, 65_535, 0));
+        assert_eq!(left(&lab), 65_535, "beyond the window of a host whose peer does not scale");
+        assert_eq!(lab.stack.occupancy(), before, "what is announced costs nothing");
+        // It never moves back.
+        lab.packet(&urgent(Flags::ACK, nxt, ack, 1, 0));
+        assert_eq!(left(&lab), 65_535);
+        // Text is taken by its place, whatever the pointer says, and all of it is delivered.
+        lab.packet(&urgent(Flags::ACK | Flags::PSH, nxt, ack, 65_535, 300));
+        let mut text = vec![0; 1000];
+        assert_eq!(lab.stack.tcp_receive(lab.now, &mut (), c, &mut text), Ok(300));
+        assert_eq!((left(&lab), &text[..300]), (65_235, &[7; 300][..]));
+        // A FIN ends what is urgent: nothing can follow it.
+        lab.packet(&urgent(Flags::ACK | Flags::FIN, nxt.wrapping_add(300), ack, 65_535, 10));
+        assert_eq!((lab.stack.tcp_state(c), left(&lab)), (State::CloseWait, 10));
+        assert_eq!(lab.stack.tcp_receive(lab.now, &mut (), c, &mut text), Ok(10));
+        assert_eq!((lab.stack.tcp_receive(lab.now, &mut (), c, &mut text), left(&lab)), (Ok(0), 0));
+    }
+}
+
+#[test]
+fn an_urgent_pointer_on_a_syn_changes_nothing() {
+    for flags in [Flags::SYN, Flags::SYN | Flags::FIN] {
+        let mut lab = Lab::new(StackConfig::default());
+        let answers = lab.packet(&urgent(flags, 1000, 0, 65_535, 0));
+        let plain = lab_that_got(&segment(PEER, OURS, (1000, 80), flags, 1000, 0, &[]));
+        let like = |all: &[Vec<u8>]| all.iter().map(|b| (head(b).flags, head(b).ack)).collect::<Vec<_>>();
+        assert_eq!(like(&answers), like(&plain.1), "{flags:?}");
+        assert_eq!(lab.stack.occupancy(), plain.0.stack.occupancy(), "{flags:?}");
+    }
+}
+
+fn lab_that_got(packet: &[u8]) -> (Lab, Vec<Vec<u8>>) {
+    let mut lab = Lab::new(StackConfig::default());
+    let answers = lab.packet(packet);
+    (lab, answers)
+}
+
+/// 10,000 announcements, each of another octet: the user is told once until he looks, no memory is held, and what is not
+/// text is not answered more than its like without the flag.
+#[test]
+fn a_flood_of_urgent_pointers_is_one_event_and_no_memory() {
+    let mut lab = Lab::new(StackConfig::default());
+    let c = lab.establish(1000);
+    let (nxt, ack) = lab.stack.tcp_status(c).map(|s| (s.seq.2.0, s.seq.1.0)).unwrap();
+    while lab.stack.poll_event().is_some() {}
+    let before = lab.stack.occupancy();
+    let mut sent = 0;
+    for i in 0..10_000u32 {
+        // In the window and without text, behind it, and beyond it.
+        let seq = [nxt, nxt.wrapping_sub(1 + i), nxt.wrapping_add(1_000_000 + i)][i as usize % 3];
+        sent += lab.packet(&urgent(Flags::ACK, seq, ack, (i * 7) as u16, 0)).len();
+    }
+    assert_eq!((lab.stack.tcp_state(c), lab.stack.occupancy()), (State::Established, before));
+    assert!(sent <= 1, "{sent} answers: a segment out of the window is answered, and those are limited");
+    let mut told = 0;
+    while let Some(e) = lab.stack.poll_event() {
+        told += usize::from(e == SocketEvent::Tcp(c) && lab.stack.tcp_events(c).has(Events::URGENT));
+    }
+    assert_eq!(told, 1);
 }
 
 /// Who spoofs learns nothing from how many answers are left for himself.

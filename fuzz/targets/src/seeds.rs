@@ -229,10 +229,21 @@ fn icmp_of(kind: u8, code: u8, rest: [u8; 4], quoted: &[u8]) -> Vec<u8> {
 
 /// The seeds of `stack`, in the order of docs/hostile-input.md.
 pub(crate) fn stack() -> Vec<Seed> {
-    [header(), options(), sequence(), window_and_reassembly(), states(), floods(), messages(), internet(), clock()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        header(),
+        options(),
+        sequence(),
+        urgent(),
+        window_and_reassembly(),
+        states(),
+        floods(),
+        messages(),
+        internet(),
+        clock(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn header() -> Vec<Seed> {
@@ -339,6 +350,44 @@ fn sequence() -> Vec<Seed> {
             .seg(Seg { seq: 20, who: 4, ..TEXT })
             .seg(Seg { who: 0, ..TEXT })
             .seed("overlap-with-other-octets", &["fills a hole", "SynfinOverlapDiffers"]),
+    ]
+}
+
+/// The pointer of a segment is its window, as [`crate::stack`] has it.
+fn urgent() -> Vec<Seed> {
+    const UP: Seg = Seg { flags: ACK | URG, ..AN_ACK };
+    vec![
+        // Behind RCV.NXT, at it, beyond the window; without text; backward.
+        Ops::open(PLAIN, &[])
+            .seg(Seg { seq: -400, window: 100, text: 100, ..UP })
+            .seg(Seg { window: 0, ..UP })
+            .seed("urgent-pointer-behind", &["!urgent data"]),
+        Ops::open(PLAIN, &[])
+            .each([65_535u16, 1, 40_000], |o, window| o.seg(Seg { window, ..UP }))
+            .seg(Seg { window: 65_535, text: 100, ..UP })
+            .call(Call::Receive, 0, 50)
+            .call(Call::Receive, 0, 500)
+            .seed("urgent-pointer-beyond", &["urgent data", "in order"]),
+        Ops::new(PLAIN)
+            .seg(Seg { flags: SYN | URG, window: 65_535, ..A_SYN })
+            .connect(79)
+            .seg(Seg { flags: SYN | ACK | URG, window: 65_535, ..AN_ACK })
+            .seed("urgent-pointer-on-a-syn", &["SYN to LISTEN", "ESTABLISHED", "!urgent data"]),
+        Ops::open(PLAIN, &[])
+            .seg(Seg { flags: FIN | ACK | URG, window: 65_535, text: 10, ..AN_ACK })
+            .seg(Seg { window: 65_535, ..UP })
+            .call(Call::Receive, 0, 100)
+            .seed("urgent-pointer-on-a-fin", &["CLOSE-WAIT"]),
+        Ops::open(PLAIN, &[])
+            .each(0..200, |o, n| o.seg(Seg { window: n * 300, seq: [0, -1_000, 4_000][usize::from(n) % 3], ..UP }))
+            .seed("urgent-pointers-by-the-hundred", &["urgent data"]),
+        // The peer begins 101 numbers before the wrap.
+        Ops::new(PLAIN)
+            .connect(79)
+            .seg(Seg { flags: SYN | ACK, seq: -(PEER_ISS as i16) - 101, ..AN_ACK })
+            .seg(Seg { window: 65_535, text: 127, ..UP })
+            .call(Call::Receive, 0, 500)
+            .seed("urgent-pointer-across-the-wrap", &["urgent data", "in order"]),
     ]
 }
 

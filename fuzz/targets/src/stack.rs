@@ -6,13 +6,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use synfin_stack::engine::config::SynCookies;
 use synfin_stack::engine::probe::Watch;
-use synfin_stack::engine::{Chunk, Event, Instant, Observer, Rng, State, TcpConfig};
+use synfin_stack::engine::{Chunk, Event, Events, Instant, Observer, Rng, State, TcpConfig};
 use synfin_stack::wire::ip::Ecn;
 use synfin_stack::wire::tcp::{Flags, Header};
 use synfin_stack::wire::{Protocol, SeqNum, checksum, icmp, ipv4};
 use synfin_stack::{
-    Cidr, ConnId, ConnectError, LinkConfig, LinkId, ListenerId, Occupancy, RxChecksum, RxFrame, Stack, StackConfig,
-    TxFrame, UdpId,
+    Cidr, ConnId, ConnectError, LinkConfig, LinkId, ListenerId, Occupancy, RxChecksum, RxFrame, SocketEvent, Stack,
+    StackConfig, TxFrame, UdpId,
 };
 
 pub(crate) const OURS: [u8; 4] = [192, 0, 2, 2];
@@ -318,7 +318,13 @@ impl World {
             count += 1;
             assert!(count < 5_000, "one input makes thousands of frames");
         }
-        while self.stack.poll_event().is_some() {}
+        while let Some(e) = self.stack.poll_event() {
+            if let SocketEvent::Tcp(c) = e
+                && self.stack.tcp_events(c).has(Events::URGENT)
+            {
+                self.words.0.insert("urgent data");
+            }
+        }
     }
 
     /// Everything is closed and left alone: nothing may remain.

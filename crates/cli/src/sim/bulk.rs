@@ -16,19 +16,19 @@ use synfin_sim::explore::{Bounds, explore};
 #[derive(Debug, clap::Args)]
 pub(super) struct Explore {
     /// Octets that the first end writes, one by one
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 1)]
     octets: u8,
     /// Octets that the second end writes
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 1)]
     answer: u8,
     /// Packets that may be lost
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 1)]
     losses: u8,
     /// Packets that may arrive twice
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 0)]
     duplicates: u8,
     /// Timeouts of each end
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 1)]
     timeouts: u8,
     /// Both ends open actively
     #[arg(long)]
@@ -37,13 +37,13 @@ pub(super) struct Explore {
     #[arg(long)]
     in_order: bool,
     /// Octets of the receive buffers; then users read when they choose to
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 0)]
     window: u8,
     /// How many users may close whenever they like, or abort
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 0)]
     abrupt: u8,
     /// Give up after this many states
-    #[arg(long, default_value_t = 20_000_000)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 20_000_000)]
     states: usize,
 }
 
@@ -51,13 +51,13 @@ pub(super) struct Explore {
 #[derive(Debug, clap::Args)]
 pub(super) struct Bulk {
     /// How many seeds
-    #[arg(long, default_value_t = 1000, conflicts_with = "seed")]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 1000, conflicts_with = "seed")]
     seeds: u64,
     /// The first of them
-    #[arg(long, default_value_t = 0, conflicts_with = "seed")]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 0, conflicts_with = "seed")]
     from: u64,
     /// Run this one seed, and say what it decides
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     seed: Option<u64>,
     /// Write what crossed the link to this file (pcapng)
     #[arg(long, requires = "seed", conflicts_with_all = ["seeds", "from"])]

@@ -20,7 +20,7 @@ pub(super) struct Play {
     #[arg(value_name = "SCENARIO.toml", required = true)]
     file: Option<PathBuf>,
     /// Another seed than the file's
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     seed: Option<u64>,
     /// One object per line: the run, each flow, each direction of each link
     #[arg(long)]
