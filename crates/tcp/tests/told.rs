@@ -4,8 +4,11 @@
 mod pair;
 
 use pair::{Pair, bare};
+use synfin_tcp::arrives::icmp::IcmpError;
 use synfin_tcp::time::Duration;
 use synfin_tcp::{Events, Rule, State};
+use synfin_wire::SeqNum;
+use synfin_wire::icmp::Unreachable;
 use synfin_wire::tcp::{Flags, Timestamps};
 
 /// The next acknowledgment that `a` could get from `b`, with `window` units.
@@ -226,4 +229,59 @@ fn two_ends_that_know_different_numbers_do_not_answer_each_other_for_ever() {
         let sent = p.a.log.sent.len() - a + p.b.log.sent.len() - b;
         assert!(sent <= 8, "{flags:?}: {sent} segments for one");
     }
+}
+
+#[test]
+fn a_handshake_that_nobody_finishes_is_counted_each_time_its_answer_goes_again_and_once_when_it_fails() {
+    let mut p = Pair::new();
+    p.b.listening = true;
+    p.pass = Box::new(|to_b, _, _| to_b); // nothing comes from the server
+    let now = p.now;
+    p.a.connect(now);
+    p.run(Duration::from_millis(15));
+    p.a.conn = None;
+    p.run(Duration::from_secs(300));
+    let again = u64::from(p.b.cfg.synack_retries);
+    assert_eq!((p.b.mib.timeouts, p.b.mib.retrans_segs, p.b.mib.attempt_fails), (again, again, 1));
+    assert_eq!(p.b.state(), State::Listen);
+}
+
+#[test]
+fn a_client_that_begins_anew_is_a_handshake_that_failed() {
+    let mut p = Pair::new();
+    p.b.listening = true;
+    p.pass = Box::new(|to_b, _, _| to_b);
+    let now = p.now;
+    p.a.connect(now);
+    p.run(Duration::from_millis(15));
+    assert_eq!(p.b.state(), State::SynReceived);
+    p.inject(true, bare(1_005, 0, Flags::SYN));
+    assert_eq!((p.b.mib.attempt_fails, p.b.mib.challenge_ack), (1, 0));
+}
+
+#[test]
+fn text_that_comes_twice_is_told_of_and_counted() {
+    let mut p = Pair::open();
+    let now = p.now;
+    p.a.send(now, b"once");
+    p.settle();
+    let (seq, ack) = p.a.conn.as_ref().and_then(|c| c.tcb()).map(|t| (t.snd.una.0 - 4, t.rcv.nxt.0)).expect("a block");
+    let mut again = pair::segment(bare(seq, ack, Flags::ACK).hdr, &[], b"once");
+    again.opts.timestamps = Some(Timestamps { val: u32::MAX / 4, ecr: 0 });
+    p.inject(true, again);
+    p.settle();
+    assert_eq!((p.b.mib.dsack_old_sent, p.a.mib.dsack_recv), (1, 1));
+    assert_eq!(p.b.read(p.now), b"once");
+}
+
+#[test]
+fn a_port_that_is_closed_ends_an_open_and_is_counted() {
+    let mut p = Pair::new();
+    p.pass = Box::new(|_, _, _| false);
+    let now = p.now;
+    p.a.connect(now);
+    p.drain();
+    assert!(!p.a.on_icmp(now, IcmpError::Unreachable(Unreachable::Port), SeqNum(999)), "of no SYN of ours");
+    assert!(p.a.on_icmp(now, IcmpError::Unreachable(Unreachable::Port), SeqNum(1_000)));
+    assert_eq!((p.a.state(), p.a.mib.attempt_fails, p.a.mib.estab_resets), (State::Closed, 1, 0));
 }

@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, missing_docs)] // each test binary uses a part of it
 
 use std::collections::VecDeque;
+use synfin_tcp::arrives::icmp::IcmpError;
 use synfin_tcp::arrives::syn_received::{Outcome, SynReceived};
 use synfin_tcp::arrives::time_wait::TimeWait;
 use synfin_tcp::arrives::{closed, listen};
@@ -155,6 +156,12 @@ impl Host {
         if let Some(c) = &mut self.conn {
             cx!(self, now, cx, c.abort(&mut cx, SendReason::Abort));
         }
+    }
+
+    /// An ICMP error that quotes a segment of ours with this sequence number.
+    pub fn on_icmp(&mut self, now: Instant, error: IcmpError, seq: SeqNum) -> bool {
+        let Some(c) = &mut self.conn else { return false };
+        cx!(self, now, cx, c.on_icmp(&mut cx, error, seq))
     }
 
     pub fn deadline(&self) -> Instant {
