@@ -255,7 +255,7 @@ impl Snd {
                 }
                 e.marked = e.marked.saturating_add(acked);
                 e.cep = e.cep.wrapping_add(acked.div_ceil(u32::from(self.mss))); // as Linux counts them
-                self.nxt != self.una
+                true
             }
             Feedback::Accurate => {
                 let right =
@@ -281,8 +281,14 @@ impl Snd {
     //= RFC 9768 3.1.5
     //= RFC 9768 4 (a)
     pub fn answer_marks(&mut self, now: Instant, ack: SeqNum, busy: bool) {
-        if !busy && !self.ecn.is_reduced(ack) {
+        // Classic feedback is repeated until CWR, also when nothing is out any more.
+        let late = self.ecn.feedback == Feedback::Classic && self.nxt == self.una;
+        if !busy && !late && !self.ecn.is_reduced(ack) {
             self.reduce(now, self.flight());
+        } else if let Some(u) = self.recovery.undo() {
+            // A loss has reduced the window already: for good, even if it was none.
+            //= RFC 4015 3.4
+            u.marked = true;
         }
     }
 

@@ -414,6 +414,14 @@ impl Snd {
         let r = &mut self.recovery;
         (r.phase, r.force, r.frto, r.duplicates.octets) = (Phase::Open, false, Frto::Off, 0);
         let w = &mut self.window;
+        if u.marked {
+            // The losses were none, but what they did to the window stays.
+            //= RFC 4015 3.4
+            if !timeout && !self.congestion.view().governs_recovery() {
+                w.cwnd = w.ssthresh;
+            }
+            return self.congestion.get().on_recovered(&mut self.window, cx.now);
+        }
         if timeout {
             // No burst after a pause: slow start leads back to where the window was.
             let burst = acked.min(super::congestion::initial_window(cx.cfg.initial_window, u32::from(self.mss)));

@@ -20,12 +20,14 @@ pub struct Undo {
     range: Option<(SeqNum, SeqNum)>,
     /// SND.NXT when recovery was over: what was sent again has arrived, or not, when this is acknowledged.
     end: Option<SeqNum>,
+    /// Marks were told of meanwhile: the path is congested, whatever was lost.
+    pub marked: bool,
 }
 
 impl Undo {
     /// Recovery begins.
     pub fn new(una: SeqNum, window: Window) -> Undo {
-        Undo { marker: una, window, resent_at: None, pending: 0, range: None, end: None }
+        Undo { marker: una, window, resent_at: None, pending: 0, range: None, end: None, marked: false }
     }
 
     /// `start..end` was sent again, in pieces of `piece` octets.
