@@ -8,7 +8,7 @@ pub(super) fn command(text: &str, at: &Cursor<'_>) -> Result<(), SyntaxError> {
     // Whether what comes is the name of a program, and whether it is for one that sets sysctls.
     let (mut first, mut sets, mut comment) = (true, false, false);
     for (start, word) in words(text, |c| !c.is_whitespace() && c != ';') {
-        let between = text[..start].rfind(|c: char| !c.is_whitespace() && c != ';').map_or("", |i| &text[i + 1..start]);
+        let between = text[..start].rsplit(|c: char| !c.is_whitespace() && c != ';').next().unwrap_or_default();
         let folded = text[..start].trim_end_matches([' ', '\t', '\n']).ends_with('\\');
         if between.contains(';') || between.contains('\n') && !folded {
             (first, sets, comment) = (true, false, false);
