@@ -285,3 +285,21 @@ fn a_port_that_is_closed_ends_an_open_and_is_counted() {
     assert!(p.a.on_icmp(now, IcmpError::Unreachable(Unreachable::Port), SeqNum(1_000)));
     assert_eq!((p.a.state(), p.a.mib.attempt_fails, p.a.mib.estab_resets), (State::Closed, 1, 0));
 }
+
+#[test]
+fn a_timer_of_a_handshake_goes_off_when_it_is_due_or_late_and_not_before() {
+    let mut p = Pair::new();
+    p.pass = Box::new(|_, s, _| !s.has(Flags::ACK)); // the SYNs cross, nothing else arrives
+    let now = p.now;
+    p.a.connect(now);
+    p.b.connect(now);
+    p.run(Duration::from_millis(15));
+    assert_eq!(p.a.state(), State::SynReceived);
+    let due = p.a.deadline();
+    p.a.on_deadline(p.now);
+    assert_eq!((p.a.mib.retrans_segs, p.a.deadline()), (0, due));
+    let late = due + Duration::from_millis(5);
+    p.a.on_deadline(late);
+    assert_eq!((p.a.mib.retrans_segs, p.a.mib.timeouts), (1, 1));
+    assert!(p.a.deadline() > late, "and begins anew");
+}
