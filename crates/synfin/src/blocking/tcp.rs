@@ -4,7 +4,7 @@ use super::ToAddress;
 use crate::Bytes;
 use crate::driver::probed;
 use crate::handle::Stack;
-use crate::socket::options::{self, Before, stream_options, tcp_socket};
+use crate::socket::options::{self, Before, listener_options, stream_options, tcp_socket};
 use crate::socket::{Cause, Keepalive, Listener, Ready, Stream};
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::{Shutdown, SocketAddr};
@@ -203,11 +203,6 @@ impl TcpListener {
         Ok(self.0.local)
     }
 
-    /// Its queues.
-    pub fn status(&self) -> Option<ListenerStatus> {
-        self.0.host.shared().lock().stack.tcp_listener_status(self.0.id)
-    }
-
     /// Another handle of the same socket.
     pub fn try_clone(&self) -> io::Result<TcpListener> {
         Ok(TcpListener(self.0.clone()))
@@ -217,38 +212,6 @@ impl TcpListener {
     pub fn set_nonblocking(&self, on: bool) -> io::Result<()> {
         self.0.nonblocking.store(on, Ordering::Relaxed);
         Ok(())
-    }
-
-    /// The hop limit of the packets of its connections from now on, 1 to 255.
-    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
-        self.0.set_ttl(ttl)
-    }
-
-    /// The hop limit of the packets of its connections.
-    pub fn ttl(&self) -> io::Result<u32> {
-        Ok(self.0.ttl())
-    }
-
-    /// A connection is accepted when text has come, or after this time (`TCP_DEFER_ACCEPT`), up to an hour; zero: when its
-    /// handshake is complete. Of connections from now on.
-    pub fn set_defer_accept(&self, t: Duration) -> io::Result<()> {
-        self.0.set_defer_accept(t)
-    }
-
-    /// For how long a connection without text is not accepted.
-    pub fn defer_accept(&self) -> io::Result<Duration> {
-        Ok(self.0.config(|c| c.defer_accept).unwrap_or_default())
-    }
-
-    /// The codepoint of differentiated services of the packets of its connections from now on (RFC 2474 3), 0 to 63: from the
-    /// SYN,ACK on.
-    pub fn set_dscp(&self, dscp: u8) -> io::Result<()> {
-        self.0.set_dscp(dscp)
-    }
-
-    /// The codepoint of differentiated services of the packets of its connections.
-    pub fn dscp(&self) -> io::Result<u8> {
-        Ok(self.0.config(|c| c.dscp).unwrap_or_default())
     }
 
     /// Nothing goes wrong with a listener that a call has not told.
@@ -310,6 +273,7 @@ impl Iterator for IntoIncoming {
     }
 }
 
+listener_options!(TcpListener);
 tcp_socket!(TcpSocket);
 
 impl TcpSocket {

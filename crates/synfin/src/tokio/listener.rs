@@ -2,7 +2,7 @@
 
 use super::{TcpStream, ToAddress, attempt};
 use crate::handle::Stack;
-use crate::socket::options::{self, Before, tcp_socket};
+use crate::socket::options::{self, Before, listener_options, tcp_socket};
 use crate::socket::{Cause, Keepalive, Listener, Ready, Stream};
 use crate::waiting::Ticket;
 use std::io;
@@ -48,45 +48,9 @@ impl TcpListener {
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         Ok(self.0.local)
     }
-
-    /// Its queues.
-    pub fn status(&self) -> Option<ListenerStatus> {
-        self.0.host.shared().lock().stack.tcp_listener_status(self.0.id)
-    }
-
-    /// The hop limit of the packets of its connections from now on, 1 to 255.
-    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
-        self.0.set_ttl(ttl)
-    }
-
-    /// The hop limit of the packets of its connections.
-    pub fn ttl(&self) -> io::Result<u32> {
-        Ok(self.0.ttl())
-    }
-
-    /// A connection is accepted when text has come, or after this time (`TCP_DEFER_ACCEPT`), up to an hour; zero: when its
-    /// handshake is complete. Of connections from now on.
-    pub fn set_defer_accept(&self, t: Duration) -> io::Result<()> {
-        self.0.set_defer_accept(t)
-    }
-
-    /// For how long a connection without text is not accepted.
-    pub fn defer_accept(&self) -> io::Result<Duration> {
-        Ok(self.0.config(|c| c.defer_accept).unwrap_or_default())
-    }
-
-    /// The codepoint of differentiated services of the packets of its connections from now on (RFC 2474 3), 0 to 63: from the
-    /// SYN,ACK on.
-    pub fn set_dscp(&self, dscp: u8) -> io::Result<()> {
-        self.0.set_dscp(dscp)
-    }
-
-    /// The codepoint of differentiated services of the packets of its connections.
-    pub fn dscp(&self) -> io::Result<u8> {
-        Ok(self.0.config(|c| c.dscp).unwrap_or_default())
-    }
 }
 
+listener_options!(TcpListener);
 tcp_socket!(TcpSocket);
 
 impl TcpSocket {
