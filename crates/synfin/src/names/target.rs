@@ -36,7 +36,7 @@ impl Target {
             io::Error::new(io::ErrorKind::InvalidInput, format!("{s:?} is no address and no name: {e}"))
         };
         let mut name = rr::Name::from_utf8(s).map_err(|e| wrong(&e))?;
-        if name.is_root() {
+        if name.iter().next().is_none() {
             return Err(wrong(&"it is empty"));
         }
         name.set_fqdn(true);
