@@ -302,7 +302,7 @@ fn https_is_checked_and_the_line_says_what_is_wrong() {
     assert_eq!(lines.len(), 7, "{err}");
     let told = text(&p.read("told"));
     let begins: Vec<&str> = told.lines().map(|l| l.split([':', ' ']).next().unwrap()).collect();
-    assert_eq!(begins, ["TCP", "TLS", "certificate", "HTTP", "7"], "{told}");
+    assert_eq!(begins, ["TCP", "TLS", "certificate", "HTTP", "7", "TCP"], "{told}");
     assert!(told.contains("TLS: TLS 1.3, TLS13_AES_256_GCM_SHA384, in ") && told.contains(" ms"), "{told}");
     assert!(told.contains("CN=good?[31m, by CN=a CA of the test"), "what a terminal obeys is taken out: {told:?}");
     let events: Vec<serde_json::Value> =

@@ -303,3 +303,19 @@ fn a_timer_of_a_handshake_goes_off_when_it_is_due_or_late_and_not_before() {
     assert_eq!((p.a.mib.retrans_segs, p.a.mib.timeouts), (1, 1));
     assert!(p.a.deadline() > late, "and begins anew");
 }
+
+#[test]
+//= RFC 1191 6.4
+fn a_message_about_what_was_rolled_back_and_is_not_out_again_is_believed_and_worth_one_segment() {
+    let mut p = Pair::open();
+    p.pass = Box::new(|_, _, _| false);
+    let now = p.now;
+    p.a.send(now, &[7; 5_000]);
+    p.a.drain(now);
+    let una = p.a.conn.as_ref().and_then(|c| c.tcb()).map(|t| t.snd.una).expect("a block");
+    for (mtu, about, leave) in [(1_000, 0, 5_000), (900, 0, 888), (800, 4_500, 788)] {
+        assert!(p.a.on_icmp(now, IcmpError::TooBig(mtu), una + about), "{mtu}");
+        let left: usize = p.a.drain(now).iter().map(|s| s.payload.len()).sum();
+        assert_eq!(left, leave, "after {mtu}");
+    }
+}
