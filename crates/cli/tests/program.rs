@@ -368,7 +368,7 @@ fn drill_tells_of_each_script_what_became_of_it() {
         "SYN-RECEIVED",
         &format!("SKIP {skip}"),
         "(line 1: the command \"iptables\")",
-        &format!("{bad}:1: expected \"=\", found \"3\""),
+        &format!("{bad}:1:28: expected \"=\", found \"3\""),
         "1 passed, 2 failed, 1 skipped",
     ] {
         assert!(text.contains(words), "{words}\n{text}");
