@@ -5,7 +5,7 @@ use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 /// Which, and how.
 #[derive(Debug, clap::Args)]
@@ -65,24 +65,24 @@ impl Drop for Copy {
     }
 }
 
+/// Whether the tests pass. What they are built of is built first: only they have a time to keep.
 fn judge(copy: &Path, with: &[&str]) -> Result<bool> {
-    let target = root().join("target/faults-build");
-    let out = Command::new("timeout")
-        // One that does not come to an end has found something, too: without the fault it does.
-        .arg("180")
-        .args([env!("CARGO"), "test", "--quiet"])
-        .args(with)
-        .current_dir(copy)
-        .env("CARGO_TARGET_DIR", target)
+    let built = cargo(Command::new(env!("CARGO")).args(["test", "--quiet", "--no-run"]).args(with), copy)?;
+    if !built.status.success() {
+        return Err(format!("it does not compile:\n{}", String::from_utf8_lossy(&built.stderr)));
+    }
+    // One that does not come to an end has found something, too: without the fault it does.
+    let tests = ["180", env!("CARGO"), "test", "--quiet"];
+    Ok(cargo(Command::new("timeout").args(tests).args(with), copy)?.status.success())
+}
+
+fn cargo(c: &mut Command, copy: &Path) -> Result<Output> {
+    c.current_dir(copy)
+        .env("CARGO_TARGET_DIR", root().join("target/faults-build"))
         // What takes the time is compiling, not the tests.
         .envs([("CARGO_PROFILE_DEV_OPT_LEVEL", "1"), ("CARGO_PROFILE_DEV_DEBUG", "0")])
         .output()
-        .map_err(|e| format!("cargo: {e}"))?;
-    let err = String::from_utf8_lossy(&out.stderr);
-    if err.contains("could not compile") {
-        return Err(format!("it does not compile:\n{err}"));
-    }
-    Ok(out.status.success())
+        .map_err(|e| format!("cargo: {e}"))
 }
 
 fn faults() -> Result<Vec<Fault>> {
