@@ -11,11 +11,11 @@ use synfin_stack::engine::{Instant, Observer, Rng, TcpConfig, TcpMib};
 use synfin_stack::wire::ethernet::Mac;
 use synfin_stack::{Cidr, LinkConfig, LinkId, Occupancy, Route, StackConfig, StackMib};
 
-/// What a host is to be.
+/// What a host is to be: one host on one link, with one lock.
 #[derive(Default)]
 pub struct Builder {
     addresses: Vec<Cidr>,
-    gateways: Vec<IpAddr>,
+    routes: Vec<(Cidr, IpAddr)>,
     stack: StackConfig,
     tcp: TcpConfig,
     mtu: Option<u32>,
@@ -43,10 +43,25 @@ impl Builder {
         Ok(self)
     }
 
-    /// Sends what is for no network of ours to this neighbor.
+    /// Sends what is for no network of ours to this neighbor; one for each family.
     pub fn gateway(mut self, a: IpAddr) -> Builder {
-        self.gateways.push(a);
+        let all = Cidr::parse(if a.is_ipv4() { "0.0.0.0/0" } else { "::/0" });
+        self.routes.extend(all.map(|all| (all, a)));
         self
+    }
+
+    /// Sends what is for `network`, as `ADDRESS/PREFIX`, to this neighbor; may be repeated. The longest prefix decides
+    /// (RFC 1812 5.2.4.3). [`io::ErrorKind::InvalidInput`] if it is no network, or of another family.
+    pub fn route(mut self, network: &str, gateway: IpAddr) -> io::Result<Builder> {
+        let of_one_family = |c: &Cidr| c.addr.is_ipv4() == gateway.is_ipv4();
+        let c = Cidr::parse(network).filter(of_one_family).ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("{network:?} is no network that {gateway} leads to, like 198.51.100.0/24"),
+            )
+        })?;
+        self.routes.push((c, gateway));
+        Ok(self)
     }
 
     /// The settings of TCP.
@@ -131,11 +146,8 @@ impl Builder {
         for c in &self.addresses {
             stack.add_address(now, link, *c);
         }
-        for g in &self.gateways {
-            let prefix_of_all = if g.is_ipv4() { "0.0.0.0/0" } else { "::/0" };
-            if let Some(network) = Cidr::parse(prefix_of_all) {
-                stack.add_route(Route { network, link, gateway: Some(*g) });
-            }
+        for (network, gateway) in self.routes {
+            stack.add_route(Route { network, link, gateway: Some(gateway) });
         }
         let shard = Shard::new(stack, device, link, self.observer, self.log);
         Ok((Arc::new(Shared::new(shard, driver_is_task)?), link))

@@ -145,3 +145,23 @@ fn a_link_that_is_gone_ends_the_calls_that_wait_on_it() -> io::Result<()> {
     });
     Ok(())
 }
+
+#[test]
+fn a_route_leads_to_a_network_beyond_a_neighbor_and_no_further() -> io::Result<()> {
+    let (a, b) = memory_pair(1500, true)?;
+    let there = Stack::builder().address("192.0.2.1/24")?.address("198.51.100.7/32")?.start(Device::Memory(a))?;
+    let here = Stack::builder().address("192.0.2.2/24")?.route("198.51.100.0/24", [192, 0, 2, 1].into())?;
+    let here = here.start(Device::Memory(b))?;
+    let _l = TcpListener::bind(&there, "198.51.100.7:9")?;
+    assert_eq!(
+        TcpStream::connect(&here, "198.51.100.7:9")?.peer_addr()?,
+        "198.51.100.7:9".parse().expect("an address")
+    );
+    let e = TcpStream::connect(&here, "198.51.101.7:9").expect_err("no route leads there");
+    assert_eq!(e.kind(), io::ErrorKind::NetworkUnreachable);
+    for wrong in ["198.51.100.0", "fd00::/64", "198.51.100.0/33"] {
+        let e = Stack::builder().route(wrong, [192, 0, 2, 1].into()).expect_err("no network, or of another family");
+        assert_eq!(e.kind(), io::ErrorKind::InvalidInput);
+    }
+    Ok(())
+}
