@@ -6,6 +6,7 @@ check:
 bench:
     cargo run --release -p synfin-benches -- memory
     cargo run --release -p synfin-benches -- tun
+    cargo run --release -p synfin-benches -- connections
 
 # What gets through a bad path, beside Linux over the same one: an hour (docs/goodput.md).
 goodput:
