@@ -17,7 +17,15 @@ const CONNECTIONS: usize = 8_000;
 const THREADS: usize = 4;
 const ROUNDS: usize = 5;
 
-pub fn run() -> io::Result<()> {
+/// What can be measured, and named to be measured alone.
+const KINDS: [&str; 3] = ["veth", "serves", "connects"];
+
+pub fn run(only: &[String]) -> io::Result<()> {
+    if let Some(other) = only.iter().find(|o| !KINDS.contains(&o.as_str())) {
+        let all = KINDS.join(", ");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{other}: {all} or nothing is expected")));
+    }
+    let asked = |kind: &str| only.is_empty() || only.iter().any(|o| o == kind);
     netns::enter_new()?;
     let tun = Tun::open(&TunOptions { name: "bench0".into(), layer: Layer::Ip, offload: true, mtu: 1500 })?;
     let (kernel, ours) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
@@ -27,15 +35,27 @@ pub fn run() -> io::Result<()> {
     println!("{CONNECTIONS} connections by {THREADS} clients at a time: connect, an octet each way, close");
     let (mut veth, mut serves, mut connects) = (Vec::new(), Vec::new(), Vec::new());
     for port in (5_001..).take(ROUNDS) {
-        veth.push(rate(|| TcpStream::connect(SocketAddr::new(peer.address(), port)))?);
-        serves.push(synfin_serves(&stack, SocketAddr::new(ours, port))?);
-        connects.push(synfin_connects(&stack, SocketAddr::new(kernel, port))?);
+        if asked("veth") {
+            veth.push(rate(|| TcpStream::connect(SocketAddr::new(peer.address(), port)))?);
+        }
+        if asked("serves") {
+            serves.push(synfin_serves(&stack, SocketAddr::new(ours, port))?);
+        }
+        if asked("connects") {
+            connects.push(synfin_connects(&stack, SocketAddr::new(kernel, port))?);
+        }
     }
     for (name, v) in [("kernel-kernel, veth", &veth), ("synfin serves", &serves), ("synfin connects", &connects)] {
+        if v.is_empty() {
+            continue;
+        }
         let (m, lo, hi) = spread(v.clone());
         println!("{name:<20} {m:7.0} connections/s (of {ROUNDS}: {lo:.0} to {hi:.0})");
     }
     for (name, v) in [("ratio serves", &serves), ("ratio connects", &connects)] {
+        if v.is_empty() || veth.is_empty() {
+            continue;
+        }
         let (m, lo, hi) = spread(v.iter().zip(&veth).map(|(a, b)| a / b).collect());
         println!("{name:<20} {m:7.2} ({lo:.2} to {hi:.2}), wanted: at least 0.5");
     }

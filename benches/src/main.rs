@@ -2,7 +2,8 @@
 //!
 //! `cargo run --release -p synfin-benches -- memory`: engine to engine, MSS 1460 with checksums, beside smoltcp.
 //! `cargo run --release -p synfin-benches -- tun`: over a TUN to the kernel, beside kernel to kernel over veth.
-//! `cargo run --release -p synfin-benches -- connections`: connections per second, likewise.
+//! `cargo run --release -p synfin-benches -- connections [veth] [serves] [connects]`: connections per second, likewise; of what is
+//! named only, for a profile.
 //! `cargo run --release -p synfin-benches -- goodput [--seconds 10] [--seeds 5] [--cells reno,short/cubic]`: over a path with
 //! delay, loss and reordering, beside Linux over the same path.
 #![forbid(unsafe_code)]
@@ -22,7 +23,7 @@ fn main() -> io::Result<()> {
         Some("memory") => memory::run(),
         Some("memory-ours") => memory::ours_only(),
         Some("tun") => tun::run(),
-        Some("connections") => connections::run(),
+        Some("connections") => connections::run(&args[1..]),
         Some("goodput") => goodput::run(&args[1..]),
         // The path and the far end of that measurement: this program again.
         Some("goodput-path") => goodput::path(&args[1..]),

@@ -61,13 +61,23 @@ struct Waiter {
     who: Who,
 }
 
+/// A blocked thread that would lead.
+#[derive(Debug)]
+struct Follower {
+    waker: Waker,
+    /// It was woken and has not taken the lock since; when it does, it leads, or sees to it that somebody does.
+    called: bool,
+}
+
 /// All who wait.
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
     table: BTreeMap<(Key, Ticket), Waiter>,
     tickets: u64,
     /// Blocked threads that would lead.
-    followers: BTreeMap<Ticket, Waker>,
+    followers: BTreeMap<Ticket, Follower>,
+    /// How many of them are called.
+    called: usize,
     /// To be woken when the lock is released.
     woken: Vec<Waker>,
     /// To be dropped then: a waker may own a task, and with it a socket.
@@ -113,9 +123,15 @@ impl Waiters {
     /// Wakes who waits for any of `ready` on a socket.
     pub(crate) fn wake(&mut self, key: Key, ready: Ready) {
         let all = (key, Ticket(0))..=(key, Ticket(u64::MAX));
-        for (_, w) in self.table.extract_if(all, |_, w| w.interest.intersects(ready)) {
+        for ((_, ticket), w) in self.table.extract_if(all, |_, w| w.interest.intersects(ready)) {
             match w.who {
-                Who::Task(waker) => self.woken.push(waker),
+                Who::Task(waker) => {
+                    self.woken.push(waker);
+                    if let Some(f) = self.followers.get_mut(&ticket).filter(|f| !f.called) {
+                        f.called = true;
+                        self.called += 1;
+                    }
+                }
                 Who::Leader => self.leader_called = true,
             }
         }
@@ -129,14 +145,39 @@ impl Waiters {
                 Who::Leader => self.leader_called = true,
             }
         }
-        self.woken.extend(self.followers.values().cloned());
+        self.called = self.followers.len();
+        for f in self.followers.values_mut() {
+            f.called = true;
+            self.woken.push(f.waker.clone());
+        }
     }
 
-    /// Somebody else who waits leads from now on, if there is anybody.
+    /// Somebody else who waits leads from now on, if there is anybody: one who is called anyway, or else the one who has
+    /// waited longest.
     fn hand_over(&mut self) -> bool {
-        let next = self.followers.values().next().cloned();
-        self.woken.extend(next.clone());
-        next.is_some()
+        if self.called == 0
+            && let Some(f) = self.followers.values_mut().next()
+        {
+            f.called = true;
+            self.called = 1;
+            self.woken.push(f.waker.clone());
+        }
+        self.called > 0
+    }
+
+    fn follow(&mut self, ticket: Ticket, waker: Waker) {
+        self.followers.insert(ticket, Follower { waker, called: false });
+    }
+
+    fn follows_no_more(&mut self, ticket: Ticket) {
+        if self.followers.remove(&ticket).is_some_and(|f| f.called) {
+            self.called -= 1;
+        }
+    }
+
+    /// Whether there are wakers to be called or dropped when the lock is released.
+    fn any_called(&self) -> bool {
+        !self.woken.is_empty() || !self.dropped.is_empty()
     }
 
     /// Whether nobody waits.
@@ -178,14 +219,18 @@ impl Drop for Guard<'_> {
         if std::mem::take(&mut s.waiters.leader_called) && s.leading {
             self.shared.leader_wake.wake();
         }
-        while !s.waiters.woken.is_empty() || !s.waiters.dropped.is_empty() {
+        while s.waiters.any_called() {
             let mut now: [Option<Waker>; WAKES] = [const { None }; WAKES];
             let mut gone: [Option<Waker>; WAKES] = [const { None }; WAKES];
             now.iter_mut().for_each(|w| *w = s.waiters.woken.pop());
             gone.iter_mut().for_each(|w| *w = s.waiters.dropped.pop());
+            let more = s.waiters.any_called();
             drop(s);
             now.into_iter().flatten().for_each(Waker::wake);
             drop(gone);
+            if !more {
+                return; // not to look again: who was woken wants the lock now
+            }
             s = self.shared.raw_lock();
         }
     }
@@ -261,6 +306,9 @@ impl Shared {
             self.nudge(&s);
             return Some(r);
         }
+        // The answer may be on the device already: a kernel's TCP behind a TUN gives it within the write of what asks for it.
+        self.pump(&mut s);
+        self.nudge(&s);
         let until = patience.map(|p| s.now() + p);
         let ticket = s.waiters.ticket();
         let result = loop {
@@ -301,11 +349,11 @@ impl Shared {
         PARKER.with(|(parker, waker)| {
             parker.woken.store(false, Ordering::Relaxed); // under the lock: who wakes from now on takes it first
             s.waiters.register(key, ticket, interest, waker);
-            s.waiters.followers.insert(ticket, waker.clone());
+            s.waiters.follow(ticket, waker.clone());
             drop(s);
             parker.park(patience);
             let mut s = self.lock();
-            s.waiters.followers.remove(&ticket);
+            s.waiters.follows_no_more(ticket);
             s
         })
     }
