@@ -143,6 +143,9 @@ fn out_of_order<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, seq: synfin_wire::Seq
     let to_seq = |offset: u64| t.rcv.nxt + (offset - nxt) as u32;
     if t.negotiated.sack && got.run.1 > got.run.0 {
         t.sack.arrived(to_seq(got.run.0.max(nxt)), to_seq(got.run.1));
+        if let Some(h) = t.rcv.holes.as_ref().filter(|h| t.sack.has_room(h.runs().len())) {
+            t.sack.fill(h.runs().map(|(from, to)| (to_seq(from.max(nxt)), to_seq(to))));
+        }
     }
     report_duplicate(t, cx, &got);
     t.rcv.ack.out_of_order();

@@ -59,6 +59,11 @@ impl Reassembly {
         self.runs.last_key_value().map_or(0, |(_, e)| *e)
     }
 
+    /// The runs, in order.
+    pub fn runs(&self) -> impl ExactSizeIterator<Item = (u64, u64)> {
+        self.runs.iter().map(|(s, e)| (*s, *e))
+    }
+
     /// The run that contains `at`, if any.
     pub fn run_at(&self, at: u64) -> Option<(u64, u64)> {
         self.runs.range(..=at).next_back().map(|(s, e)| (*s, *e)).filter(|(_, e)| at < *e)

@@ -34,6 +34,28 @@ impl SackList {
         (r.blocks, r.len) = (kept, n as u8);
     }
 
+    /// Whether more runs can be reported, of `runs` that there are: some were forgotten for want of room, and there is room
+    /// since others have grown together.
+    pub fn has_room(&self, runs: usize) -> bool {
+        self.0.as_ref().is_some_and(|r| usize::from(r.len) < runs.min(r.blocks.len()))
+    }
+
+    /// Reports those of `runs` that are not yet, after the others, as far as there is room.
+    //= RFC 2018 4 (c)
+    pub fn fill(&mut self, runs: impl Iterator<Item = (SeqNum, SeqNum)>) {
+        let Some(r) = &mut self.0 else { return };
+        for (left, right) in runs {
+            let n = usize::from(r.len);
+            if n == r.blocks.len() {
+                break;
+            }
+            if !r.blocks[..n].iter().any(|b| b.1 == right) {
+                r.blocks[n] = (left, right);
+                r.len += 1;
+            }
+        }
+    }
+
     /// Text came twice: it is reported in the next acknowledgment, once, as its first block. Of several runs before
     /// that the first is.
     //= RFC 2883 4
@@ -115,6 +137,10 @@ mod tests {
             assert_eq!(list(&s), [at(90, 100), at(70, 80), at(50, 60), at(30, 40)]);
             s.arrived(at(50, 80).0, at(50, 80).1);
             assert_eq!(list(&s), [at(50, 80), at(90, 100), at(30, 40)]);
+            //= RFC 2018 4 (c)
+            assert!(!s.has_room(3) && s.has_room(4), "the first run was forgotten");
+            s.fill([at(10, 20), at(30, 40), at(50, 80), at(90, 100)].into_iter());
+            assert_eq!(list(&s), [at(50, 80), at(90, 100), at(30, 40), at(10, 20)]);
             s.advance(SeqNum(base) + 80);
             assert_eq!(list(&s), [at(90, 100)]);
         }

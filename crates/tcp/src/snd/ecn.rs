@@ -24,8 +24,6 @@ pub struct Sender {
     pub ect: bool,
     /// Feedback is answered.
     respond: bool,
-    /// The window was reduced: the next new text says so.
-    cwr: bool,
     /// s.cep: our packets that were marked, from 5 on; with RFC 3168 those that were acknowledged with ECE.
     pub cep: u32,
     /// s.ceb: octets of our text that were marked.
@@ -38,8 +36,8 @@ pub struct Sender {
     pub options: Options,
     /// Octets marked that the congestion control has not been told of.
     marked: u32,
-    /// Where the window ended that was reduced last: marks of what was sent before are the same event.
-    reduced: Option<SeqNum>,
+    /// For what the window was reduced.
+    answered: Answered,
     /// The right edge of the SACK blocks so far: a block beyond it shows that an acknowledgment is no old one.
     sacked: SeqNum,
     /// The mean number of segments that an acknowledgment covers, in 64ths.
@@ -48,6 +46,15 @@ pub struct Sender {
     encoded: Encoded,
     /// Segments that have left, as far as eight: up to there ACE cannot have come round.
     packets: u8,
+}
+
+/// For what the window was reduced, by marks or by losses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Answered {
+    /// Where the window ended that was reduced last: marks of what was sent before are the same event.
+    reduced: Option<SeqNum>,
+    /// The next new text is to say so.
+    cwr: bool,
 }
 
 /// Which acknowledgments of the handshake are passed over.
@@ -65,14 +72,13 @@ impl Half for Sender {
         feedback: Feedback::Off,
         ect: false,
         respond: false,
-        cwr: false,
         cep: FIRST_CEP,
         ceb: 0,
         e0b: 1,
         e1b: 1,
         options: Options::Absent,
         marked: 0,
-        reduced: None,
+        answered: Answered { reduced: None, cwr: false },
         sacked: SeqNum(0),
         covers: 0,
         encoded: Encoded::None,
@@ -105,7 +111,6 @@ impl Sender {
             feedback: f,
             ect: f != Feedback::Off && !found.mixed && !mangled && !disabled,
             respond: !disabled,
-            cwr: false,
             // A client stays in step with the server, which does not count a marked SYN.
             //= RFC 9768 3.2.2.2
             cep: FIRST_CEP + u32::from(ce && !found.client),
@@ -114,7 +119,7 @@ impl Sender {
             e1b: 1,
             options: found.options,
             marked: 0,
-            reduced: None,
+            answered: Answered::default(),
             sacked: iss,
             covers: 0,
             encoded: match (found.repeated, told.is_some() && !found.client) {
@@ -140,14 +145,14 @@ impl Sender {
     //= RFC 3168 6.1.2: on the first new data packet, not on what is sent again
     //= RFC 9768 3.1.5: with AccECN CWR says no such thing
     pub fn cwr(&self) -> Flags {
-        if self.cwr { Flags::CWR } else { Flags::NONE }
+        if self.answered.cwr { Flags::CWR } else { Flags::NONE }
     }
 
     /// So many segments have left, of new text or not.
     pub fn sent(&mut self, flags: Flags, new_text: bool, pieces: u64) {
         self.packets = self.packets.saturating_add(pieces.min(8) as u8);
         if self.feedback == Feedback::Classic && new_text && flags.has(Flags::CWR) {
-            self.cwr = false;
+            self.answered.cwr = false;
         }
     }
 
@@ -155,21 +160,26 @@ impl Sender {
     //= RFC 3168 6.1.2
     pub fn on_reduced(&mut self, nxt: SeqNum) {
         if self.feedback != Feedback::Off {
-            self.reduced = Some(nxt);
-            self.cwr = self.feedback == Feedback::Classic;
+            self.answered = Answered { reduced: Some(nxt), cwr: self.feedback == Feedback::Classic };
         }
+    }
+
+    /// What [`Sender::on_reduced`] was told of last was no congestion: what was answered before stands.
+    fn not_reduced(&mut self, before: Answered) {
+        // CWR that has left meanwhile is not said again.
+        self.answered = Answered { cwr: before.cwr && self.answered.cwr, ..before };
     }
 
     /// Whether the window was already reduced for what an acknowledgment of `ack` tells of. What CWR stands on begins where
     /// that window ended, so its acknowledgment is the first with news.
     pub fn is_reduced(&self, ack: SeqNum) -> bool {
-        self.reduced.is_some_and(|end| ack.le(end))
+        self.answered.reduced.is_some_and(|end| ack.le(end))
     }
 
     /// Whether the window was already reduced for the flight that text at `seq` was sent in: its loss is no new event.
     //= RFC 3168 6.1.2: once in response to dropped and marked packets of one window
     pub fn is_reduced_for(&self, seq: SeqNum) -> bool {
-        self.reduced.is_some_and(|end| seq.lt(end))
+        self.answered.reduced.is_some_and(|end| seq.lt(end))
     }
 
     /// The octets of `delivered` ones that were marked, to be told once.
@@ -245,7 +255,7 @@ impl Snd {
     //= RFC 9768 3.2.2.2: an acknowledgment that was overtaken tells nothing (as appendix A.1 has it)
     pub fn ecn_feedback(&mut self, seg: &Segment, newer: bool) -> bool {
         let Some(e) = self.ecn.on() else { return false };
-        e.reduced = e.reduced.filter(|end| seg.hdr.ack.le(*end)); // forgotten before numbers come round
+        e.answered.reduced = e.answered.reduced.filter(|end| seg.hdr.ack.le(*end)); // forgotten before numbers come round
         let acked = seg.hdr.ack.diff(self.una).max(0) as u32;
         match e.feedback {
             Feedback::Off => false,
@@ -311,6 +321,18 @@ impl Snd {
             self.window.cwnd = self.window.cwnd.min(self.window.ssthresh);
         }
         self.reduced_now();
+    }
+
+    /// For what the window was reduced so far.
+    pub(crate) fn answered(&self) -> Answered {
+        self.ecn.answered
+    }
+
+    /// A loss that had reduced the window was none: marks of the same window are answered as if it had not.
+    pub(crate) fn not_reduced(&mut self, before: Answered) {
+        if let Some(e) = self.ecn.on() {
+            e.not_reduced(before);
+        }
     }
 
     /// The window was reduced for what is out.

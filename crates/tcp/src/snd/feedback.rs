@@ -5,7 +5,7 @@ use super::Snd;
 use super::congestion::{Ack, Congestion, Loss, LossCause, LostPiece, Window};
 use super::rate::{Rate, Sampling};
 use super::recovery::{AfterTimeout, Answer, DUP_THRESH, Duplicates, Episode, Frto, Phase, Prr, Step, Undo};
-use super::scoreboard::Record;
+use super::scoreboard::{Mark, Record};
 use crate::cx::Cx;
 use crate::probe::Probe;
 use crate::rule::SendReason;
@@ -196,8 +196,12 @@ impl Snd {
             r.flight_before = flight;
         }
         let counted = r.duplicates.octets;
-        let most =
-            if r.phase == Phase::Recovery { counted.saturating_add(r.episode().prr.credible()) } else { u32::MAX };
+        let most = match r.phase {
+            Phase::Recovery => counted.saturating_add(r.episode().prr.credible()),
+            // The third begins recovery, if it may; if not, there is no more to be had by further ones.
+            //= RFC 3042 2 (a)
+            _ => smss.saturating_mul(if self.una.gt(r.recover) { DUP_THRESH } else { DUP_THRESH - 1 }),
+        };
         // The first segment has not left: it is what is missing.
         r.duplicates.another(smss, most.min(flight.saturating_sub(self.board.lost().max(smss.min(flight)))));
         r.duplicates.octets - counted
@@ -268,7 +272,11 @@ impl Snd {
         let all = self.una.ge(self.recovery.recover);
         let mut restart = true;
         match self.recovery.phase {
-            Phase::Recovery | Phase::Loss if acked > 0 && all => self.recovered(cx, smss, told.sack),
+            Phase::Recovery | Phase::Loss if acked > 0 && all => {
+                self.recovered(cx, smss, told.sack);
+                // What is missing now is of a flight of its own.
+                self.recovery.flight_before = before.flight.saturating_sub(acked);
+            }
             Phase::Recovery if acked > 0 && !told.sack => {
                 *again = SendReason::PartialAck;
                 self.recovery.force = true;
@@ -322,7 +330,7 @@ impl Snd {
     //= RFC 6675 5 (d)
     //= RFC 8985 7.1
     pub(crate) fn enter<P: Probe>(&mut self, cx: &mut Cx<'_, P>, flight: u32, newly: u32) {
-        let undo = Undo::new(self.una, self.window);
+        let undo = Undo::new(self.una, self.window, self.answered());
         self.react(cx, flight, self.una);
         cx.mib.fast_retrans += 1;
         let r = &mut self.recovery;
@@ -365,13 +373,15 @@ impl Snd {
         self.recovery.episode = None;
         self.reduced_now();
         if answered {
+            // Recovery leads to ssthresh, which an algorithm that lets marks pass may have left anywhere.
+            self.window.ssthresh = self.window.ssthresh.min(self.window.cwnd.max(2 * u32::from(self.mss)));
             return;
         }
         let told_by_others = self.board.sacked() > 0 || self.recovery.duplicates.octets > 0;
         let flight = if told_by_others { flight.min(self.recovery.flight_before) } else { flight };
-        // Where cwnd is what limits the sender it is what the path bore. FlightSize is short of it by less than a segment, or by
+        // Where cwnd, and not the peer's window, is what limits the sender it is what the path bore. FlightSize is short of it by less than a segment, or by
         // what was acknowledged just before the loss was told of, with nothing sent in between.
-        let full = self.usage.full() && self.has_pending();
+        let full = self.usage.full() && self.has_pending() && self.wnd >= self.window.cwnd;
         let flight = if full { flight.max(self.window.cwnd) } else { flight };
         let loss = Loss { now: cx.now, flight, smss: u32::from(self.mss), cause: LossCause::Lost };
         self.congestion.get().on_loss(&mut self.window, &loss);
@@ -413,6 +423,9 @@ impl Snd {
         let timeout = self.recovery.phase == Phase::Loss;
         let r = &mut self.recovery;
         (r.phase, r.force, r.frto, r.duplicates.octets) = (Phase::Open, false, Frto::Off, 0);
+        if !u.marked {
+            self.not_reduced(u.answered);
+        }
         let w = &mut self.window;
         if u.marked {
             // The losses were none, but what they did to the window stays.
@@ -509,6 +522,7 @@ fn tell_lost(rate: &mut Rate, congestion: &mut Congestion, window: &mut Window, 
         lost_before: r.stamp.lost,
         total_lost: rate.lost,
         is_app_limited: r.stamp.app_limited,
+        again: r.mark == Mark::LostResent,
     };
     congestion.get().on_lost(window, &piece, now);
 }

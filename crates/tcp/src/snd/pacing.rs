@@ -45,7 +45,7 @@ impl Snd {
         let percent = if self.window.cwnd < self.window.ssthresh / 2 { 200 } else { 120 };
         let rate = u64::from(self.window.cwnd).saturating_mul(percent * 10_000) / srtt;
         // About a millisecond at that rate, two segments at least.
-        let quantum = (rate / 1_000).clamp(2 * u64::from(self.mss), 65_536) as u32;
+        let quantum = (rate / 1_000).min(65_536).max(2 * u64::from(self.mss)) as u32;
         Some(Pacing { rate: rate.max(1), quantum })
     }
 }

@@ -73,8 +73,10 @@ impl Snd {
     fn timed_out<P: Probe>(&mut self, cx: &mut Cx<'_, P>) {
         let first = self.retries == 1;
         let window = self.window;
-        // In recovery it is a retransmission that was lost: a second sign of congestion, that reduces what the first has left.
-        let again = self.recovery.phase == Phase::Recovery;
+        let answered = self.answered();
+        // While something is being repaired a retransmission was lost: another sign of congestion, that reduces what the one
+        // before has left.
+        let again = self.recovery.is_on();
         let flight = if again { self.flight().min(self.window.ssthresh) } else { self.flight() };
         let loss = Loss { now: cx.now, flight, smss: u32::from(self.mss), cause: LossCause::Lost };
         self.congestion.get().on_timeout(&mut self.window, &loss, first);
@@ -94,7 +96,7 @@ impl Snd {
         r.frto = if cx.cfg.frto && begins { Frto::Waiting } else { Frto::Off };
         //= RFC 4015 3.1 (a)
         if r.phase == Phase::Open {
-            r.episode().undo = first.then(|| Undo::new(self.una, window));
+            r.episode().undo = first.then(|| Undo::new(self.una, window, answered));
         }
         //= RFC 6582 3.2 (step 4)
         //= RFC 6675 5.1 (c)

@@ -154,6 +154,8 @@ pub struct LostPiece {
     pub total_delivered: u64,
     /// Whether the application limited the sender when it was sent.
     pub is_app_limited: bool,
+    /// Whether it was sent again for a loss before: the same octets were told of already.
+    pub again: bool,
 }
 
 /// Text is about to leave.

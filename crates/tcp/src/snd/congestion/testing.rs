@@ -454,6 +454,7 @@ impl<C: CongestionControl> Sim<C> {
             total_lost: self.lost,
             total_delivered: self.delivered,
             is_app_limited: p.is_app_limited,
+            again: false,
         };
         self.cc.on_lost(&mut self.window, &piece, self.now);
     }

@@ -23,8 +23,10 @@ pub struct Validated {
     non_validated_since: Option<Instant>,
     /// The last acknowledgment.
     last_ack: Instant,
-    /// max(pipeACK, LossFlightSize) of a loss in the non-validated phase, and what was lost since (R).
-    recovering: Option<(u32, u32)>,
+    /// max(pipeACK, LossFlightSize) of a loss in the non-validated phase.
+    recovering: Option<u32>,
+    /// What was lost, each octet once, since all was well (R). Those that begin recovery are told of before it begins.
+    lost: u32,
     /// IW, in segments.
     initial_window: u8,
     /// SMSS, as last told; zero before that.
@@ -41,6 +43,7 @@ impl Validated {
             non_validated_since: None,
             last_ack: Instant::ZERO,
             recovering: None,
+            lost: 0,
             initial_window,
             smss: 0,
         }
@@ -84,6 +87,7 @@ impl CongestionControl for Validated {
         //= RFC 7661 4.2: not updated in recovery
         if !ack.in_recovery {
             self.pipe_ack.on_ack(ack);
+            self.lost = 0;
         }
         self.judge(w, ack.now);
         self.last_ack = ack.now;
@@ -110,7 +114,7 @@ impl CongestionControl for Validated {
             self.pipe_ack = PipeAck::default();
         } else {
             w.cwnd = cwnd; // recovery brings it down to ssthresh
-            self.recovering = Some((used, 0));
+            self.recovering = Some(used);
         }
     }
 
@@ -130,17 +134,18 @@ impl CongestionControl for Validated {
     //= RFC 7661 4.4.1: at the end of recovery
     fn on_recovered(&mut self, w: &mut Window, now: Instant) {
         self.inner.get().on_recovered(w, now);
-        if let Some((used, lost)) = self.recovering.take() {
-            w.cwnd = w.cwnd.min((used.saturating_sub(lost) / 2).max(self.smss));
+        if let Some(used) = self.recovering.take() {
+            w.cwnd = w.cwnd.min((used.saturating_sub(self.lost) / 2).max(self.smss));
             w.ssthresh = w.cwnd.max(2 * self.smss);
         }
+        self.lost = 0;
         self.pipe_ack = PipeAck::default();
     }
 
     fn on_lost(&mut self, w: &mut Window, lost: &LostPiece, now: Instant) {
         self.inner.get().on_lost(w, lost, now);
-        if let Some((_, r)) = &mut self.recovering {
-            *r = r.saturating_add(lost.len);
+        if !lost.again {
+            self.lost = self.lost.saturating_add(lost.len);
         }
     }
 
@@ -321,8 +326,7 @@ mod tests {
         let mut v = reno();
         let mut w = Window { cwnd: 100 * SMSS, ssthresh: 50 * SMSS };
         run(&mut v, &mut w, 0, 2_000, 10);
-        v.on_loss(&mut w, &loss(2_000, 12 * SMSS, LossCause::Lost));
-        assert_eq!(w.ssthresh, 6 * SMSS, "max(pipeACK, LossFlightSize) / 2");
+        // As the engine tells it: what is lost, then that recovery begins.
         let piece = LostPiece {
             seq: synfin_wire::SeqNum(0),
             len: 2 * SMSS,
@@ -331,11 +335,16 @@ mod tests {
             total_lost: 0,
             total_delivered: 0,
             is_app_limited: true,
+            again: false,
         };
         v.on_lost(&mut w, &piece, at(2_000));
+        v.on_loss(&mut w, &loss(2_000, 12 * SMSS, LossCause::Lost));
+        assert_eq!(w.ssthresh, 6 * SMSS, "max(pipeACK, LossFlightSize) / 2");
+        v.on_lost(&mut w, &piece, at(2_050));
+        v.on_lost(&mut w, &LostPiece { again: true, ..piece }, at(2_060)); // a retransmission of the same
         w.cwnd = w.ssthresh;
         v.on_recovered(&mut w, at(2_100));
-        assert_eq!(w.cwnd, 5 * SMSS, "less what was lost");
+        assert_eq!(w.cwnd, 4 * SMSS, "less what was lost");
         assert_eq!(v.pipe_ack.get(at(2_100)), None, "undefined again");
         // In the validated phase the algorithm's own answer stands.
         let mut w = Window { cwnd: 100 * SMSS, ssthresh: 50 * SMSS };

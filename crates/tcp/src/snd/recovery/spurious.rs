@@ -2,6 +2,7 @@
 //! timeout by what arrives although it was never sent again (F-RTO, RFC 5682). Then the window is put back (RFC 4015).
 
 use crate::snd::congestion::Window;
+use crate::snd::ecn::Answered;
 use crate::time::Instant;
 use synfin_wire::SeqNum;
 
@@ -22,12 +23,14 @@ pub struct Undo {
     end: Option<SeqNum>,
     /// Marks were told of meanwhile: the path is congested, whatever was lost.
     pub marked: bool,
+    /// For what window marks were answered before.
+    pub answered: Answered,
 }
 
 impl Undo {
-    /// Recovery begins.
-    pub fn new(una: SeqNum, window: Window) -> Undo {
-        Undo { marker: una, window, resent_at: None, pending: 0, range: None, end: None, marked: false }
+    /// Recovery begins; how things stand before it answers anything.
+    pub fn new(una: SeqNum, window: Window, answered: Answered) -> Undo {
+        Undo { marker: una, window, resent_at: None, pending: 0, range: None, end: None, marked: false, answered }
     }
 
     /// `start..end` was sent again, in pieces of `piece` octets.
@@ -123,7 +126,7 @@ mod tests {
     use core::time::Duration;
 
     fn undo() -> Undo {
-        Undo::new(SeqNum(1000), Window { cwnd: 10_000, ssthresh: 5_000 })
+        Undo::new(SeqNum(1000), Window { cwnd: 10_000, ssthresh: 5_000 }, Answered::default())
     }
 
     #[test]

@@ -149,6 +149,7 @@ mod tests {
             total_lost: 0,
             total_delivered: 0,
             is_app_limited: false,
+            again: false,
         };
         // 98,000 before, nothing lost of it: 2,000 of 100,000 are 2 %.
         assert_eq!(inflight_at_loss(&p(64_000, 162_000), 64_000), 100_000);

@@ -59,6 +59,7 @@ fn play(sack: bool, srtt: u64, smss: u32, events: &[Event]) {
                     total_lost: g,
                     total_delivered: h,
                     is_app_limited: bit(0),
+                    again: false,
                 };
                 b.on_lost(&mut w, &lost, now);
             }

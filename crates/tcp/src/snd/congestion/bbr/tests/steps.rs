@@ -25,6 +25,7 @@ fn lost(number: u32, tx_in_flight: u32, lost_before: u64, total_lost: u64) -> Lo
         total_lost,
         total_delivered: 0,
         is_app_limited: false,
+        again: false,
     }
 }
 
