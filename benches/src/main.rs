@@ -4,7 +4,7 @@
 //! `cargo run --release -p synfin-benches -- tun`: over a TUN to the kernel, beside kernel to kernel over veth.
 //! `cargo run --release -p synfin-benches -- connections [veth] [serves] [connects]`: connections per second, likewise; of what is
 //! named only, for a profile.
-//! `cargo run --release -p synfin-benches -- goodput [--seconds 10] [--seeds 5] [--cells reno,short/cubic]`: over a path with
+//! `cargo run --release -p synfin-benches -- goodput [--seconds 10] [--seeds 5] [--floor 0.5] [--cells reno,short/cubic]`: over a path with
 //! delay, loss and reordering, beside Linux over the same path.
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods, unreachable_pub)] // a benchmark reads the clock
