@@ -110,9 +110,7 @@ pub fn run(args: &[String]) -> io::Result<()> {
     );
     println!("worst of them; packets it lost against its settings: {faults}");
     match (o.floor, below.is_empty()) {
-        (Some(least), false) => {
-            Err(io::Error::other(format!("not {least} of what is wanted in {}", below.join(", "))))
-        }
+        (Some(least), false) => Err(io::Error::other(format!("not {least} of what is wanted in {}", below.join(", ")))),
         _ => Ok(()),
     }
 }

@@ -76,7 +76,7 @@ fn look() -> Vec<Check> {
     let beyond = |what: &str| io::Error::other(format!("not tried without {what}; see there"));
     let network = if entered { netns::enter_network() } else { Err(beyond("a user namespace")) };
     let entered = network.is_ok();
-    all.push(check("network namespace", "demo; connect, listen, serve, ping without --link", network));
+    all.push(check("network namespace", "demo; connect, listen, get, serve, ping without --link", network));
     let within = |f: &dyn Fn() -> io::Result<()>| if entered { f() } else { Err(beyond("a network namespace")) };
     let tun = within(&|| namespace::tun("synfin-try", false, 1_500).map(drop));
     let has_tun = tun.is_ok();

@@ -45,7 +45,9 @@ pub(crate) fn run(args: &Args, _: &mut Output) -> io::Result<()> {
         Ok(a) => a,
         Err(e) => return host.finish(Err(e)),
     };
-    host.tell_ready(args.port, args.with.name());
+    if let Err(e) = host.tell_ready(args.port, args.with.name()) {
+        return host.finish(Err(e));
+    }
     host.tell_way_in();
     let _listening = host.stop.tell(move || drop(tell.send(Arrival::Asked)));
     let around = Around { accepted: true, stop: host.stop.clone(), voice: host.voice };

@@ -1,7 +1,6 @@
 //! `synfin path`: the simulator's links in real time between two real ones.
 
-use crate::output::Output;
-use clap::error::ErrorKind;
+use crate::output::{Output, usage};
 use serde_json::json;
 use std::io::{self, Write};
 use std::time::Duration;
@@ -19,10 +18,10 @@ pub(crate) struct Args {
     /// `offload=off` asks the kernel for packets instead of super-segments.
     #[arg(long, value_name = "LINK", required = true, value_parser = LinkSpec::parse)]
     link: Vec<LinkSpec>,
-    /// Bits per second, like 100M; without it nothing queues
+    /// Bits per second, like 100M or 2.5G; without it, or with 0, nothing queues
     #[arg(long, allow_hyphen_values = true)]
     rate: Option<String>,
-    /// How long each packet is on the way, like 20ms
+    /// How long each packet is on the way, like 20ms or 1.5s; a number alone is seconds
     #[arg(long, allow_hyphen_values = true)]
     delay: Option<String>,
     /// What a packet takes longer than that, at most; none overtakes another
@@ -55,7 +54,7 @@ pub(crate) struct Args {
     /// Probability that one bit of a packet is flipped
     #[arg(long, allow_hyphen_values = true, value_name = "P")]
     corrupt: Option<String>,
-    /// Bytes of the greatest IP packet; greater ones are lost without a word
+    /// Bytes of the greatest IP packet; greater ones are lost without a word. Without it, or with 0, none is too great
     #[arg(long, allow_hyphen_values = true, value_name = "BYTES")]
     mtu: Option<String>,
     /// A setting from the first link to the second only: any of those above, without dashes; may be repeated
@@ -97,11 +96,12 @@ namespace it is, unless ulimit -r allows it).";
 /// Runs it.
 pub(crate) fn run(args: &Args, out: &mut Output) -> io::Result<()> {
     let [a, b] = &args.link[..] else {
-        usage(format_args!("--link is needed twice, for the two ends; it is there {} times", args.link.len()))
+        let n = args.link.len();
+        return Err(usage(format!("--link is needed twice, for the two ends; number given: {n}")));
     };
-    let mut settings = [args.settings(&args.forth, "--forth"), args.settings(&args.back, "--back")];
+    let mut settings = [args.settings(&args.forth, "--forth")?, args.settings(&args.back, "--back")?];
     for text in &args.at {
-        change(&mut settings, text).unwrap_or_else(|e| usage(format_args!("--at {text}: {e}")));
+        change(&mut settings, text).map_err(|e| usage(format!("--at {text}: {e}")))?;
     }
     let signals = Signals::take()?;
     let mut path = Path::open(&[a.clone(), b.clone()], &settings, args.seed)?;
@@ -124,17 +124,17 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> io::Result<()> {
 }
 
 impl Args {
-    fn settings(&self, own: &[String], flag: &str) -> Settings {
+    fn settings(&self, own: &[String], flag: &str) -> io::Result<Settings> {
         let mut s = Settings::default();
         for (key, value) in self.both() {
             if let Some(v) = value {
-                s.set(key, v).unwrap_or_else(|e| usage(format_args!("--{e}")));
+                s.set(key, v).map_err(|e| usage(format!("--{e}")))?;
             }
         }
         for pair in own {
-            s.set_pair(pair).unwrap_or_else(|e| usage(format_args!("{flag} {e}")));
+            s.set_pair(pair).map_err(|e| usage(format!("{flag} {e}")))?;
         }
-        s
+        Ok(s)
     }
 
     /// What is for both directions, under the names of its keys.
@@ -168,10 +168,6 @@ fn change(settings: &mut [Settings; 2], text: &str) -> Result<(), String> {
         None => (0..2, rest),
     };
     settings[ways].iter_mut().try_for_each(|s| s.change(time, pair))
-}
-
-fn usage(words: impl std::fmt::Display) -> ! {
-    clap::Error::raw(ErrorKind::ValueValidation, format_args!("{words}\n")).exit()
 }
 
 fn duration(s: &str) -> Result<Duration, String> {

@@ -117,7 +117,10 @@ fn mistakes_get_one_clear_line_and_the_right_code() {
             1,
             "synfin: unix:/nowhere: /nowhere: No such",
         ),
+        (&["connect", "192.0.2.2", "80"], 2, "synfin: 192.0.2.2 is this host's own address"),
+        (&["ping", "[fd00:2::2]"], 2, "synfin: fd00:2::2 is this host's own address"),
         (&["serve"], 2, "synfin: nothing to serve"),
+        (&["serve", "--echo", "--discard", "7"], 2, "synfin: port 7 is asked for twice"),
         (&["serve", "--http", "80"], 2, "is not PORT=DIR"),
         (&["serve", "--echo", "--drop", "7"], 2, "port 7 cannot be served and be silent (--drop)"),
         (&["serve", "--http", "80=/nowhere"], 1, "synfin: serve /nowhere: No such file"),
@@ -482,6 +485,46 @@ p = select.poll(); p.register(s, 0); print(all, p.poll(50000) != [])\"",
     );
     assert_eq!(text(&o.stdout), "b'today\\n' True\n", "{}", text(&o.stderr));
     assert!(s.end().success(), "{}", s.said());
+}
+
+#[test]
+fn a_command_that_fails_is_a_failure_and_says_how() {
+    if !has("a_command_that_fails_is_a_failure_and_says_how", &["python3"]) {
+        return;
+    }
+    let p = Place::new("exec-fails");
+    p.put(
+        "sink.py",
+        b"import socket\nl = socket.create_server(('', 7000)); s, _ = l.accept()\nwhile s.recv(99): pass\n",
+    );
+    let o = p.script("python3 sink.py & listens 7000; $SYNFIN connect $LINK --exec 'exit 3' 192.0.2.1 7000");
+    assert_eq!(
+        (o.status.code(), text(&o.stderr).as_str()),
+        (Some(1), "synfin: --exec: the command failed: exit status: 3\n")
+    );
+}
+
+#[test]
+fn a_command_ends_with_the_program_and_with_all_that_it_has_started() {
+    let name = "a_command_ends_with_the_program_and_with_all_that_it_has_started";
+    if !has(name, &["nc.openbsd"]) {
+        return;
+    }
+    let p = Place::new("exec-ends");
+    let pids = p.0.join("pids");
+    let command = format!("sleep 500 & echo $$ $! >{}; wait", pids.display());
+    let mut s = Server::start(&["listen", "7000", "--exec", &command]);
+    s.inside(&format!(
+        "nc.openbsd 192.0.2.2 7000 </dev/null >/dev/null 2>&1 & until [ -s {} ]; do sleep 0.02; done",
+        pids.display()
+    ));
+    s.kill("-TERM");
+    assert!(s.end().success(), "{}", s.said());
+    for pid in text(&std::fs::read(&pids).unwrap()).split_whitespace() {
+        // What is killed may still wait for whoever inherits it to ask for its status.
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        assert!(stat.is_empty() || stat.contains(") Z "), "still there: {stat}");
+    }
 }
 
 #[test]

@@ -30,6 +30,7 @@ fn mistakes_get_one_clear_line_and_the_right_code() {
             "/dev/full: No space left",
         ),
         (&["sim", "bulk", "--pcap", "/nowhere/x"], 2, "--seed <SEED>"),
+        (&["sim", "bulk", "--seeds", "0"], 2, "0 is not in 1.."),
         (&["sim"], 2, "<SCENARIO.toml>"),
         (&["sim", "/nowhere/x.toml"], 1, "/nowhere/x.toml: No such file"),
         (&["sim", "../../Cargo.toml"], 1, "../../Cargo.toml: line "),

@@ -16,7 +16,7 @@ pub(crate) use voice::Voice;
 
 use crate::clock::now;
 use crate::namespace::{self, OURS};
-use crate::output::{Output, exit, usage};
+use crate::output::{Output, exit, exit_code, usage};
 use crate::settings;
 use filter::Filter;
 use serde_json::{Map, Value, json};
@@ -204,12 +204,13 @@ impl Host {
     }
 
     /// Tells that a service is ready at each of the host's addresses.
-    pub fn tell_ready(&self, port: u16, service: &str) {
-        for a in &self.addresses {
+    pub fn tell_ready(&self, port: u16, service: &str) -> io::Result<()> {
+        self.addresses.iter().try_for_each(|a| {
             let at = std::net::SocketAddr::new(*a, port);
+            let service = Some(service).filter(|s| !s.is_empty());
             let object = || json!({"event": "listening", "address": at.to_string(), "service": service});
-            self.voice.say(format!("listening on {at} {service}").trim_end(), object);
-        }
+            self.voice.try_say(format!("listening on {at} {}", service.unwrap_or_default()).trim_end(), object)
+        })
     }
 
     /// Ends it as it is: nothing was opened that could be closed.
@@ -235,6 +236,7 @@ impl Host {
             Some(kind) => Err(io::Error::new(kind, format!("{link}: the link is gone: {kind}"))),
             None => done,
         };
+        let done = done.or_else(|e| tell_failure(e, voice));
         if stats {
             tell_counters(&stack, &dropped, &voice);
         }
@@ -246,6 +248,15 @@ impl Host {
         }
         done.and(told)
     }
+}
+
+/// Tells machines why it failed; where objects go there is no line for people then.
+fn tell_failure(e: io::Error, voice: Voice) -> io::Result<()> {
+    if !voice.is_json() || exit_code(&e).is_some() {
+        return Err(e);
+    }
+    voice.object(&json!({"event": "error", "error": e.to_string()}));
+    Err(if voice.is_on_stderr() { exit(1) } else { e })
 }
 
 /// The counters that are not zero, as nstat prints them.

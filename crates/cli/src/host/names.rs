@@ -1,6 +1,7 @@
 //! Names on the command line: the library's resolver asks for them (`synfin::names::Resolver`), on the host's own sockets.
 
 use super::{Host, HostArgs};
+use crate::namespace::OURS;
 use crate::output::{named, usage};
 use std::io;
 use std::net::IpAddr;
@@ -17,6 +18,12 @@ impl HostArgs {
         };
         let hosts = self.hosts.as_ref().map(read).transpose()?.unwrap_or_default();
         let target = Target::parse(name, &hosts).map_err(|e| usage(e.to_string()))?;
+        let ours = if self.addr.is_empty() && self.link.is_none() { &OURS[..] } else { &self.addr };
+        if let Target::Address(a) = target
+            && ours.iter().any(|o| o.0 == a)
+        {
+            return Err(usage(format!("{a} is this host's own address: it has a link to others, and none to itself")));
+        }
         if matches!(target, Target::Name(_)) && self.dns.is_empty() {
             return Err(usage(format!("{name:?} is no address, and there is no --dns to ask for it")));
         }

@@ -21,9 +21,23 @@ impl Voice {
         self.json
     }
 
+    /// Whether objects go to standard error, for standard output carries data.
+    pub fn is_on_stderr(self) -> bool {
+        self.stdout == Stdout::Data
+    }
+
     /// Tells something: in words, or as an object. Where it cannot be written nobody wants to know.
     pub fn say(self, words: impl Display, object: impl FnOnce() -> Value) {
-        if self.json { self.object(&object()) } else { self.line(words) }
+        let _ = self.try_say(words, object);
+    }
+
+    /// Likewise, and tells whether an object could be written: those who ask for objects cannot do without the first.
+    pub fn try_say(self, words: impl Display, object: impl FnOnce() -> Value) -> io::Result<()> {
+        if self.json {
+            return self.write(&object());
+        }
+        self.line(words);
+        Ok(())
     }
 
     /// A line for people, if nobody has asked for objects.
@@ -35,13 +49,18 @@ impl Voice {
 
     /// An object.
     pub fn object(self, o: &Value) {
+        let _ = self.write(o);
+    }
+
+    fn write(self, o: &Value) -> io::Result<()> {
         let line = format!("{o}\n");
-        let _ = match self.stdout {
+        match self.stdout {
             Stdout::Words => {
                 let mut out = io::stdout().lock();
-                out.write_all(line.as_bytes()).and_then(|()| out.flush())
+                let done = out.write_all(line.as_bytes()).and_then(|()| out.flush());
+                done.map_err(|e| io::Error::new(e.kind(), format!("standard output: {e}")))
             }
             Stdout::Data => io::stderr().write_all(line.as_bytes()),
-        };
+        }
     }
 }

@@ -69,6 +69,11 @@ pub(crate) fn run(args: &Args, _: &mut Output) -> io::Result<()> {
         sites.push((*port, Files::open(dir, args.follow_links).map_err(|e| named("serve", dir.display(), &e))?));
     }
     let ports: Vec<u16> = little.iter().map(|l| l.0).chain(sites.iter().map(|s| s.0)).collect();
+    let mut sorted = ports.clone();
+    sorted.sort_unstable();
+    if let Some(two) = sorted.array_windows().find(|[a, b]| a == b) {
+        return Err(usage(format!("port {} is asked for twice: each service has one of its own", two[0])));
+    }
     if let Some(port) = ports.iter().find(|p| args.drop.contains(p)) {
         return Err(usage(format!("port {port} cannot be served and be silent (--drop)")));
     }
@@ -103,12 +108,12 @@ impl Services {
             for addr in host.addresses() {
                 self.threads.push(service.over_udp(host, (*addr, *port).into())?);
             }
-            host.tell_ready(*port, service.name);
+            host.tell_ready(*port, service.name)?;
         }
         for (port, files) in sites {
             let http = Http::new(files, host.voice);
             self.over_tcp(host, port, Arc::new(move |line| http.serve(line)))?;
-            host.tell_ready(port, "http");
+            host.tell_ready(port, "http")?;
         }
         Ok(())
     }

@@ -1,12 +1,13 @@
 //! `synfin sim bulk`: bulk transfer both ways over a bad link, by seed. `synfin sim explore`: every state of two peers.
 
 use super::{create, named};
+use crate::clock::now;
 use crate::output::Output;
 use clap::error::ErrorKind;
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use synfin_capture::PcapNg;
 use synfin_sim::Network;
 use synfin_sim::bulk::{Params, run as run_seed};
@@ -51,7 +52,8 @@ pub(super) struct Explore {
 #[derive(Debug, clap::Args)]
 pub(super) struct Bulk {
     /// How many seeds
-    #[arg(long, allow_negative_numbers = true, default_value_t = 1000, conflicts_with = "seed")]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 1000, conflicts_with = "seed",
+        value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
     /// The first of them
     #[arg(long, allow_negative_numbers = true, default_value_t = 0, conflicts_with = "seed")]
@@ -130,10 +132,38 @@ fn write_pcap(net: &Network, mut file: PcapNg<BufWriter<File>>) -> io::Result<()
     Ok(())
 }
 
+/// How far it is, once a second on a terminal.
+struct Progress {
+    next: Option<Instant>,
+    shown: bool,
+}
+
+impl Progress {
+    fn new() -> Progress {
+        Progress { next: io::stderr().is_terminal().then(|| now() + SECOND), shown: false }
+    }
+
+    fn tell(&mut self, words: impl FnOnce() -> String) {
+        let Some(next) = self.next.filter(|n| now() >= *n) else { return };
+        let _ = write!(io::stderr(), "\r{}", words());
+        (self.next, self.shown) = (Some(next + SECOND), true);
+    }
+
+    /// Nothing is left of it.
+    fn end(self) {
+        if self.shown {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+        }
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
 fn many(from: u64, seeds: u64, out: &mut Output) -> io::Result<()> {
     let (mut packets, mut retransmitted, mut bytes) = (0u64, 0u64, 0u64);
     let mut longest = (Duration::ZERO, from);
     let mut total = Duration::ZERO;
+    let mut progress = Progress::new();
     for seed in (0..seeds).map(|i| from + i) {
         let p = Params::from_seed(seed);
         let r = run_seed(&p, false).0.map_err(io::Error::other)?;
@@ -142,7 +172,9 @@ fn many(from: u64, seeds: u64, out: &mut Output) -> io::Result<()> {
         bytes += u64::from(p.bytes[0]) + u64::from(p.bytes[1]);
         total += r.took;
         longest = longest.max((r.took, seed));
+        progress.tell(|| format!("{} of {seeds} seeds", seed - from + 1));
     }
+    progress.end();
     writeln!(out, "{seeds} seeds: {bytes} octets arrived in order, both ends closed, nothing left allocated")?;
     writeln!(
         out,

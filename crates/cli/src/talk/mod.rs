@@ -15,12 +15,14 @@ use crate::output::{complain, named};
 use escape::{Command, ESCAPE};
 use line::{Line, TURN};
 use pump::{News, Source};
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::json;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
-use std::process::{Child, Command as Process, Stdio};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command as Process, ExitStatus, Stdio};
 use std::sync::{Arc, mpsc};
 use std::time::Instant;
 use synfin::blocking::TcpStream;
@@ -129,7 +131,8 @@ impl Talk {
             way.echo()?;
         } else if let Some(command) = &with.exec {
             let mut c = Process::new("sh");
-            c.args(["-c", command]).stdin(Stdio::piped()).stdout(Stdio::piped());
+            // In a process group of its own, so that all that it starts can be ended with it.
+            c.args(["-c", command]).stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0);
             let mut c = c.spawn().map_err(|e| named("exec", "sh", &e))?;
             let (from, to) = (c.stdout.take().map(OwnedFd::from), c.stdin.take().map(OwnedFd::from));
             child = Some(c);
@@ -211,11 +214,13 @@ impl Talk {
         while held.strong_count() > 0 && now() < until {
             pause(2);
         }
-        if let Some(child) = self.child.take() {
-            reap(child, stop, done.is_err());
-        }
+        let failed = self.child.take().and_then(|child| reap(child, stop, done.is_err()));
         // Whoever was asked to end has done what was asked.
-        if asked > 0 { Ok(()) } else { done.map_err(|e| named("connection to", peer, &e)) }
+        if asked > 0 {
+            return Ok(());
+        }
+        done.map_err(|e| named("connection to", peer, &e))?;
+        failed.map_or(Ok(()), |status| Err(io::Error::other(format!("--exec: the command failed: {status}"))))
     }
 
     /// Octets sent and received.
@@ -264,15 +269,22 @@ fn delivered(line: &Arc<Line>, stop: &Stop) -> io::Result<()> {
     line.give_up()
 }
 
-/// Waits for a command that has lost its connection. What does not notice is killed: at once if the program is to end, after
-/// a while if the connection has failed.
-fn reap(mut child: Child, stop: &Stop, failed: bool) {
+/// Waits for a command that has lost its connection, and gives its status if it says that it failed. What does not notice is
+/// killed with all that it has started: at once if the program is to end, after a while if the connection has failed.
+fn reap(mut child: Child, stop: &Stop, failed: bool) -> Option<ExitStatus> {
     let until = failed.then(|| now() + GRACE);
-    while let Ok(None) = child.try_wait() {
+    loop {
+        match child.try_wait() {
+            // One that a signal has ended had nobody to write to any more.
+            Ok(Some(status)) => return Some(status).filter(|s| s.code().is_some_and(|c| c != 0)),
+            Ok(None) => {}
+            Err(_) => return None,
+        }
         if stop.asked() > 0 || until.is_some_and(|u| now() >= u) {
-            let _ = child.kill();
+            let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+            let _ = group.map(|g| kill_process_group(g, Signal::KILL));
             let _ = child.wait();
-            return;
+            return None;
         }
         pause(10);
     }

@@ -28,6 +28,10 @@ impl Target {
         if let Ok(a) = s.parse() {
             return Ok(Target::Address(a));
         }
+        // As it stands before a port (RFC 3986 3.2.2).
+        if let Some(Ok(a)) = s.strip_prefix('[').and_then(|s| s.strip_suffix(']')).map(str::parse) {
+            return Ok(Target::Address(IpAddr::V6(a)));
+        }
         let known = hosts.addresses(s);
         if !known.is_empty() {
             return Ok(Target::Known(known.to_vec()));
@@ -64,12 +68,13 @@ mod tests {
     fn hosts_are_addresses_or_known_or_names() {
         let hosts = Hosts::parse("192.0.2.9 here.example.test\n");
         assert_eq!(Target::parse("fd00::1", &hosts).unwrap(), Target::Address("fd00::1".parse().unwrap()));
+        assert_eq!(Target::parse("[fd00::1]", &hosts).unwrap(), Target::Address("fd00::1".parse().unwrap()));
         assert_eq!(Target::parse("HERE.example.test", &hosts).unwrap(), Target::Known(vec![[192, 0, 2, 9].into()]));
         for (s, is) in [("www.example.test", "www.example.test"), ("b\u{fc}cher.test.", "b\u{fc}cher.test")] {
             let Ok(Target::Name(n)) = Target::parse(s, &hosts) else { panic!("{s} is a name") };
             assert!(n.to_string() == is && n.asked().is_fqdn(), "{n}");
         }
-        for s in ["", ".", "a..b", &"a".repeat(300)] {
+        for s in ["", ".", "a..b", "[192.0.2.1]", "[fd00::1", &"a".repeat(300)] {
             assert_eq!(Target::parse(s, &hosts).map_err(|e| e.kind()), Err(io::ErrorKind::InvalidInput), "{s:?}");
         }
     }
