@@ -3,7 +3,8 @@
 //!
 //! A sender that is to fill the path needs a window of what it delivers in a round trip, and as much again because what the
 //! user takes is told half a round trip later; while it doubles its rate each round trip, twice that. A user who takes little
-//! gets no large buffer, however long the connection lasts.
+//! gets no large buffer, however long the connection lasts; but for a peer without timestamps, of which no round trip is known:
+//! then what is taken of half a buffer counts, and it grows with time.
 
 use super::Rcv;
 use crate::config::TcpConfig;
