@@ -176,9 +176,9 @@ fn all_cells() -> Vec<Cell> {
             all.push(Cell { name: format!("{algorithm}/{name}"), kind: Kind::Send, algorithm, path });
         }
     }
-    for algorithm in ["reno", "cubic"] {
+    for algorithm in ALGORITHMS {
         for (size, octets) in SIZES {
-            for (name, path) in &PATHS[..3] {
+            for (name, path) in PATHS {
                 let name = format!("short/{algorithm}/{size}/{name}");
                 all.push(Cell { name, kind: Kind::Short(octets), algorithm, path });
             }
