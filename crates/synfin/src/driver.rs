@@ -9,7 +9,7 @@
 
 use crate::socket::{Cause, Ready};
 use crate::sync::{Condvar, Mutex, now as now_of_the_machine, park_timeout, wait, wait_timeout};
-use crate::waiting::{Guard, Waiters, key_of};
+use crate::waiting::{Guard, Key, Waiters, key_of};
 use std::io::{self, IoSlice};
 #[cfg(all(feature = "tokio", not(shuttle)))]
 use std::os::fd::OwnedFd;
@@ -52,6 +52,8 @@ pub(crate) struct Shard {
     held: Option<Held>,
     /// The device may have more than the last batch.
     unread: bool,
+    /// UDP sockets whose datagrams found no room: they are woken when there is.
+    pub crowded: Vec<Key>,
     /// A caller waits on the device.
     pub leading: bool,
     /// The driver thread does.
@@ -165,6 +167,7 @@ impl Shard {
             blocked: false,
             held: None,
             unread: false,
+            crowded: Vec::new(),
             leading: false,
             driver_leads: false,
             driver_sleeps: false,
@@ -235,6 +238,11 @@ impl Shard {
         }
         if let Some(kind) = lost {
             self.break_link(kind);
+        }
+        if !self.crowded.is_empty() && self.stack.udp_has_room() {
+            for key in std::mem::take(&mut self.crowded) {
+                self.waiters.wake(key, Ready::WRITE);
+            }
         }
     }
 
