@@ -50,7 +50,7 @@ pub struct RxFrame {
 }
 
 /// A socket about which there is something to know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SocketEvent {
     /// See [`Stack::tcp_events`].
     Tcp(ConnId),

@@ -1109,10 +1109,10 @@ fn udp_buffers_are_bounded_and_drops_are_counted() {
     assert_eq!(lab.stack.udp_drops(s), 14);
     assert_eq!((0..20).filter(|_| lab.stack.udp_receive(s).is_ok()).count(), 6);
     // "Connected": only from there; "disconnected": from anywhere.
-    lab.stack.udp_connect(s, Some(SocketAddr::from((PEER, 8)))).unwrap();
+    lab.stack.udp_connect(lab.now, s, Some(SocketAddr::from((PEER, 8)))).unwrap();
     lab.packet(&datagram);
     assert!(lab.stack.udp_receive(s).is_err());
-    lab.stack.udp_connect(s, None).unwrap();
+    lab.stack.udp_connect(lab.now, s, None).unwrap();
     lab.packet(&datagram);
     assert_eq!(lab.stack.udp_receive(s).map(|d| d.from), Ok(SocketAddr::from((PEER, 7))));
 }

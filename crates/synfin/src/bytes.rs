@@ -1,9 +1,9 @@
 //! Octets that are handed over without a copy.
 
-use crate::driver::{RETURNED, Shared};
+use crate::driver::Shared;
 use crate::handle::Stack;
 use std::ops::Deref;
-use std::sync::{PoisonError, Weak};
+use std::sync::Weak;
 use synfin_stack::engine::Chunk;
 
 /// A piece of a shared buffer, read-only: what `write_bytes` takes and `read_bytes` gives. Cloning and cutting share the buffer.
@@ -60,11 +60,7 @@ impl Drop for Bytes {
             return;
         }
         if let Some(shared) = self.from.upgrade() {
-            let mut back = shared.returned.lock().unwrap_or_else(PoisonError::into_inner);
-            // What does not fit is freed: that costs an allocation later, and nothing else.
-            if back.len() < RETURNED {
-                back.push(std::mem::take(&mut self.chunk));
-            }
+            shared.take_back(std::mem::take(&mut self.chunk));
         }
     }
 }
@@ -110,3 +106,33 @@ impl PartialEq for Bytes {
 }
 
 impl Eq for Bytes {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+    use synfin_device::{Device, memory_pair};
+    use synfin_stack::engine::buf::LARGE;
+
+    #[test]
+    fn a_buffer_goes_back_at_once_and_few_wait_for_a_lock_that_is_held() -> io::Result<()> {
+        let host = Stack::builder().address("192.0.2.1/24")?.start(Device::Memory(memory_pair(1500, true)?.0))?;
+        let shared = host.shared();
+        let received = || Bytes::of(shared.lock().stack.take_buffer(LARGE).freeze(0, 9), &host);
+        let place = |b: &Bytes| b.as_ptr();
+        let (b, many) = (received(), (0..100).map(|_| received()).collect::<Vec<_>>());
+        let at = place(&b);
+        drop(b);
+        // The driver thread may have the lock for a moment; then it waits like the others.
+        assert!(shared.waiting_octets() <= LARGE);
+        if shared.waiting_octets() == 0 {
+            let again = received();
+            assert_eq!(place(&again), at, "its buffer is used again");
+        }
+        let s = shared.lock();
+        drop(many);
+        assert!((LARGE..=1 << 20).contains(&shared.waiting_octets()), "{} octets", shared.waiting_octets());
+        drop(s);
+        Ok(())
+    }
+}

@@ -9,7 +9,7 @@
 
 use crate::socket::{Cause, Ready};
 use crate::sync::{Condvar, Mutex, now as now_of_the_machine, park_timeout, wait, wait_timeout};
-use crate::waiting::{Guard, Waiters, key_of};
+use crate::waiting::{Guard, Key, Waiters, key_of};
 use std::io::{self, IoSlice};
 #[cfg(all(feature = "tokio", not(shuttle)))]
 use std::os::fd::OwnedFd;
@@ -48,6 +48,12 @@ pub(crate) struct Shard {
     log: Option<Box<dyn PacketLog>>,
     /// The device did not take the last frame.
     blocked: bool,
+    /// That frame, if somebody watches: it was shown, and goes before all others.
+    held: Option<Held>,
+    /// The device may have more than the last batch.
+    unread: bool,
+    /// UDP sockets whose datagrams found no room: they are woken when there is.
+    pub crowded: Vec<Key>,
     /// A caller waits on the device.
     pub leading: bool,
     /// The driver thread does.
@@ -87,6 +93,20 @@ pub(crate) struct Sleep {
     pub timeout: Option<Duration>,
 }
 
+/// A frame that was taken from the stack and not by the device.
+#[derive(Debug)]
+struct Held {
+    bytes: Vec<u8>,
+    offload: VirtioNetHdr,
+}
+
+/// Buffers that zero-copy readers were done with while the lock was held.
+#[derive(Debug, Default)]
+pub(crate) struct Returned {
+    chunks: Vec<Chunk>,
+    octets: usize,
+}
+
 /// What all handles share.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -97,8 +117,7 @@ pub(crate) struct Shared {
     /// The driver is a task: it sleeps on `driver_wake` alone.
     pub driver_is_task: bool,
     pub leader_wake: EventFd,
-    /// Buffers that zero-copy readers are done with.
-    pub returned: Mutex<Vec<Chunk>>,
+    pub returned: Mutex<Returned>,
 }
 
 /// How long the driver thread leaves the device alone after a caller has led.
@@ -109,8 +128,8 @@ const BATCH: usize = 64;
 pub(crate) const LOOK: Duration = Duration::from_millis(1);
 /// How long a host that nobody holds any more goes on, so that what was written is delivered and FINs are acknowledged.
 pub(crate) const FAREWELL: Duration = Duration::from_secs(1);
-/// Buffers given back that wait for the lock.
-pub(crate) const RETURNED: usize = 512;
+/// Octets of buffers given back that wait for whoever has the lock to look at the device again, which may be late.
+const RETURNED: usize = 1 << 20;
 
 /// Runs `$body` on the stack with a probe: nothing, or the observer.
 macro_rules! probed {
@@ -146,6 +165,9 @@ impl Shard {
             observer,
             log,
             blocked: false,
+            held: None,
+            unread: false,
+            crowded: Vec::new(),
             leading: false,
             driver_leads: false,
             driver_sleeps: false,
@@ -166,46 +188,61 @@ impl Shard {
     }
 
     /// Writes frames until there are none, or the device is full.
+    ///
+    /// A frame that the device refuses is offered again, or another in its place. Where somebody watches that would show it twice,
+    /// and ask twice whether it is to be lost; so the frame that was shown is kept, and the stack believes it gone.
     pub(crate) fn flush(&mut self) {
         let now = self.now();
-        let Shard { stack, device, link, log, observer, blocked, broken, .. } = self;
+        let Shard { stack, device, link, log, observer, blocked, held, broken, .. } = self;
         *blocked = false;
         let mut lost = *broken;
-        loop {
-            let mut full = false;
-            let mut sink = |f: &TxFrame<'_>| {
-                if let Some(log) = log.as_deref_mut()
-                    && !log.packet(Sniffed { at: now, out: true, bytes: &f.to_vec() })
-                {
-                    return true;
-                }
-                if lost.is_some() {
-                    return true; // as on a cable that is cut
-                }
-                match transmit(device, f) {
-                    Ok(taken) => {
-                        full = !taken;
-                        taken
-                    }
-                    Err(e) => {
-                        lost = Some(e.kind());
-                        true
-                    }
-                }
+        let mut put = |pieces: &[IoSlice<'_>], offload| {
+            if lost.is_some() {
+                return true; // as on a cable that is cut
+            }
+            device.send(&Transmit { pieces, offload }).unwrap_or_else(|e| {
+                lost = Some(e.kind());
+                true
+            })
+        };
+        match held {
+            Some(h) if !put(&[IoSlice::new(&h.bytes)], h.offload) => *blocked = true,
+            _ => *held = None,
+        }
+        let mut sink = |f: &TxFrame<'_>| {
+            if *blocked {
+                return false;
+            }
+            let Some(log) = log.as_deref_mut() else {
+                *blocked = !gathered(f, &mut put);
+                return !*blocked;
             };
+            let bytes = f.to_vec();
+            if !log.packet(Sniffed { at: now, out: true, bytes: &bytes }) {
+                return true;
+            }
+            *blocked = !put(&[IoSlice::new(&bytes)], offload(f));
+            if *blocked {
+                *held = Some(Held { bytes, offload: offload(f) });
+            }
+            true
+        };
+        loop {
             let sent = match observer {
                 None => stack.poll_frame(now, &mut (), *link, &mut sink),
                 Some(o) => stack.poll_frame(now, &mut Watch::new(&mut **o), *link, &mut sink),
             };
-            if full {
-                *blocked = true;
-            }
             if !sent {
                 break;
             }
         }
         if let Some(kind) = lost {
             self.break_link(kind);
+        }
+        if !self.crowded.is_empty() && self.stack.udp_has_room() {
+            for key in std::mem::take(&mut self.crowded) {
+                self.waiters.wake(key, Ready::WRITE);
+            }
         }
     }
 
@@ -218,6 +255,12 @@ impl Shard {
             device: self.broken.is_none().then_some(self.blocked),
             timeout: until.finite().map(|n| n.since(self.now())),
         }
+    }
+
+    /// Whether frames may have been left on the device by the last batch. A reactor that was told of them once does not tell again.
+    #[cfg(all(feature = "tokio", not(shuttle)))]
+    pub(crate) fn has_unread(&self) -> bool {
+        self.unread && self.broken.is_none()
     }
 
     /// A descriptor of the device for a reactor.
@@ -240,8 +283,8 @@ impl Shard {
         }
     }
 
-    /// Reads what has arrived, handles what is due, lets out what may go. True if the batch was full.
-    fn pump(&mut self) -> bool {
+    /// Reads what has arrived, handles what is due, lets out what may go.
+    fn pump(&mut self) {
         let mut read = 0;
         while read < BATCH && self.broken.is_none() {
             let mut buf = self.stack.take_buffer(synfin_stack::engine::buf::LARGE);
@@ -274,10 +317,13 @@ impl Shard {
         let now = self.now();
         if self.stack.next_deadline(now) <= now {
             probed!(self, stack, probe, stack.on_deadline(now, probe));
+            if self.broken.is_some() {
+                self.waiters.wake_all(); // a timer may have been the last that a connection had (`hopeless`)
+            }
         }
+        self.unread = read == BATCH;
         self.flush();
         self.dispatch();
-        read == BATCH
     }
 
     /// Wakes those who wait for what has happened.
@@ -293,7 +339,10 @@ impl Shard {
 
     /// Whether sockets can be opened.
     pub(crate) fn opens(&self) -> io::Result<()> {
-        if self.closing || self.down { Err(Cause::Stopped.into()) } else { Ok(()) }
+        if self.closing || self.down {
+            return Err(Cause::Stopped.into());
+        }
+        self.broken.map_or(Ok(()), |kind| Err(Cause::LinkGone(kind).into()))
     }
 
     /// When something is due.
@@ -301,10 +350,13 @@ impl Shard {
         self.stack.next_deadline(self.now())
     }
 
-    /// Whether nothing that was written, and no FIN, waits for the peer's acknowledgment.
+    /// Whether nothing that was written, and no FIN, waits for the peer's acknowledgment, or nothing ever will be.
     pub(crate) fn is_settled(&self) -> bool {
+        if self.broken.is_some() {
+            return true;
+        }
         let settled = |s: State| matches!(s, State::FinWait2 | State::TimeWait | State::Closed);
-        !self.stack.wants_to_send() && self.stack.tcp_connections().all(|(_, s)| settled(s))
+        !self.stack.wants_to_send() && self.held.is_none() && self.stack.tcp_connections().all(|(_, s)| settled(s))
     }
 
     /// Whether all connections are closed in order, TIME-WAIT not counted.
@@ -320,10 +372,12 @@ impl Shard {
         let listeners: Vec<_> = self.stack.tcp_listeners().collect();
         for id in listeners {
             probed!(self, stack, probe, stack.tcp_close_listener(now, probe, id));
+            self.waiters.wake(key_of(SocketEvent::Listener(id)), Ready::READ);
         }
         let conns: Vec<_> = self.stack.tcp_connections().map(|(id, _)| id).collect();
         for id in conns {
             probed!(self, stack, probe, stack.tcp_shutdown_write(now, probe, id));
+            self.waiters.wake(key_of(SocketEvent::Tcp(id)), Ready::WRITE);
         }
     }
 
@@ -342,7 +396,20 @@ impl Shard {
     }
 }
 
-fn transmit(device: &mut Device, f: &TxFrame<'_>) -> io::Result<bool> {
+/// What the device is to do about a frame.
+fn offload(f: &TxFrame<'_>) -> VirtioNetHdr {
+    VirtioNetHdr {
+        csum: match f.checksum {
+            Checksum::Complete => None,
+            Checksum::Partial { start, offset } => Some((start, offset)),
+        },
+        data_valid: false,
+        gso: f.gso.map(|g| (f.ipv4, g.size, g.header_len)),
+    }
+}
+
+/// Hands the pieces of a frame to `put`, which says whether they were taken.
+fn gathered(f: &TxFrame<'_>, put: &mut impl FnMut(&[IoSlice<'_>], VirtioNetHdr) -> bool) -> bool {
     let mut pieces = [IoSlice::new(&[]); 64];
     pieces[0] = IoSlice::new(f.header);
     let mut n = 1;
@@ -353,20 +420,11 @@ fn transmit(device: &mut Device, f: &TxFrame<'_>) -> io::Result<bool> {
         pieces[n] = IoSlice::new(p);
         n += 1;
     }
-    let offload = VirtioNetHdr {
-        csum: match f.checksum {
-            Checksum::Complete => None,
-            Checksum::Partial { start, offset } => Some((start, offset)),
-        },
-        data_valid: false,
-        gso: f.gso.map(|g| (f.ipv4, g.size, g.header_len)),
-    };
     if rest.is_empty() {
-        return device.send(&Transmit { pieces: &pieces[..n], offload });
+        return put(&pieces[..n], offload(f));
     }
     // More pieces than one call gathers: the text of very small writes. It is copied together.
-    let whole = f.to_vec();
-    device.send(&Transmit { pieces: &[IoSlice::new(&whole)], offload })
+    put(&[IoSlice::new(&f.to_vec())], offload(f))
 }
 
 impl Shared {
@@ -432,15 +490,35 @@ impl Shared {
         s
     }
 
-    /// Handles what there is after a sleep. True if there may be more.
-    pub(crate) fn pump(&self, s: &mut Shard) -> bool {
+    /// Handles what there is after a sleep: a batch, and whoever waits on the device next reads on.
+    pub(crate) fn pump(&self, s: &mut Shard) {
         if !s.leading {
             s.asleep_until = Instant::ZERO;
         }
-        for c in std::mem::take(&mut *self.returned.lock().unwrap_or_else(PoisonError::into_inner)) {
+        let returned = std::mem::take(&mut *self.returned.lock().unwrap_or_else(PoisonError::into_inner));
+        for c in returned.chunks {
             s.stack.pool().give(c);
         }
-        s.pump()
+        s.pump();
+    }
+
+    /// A buffer that a zero-copy reader is done with. It goes back at once if nobody is at work; else it waits for the next look at
+    /// the device, if not too much does. What is freed instead costs an allocation later, and nothing else.
+    pub(crate) fn take_back(&self, c: Chunk) {
+        if let Ok(mut s) = self.shard.try_lock() {
+            return s.stack.pool().give(c);
+        }
+        let mut back = self.returned.lock().unwrap_or_else(PoisonError::into_inner);
+        if back.octets + c.pinned() <= RETURNED {
+            back.octets += c.pinned();
+            back.chunks.push(c);
+        }
+    }
+
+    /// Octets of buffers that wait to be given back.
+    #[cfg(test)]
+    pub(crate) fn waiting_octets(&self) -> usize {
+        self.returned.lock().unwrap_or_else(PoisonError::into_inner).octets
     }
 
     /// Waits until `done` says so; for hosts that are to finish. It turns the crank itself: a driver that is a task may be of the

@@ -194,6 +194,11 @@ impl Stack {
         &self.0.shared
     }
 
+    #[cfg(all(test, feature = "tokio"))]
+    pub(crate) fn arc(&self) -> Arc<Shared> {
+        self.0.shared.clone()
+    }
+
     pub(crate) fn weak(&self) -> Weak<Shared> {
         Arc::downgrade(&self.0.shared)
     }

@@ -20,16 +20,11 @@ use std::time::Duration;
 use synfin_stack::SocketEvent;
 use synfin_stack::engine::Instant;
 
-/// A socket: its kind, its number, how often the number was used before.
-pub(crate) type Key = (u8, u32, u64);
+/// A socket: what its events say of it.
+pub(crate) type Key = SocketEvent;
 
 pub(crate) fn key_of(e: SocketEvent) -> Key {
-    match e {
-        SocketEvent::Tcp(id) => (0, id.index(), id.generation()),
-        SocketEvent::Listener(id) => (1, id.index(), id.generation()),
-        SocketEvent::Udp(id) => (2, id.index(), id.generation()),
-        SocketEvent::Echo(id) => (3, id.index(), id.generation()),
-    }
+    e
 }
 
 /// Which of those that wait on a socket: two places for `poll_*` functions, where the last task counts, and a number for
@@ -416,8 +411,8 @@ impl Shard {
     /// Why waiting for a socket is in vain.
     fn hopeless(&self, key: Key) -> Option<io::Error> {
         let kind = self.broken?;
-        // A connection is still ended by its timers, if it has any.
-        let timers = key.0 == 0 && self.stack.next_deadline(self.now()) != Instant::NEVER;
+        // A connection is still ended by its timers, if it has any. When one has run out everybody looks again (`Shard::pump`).
+        let timers = matches!(key, SocketEvent::Tcp(id) if self.stack.tcp_has_timer(id));
         (!timers).then(|| Cause::LinkGone(kind).into())
     }
 }

@@ -117,6 +117,36 @@ fn udp_remembers_a_destination_and_forgets_it() -> io::Result<()> {
 }
 
 #[test]
+fn udp_connect_chooses_the_source_and_keeps_it() -> io::Result<()> {
+    let (a, b) = memory_pair(1500, true)?;
+    let (a, b) = pair(Device::Memory(a), Device::Memory(b))?;
+    for (any, own, to) in
+        [("0.0.0.0:0", "192.0.2.1", "192.0.2.2:53"), ("[::]:0", "fd00:2::1", "[fd00:2::2]:53")].map(|(any, own, to)| {
+            (any, own.parse::<std::net::IpAddr>().expect("an address"), to.parse().expect("an address"))
+        })
+    {
+        let (x, y) = (UdpSocket::bind(&a, any)?, UdpSocket::bind(&b, to)?);
+        y.set_read_timeout(Some(Duration::from_secs(60)))?;
+        let bound = x.local_addr()?;
+        assert!(bound.ip().is_unspecified() && bound.port() != 0);
+        x.connect(to)?;
+        assert_eq!(x.local_addr()?, std::net::SocketAddr::new(own, bound.port()));
+        x.send(b"hello")?;
+        assert_eq!(y.recv_from(&mut [0; 8])?.1, x.local_addr()?);
+        // What cannot be changes nothing.
+        let e = x.connect(if own.is_ipv4() { "203.0.113.1:9" } else { "[fd00:3::1]:9" }).expect_err("no route");
+        assert_eq!(e.kind(), io::ErrorKind::NetworkUnreachable);
+        let other = if own.is_ipv4() { "[fd00:2::2]:9" } else { "192.0.2.2:9" };
+        assert_eq!(x.connect(other).expect_err("another family").kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(x.send_to(b"?", other).expect_err("another family").kind(), io::ErrorKind::InvalidInput);
+        assert_eq!((x.peer_addr()?, x.local_addr()?.ip()), (to, own));
+        x.disconnect()?;
+        assert_eq!(x.local_addr()?, bound);
+    }
+    Ok(())
+}
+
+#[test]
 fn a_host_that_is_dropped_stops_and_its_calls_end() -> io::Result<()> {
     let (a, b) = memory_pair(1500, true)?;
     let (a, b) = pair(Device::Memory(a), Device::Memory(b))?;

@@ -255,7 +255,7 @@ impl Sockets {
         let to = to.map(|a| SocketAddr::new(a.ip().to_canonical(), a.port()));
         if let Some(File::Udp(_)) = self.files.get(&fd) {
             let u = self.udp(h, fd)?;
-            return h.stack.udp_connect(u, to).map_err(|e| udp_errno(e).into());
+            return h.with(|s, now, _| s.udp_connect(now, u, to)).map_err(|e| udp_errno(e).into());
         }
         let t = self.tcp(fd)?;
         let Some(to) = to else {
@@ -444,7 +444,10 @@ fn udp_errno(e: UdpError) -> i32 {
         UdpError::NotConnected => libc::EDESTADDRREQ,
         UdpError::WouldBlock => libc::EAGAIN,
         UdpError::TooLong => libc::EMSGSIZE,
+        UdpError::OtherFamily => libc::EAFNOSUPPORT,
         UdpError::Unreachable => libc::ENETUNREACH,
+        UdpError::NoNeighbor => libc::EHOSTUNREACH,
+        UdpError::NoRoom => libc::EAGAIN,
         UdpError::Refused => libc::ECONNREFUSED,
     }
 }

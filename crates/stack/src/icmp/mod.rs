@@ -156,7 +156,7 @@ impl Stack {
         };
         let Ok(n) = done else { return false };
         self.mib.icmp_out += 1;
-        self.send_ip(now, src, dst, protocol, Mark::plain(hops), &b[..n])
+        self.send_ip(now, src, dst, protocol, Mark::plain(hops), &b[..n]).is_ok()
     }
 
     /// Sends an ICMP error about `packet` (IP header first) to its source `src`, if one may be sent, as far as the

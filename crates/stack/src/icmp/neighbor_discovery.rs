@@ -118,7 +118,7 @@ impl Stack {
         packet[40..].copy_from_slice(b);
         self.mib.icmp_out += 1;
         let route = Route { network: Cidr { addr: dst.into(), prefix: 128 }, link, gateway: None };
-        self.send_packet(now, route, dst.into(), &packet);
+        let _ = self.send_packet(now, route, dst.into(), &packet); // what is lost is counted there
     }
 
     /// A new IPv6 address on an Ethernet link: its group is joined, and it is asked for, before it is used.

@@ -116,6 +116,19 @@ pub(crate) fn put_ethernet_header(out: &mut [u8], dst: Mac, src: Mac, v4: bool) 
     let _ = ethernet::Header { dst, src, ethertype }.emit(out);
 }
 
+/// Why a packet cannot be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotSent {
+    /// No route leads there, or there is no link for it.
+    NoRoute,
+    /// Too many packets wait for the device.
+    NoRoom,
+    /// The neighbor it would go to does not answer.
+    NoNeighbor,
+    /// It is longer than any packet, or than all fragments that may wait.
+    TooLong,
+}
+
 impl Stack {
     /// The route to `dst`: the longest prefix; of equals the first.
     pub(crate) fn route(&self, dst: IpAddr) -> Option<Route> {
@@ -148,7 +161,21 @@ impl Stack {
         self.paths.mtu(dst).map_or(mtu, |p| mtu.min(p))
     }
 
-    /// Sends `payload` (transport header included) to `dst`, in fragments if it must. False if it cannot be sent.
+    /// Whether a datagram of `len` octets finds room among the packets that wait for the device, all its fragments or none. Where
+    /// there is no route it needs none.
+    pub(crate) fn room_for(&self, src: IpAddr, dst: IpAddr, len: usize) -> Result<(), NotSent> {
+        let Some(route) = self.route_of(src, dst) else { return Ok(()) };
+        let Some(link) = self.links.get(usize::from(route.link.0)) else { return Ok(()) };
+        let (head, mtu) = (ip_header_len(dst), self.path_mtu(dst, route.link) as usize);
+        let pieces = if head + len <= mtu { 1 } else { len.div_ceil(fragment_size(dst, mtu).max(1)) };
+        if pieces > self.cfg.max_control {
+            return Err(NotSent::TooLong);
+        }
+        if link.control.len() + pieces > self.cfg.max_control { Err(NotSent::NoRoom) } else { Ok(()) }
+    }
+
+    /// Sends `payload` (transport header included) to `dst`, in fragments if it must. What waits for a neighbor and finds its
+    /// queue full is dropped and counted, as everywhere; that is no error.
     pub(crate) fn send_ip(
         &mut self,
         now: Instant,
@@ -157,10 +184,10 @@ impl Stack {
         protocol: Protocol,
         mark: Mark,
         payload: &[u8],
-    ) -> bool {
+    ) -> Result<(), NotSent> {
         let Some(route) = self.route_of(src, dst) else {
             self.mib.ip_out_no_routes += 1;
-            return false;
+            return Err(NotSent::NoRoute);
         };
         self.mib.ip_out += 1;
         let head = ip_header_len(dst);
@@ -177,14 +204,14 @@ impl Stack {
         }
         if head + payload.len() > 65_535 + if dst.is_ipv4() { 0 } else { head } {
             self.mib.ip_out_discards += 1;
-            return false;
+            return Err(NotSent::TooLong);
         }
         self.send_fragments(now, route, (src, dst, protocol, mark), payload, mtu)
     }
 
     /// What is of a link only leaves by the link that owns its source, whatever the routes say: link-local destinations,
     /// and multicasts that no route is for.
-    fn route_of(&self, src: IpAddr, dst: IpAddr) -> Option<Route> {
+    pub(crate) fn route_of(&self, src: IpAddr, dst: IpAddr) -> Option<Route> {
         let by_source = || {
             let owner = self.links.iter().position(|l| l.addrs.iter().any(|a| a.cidr.addr == src))?;
             let network = crate::ip::Cidr { addr: dst, prefix: 128 };
@@ -206,16 +233,15 @@ impl Stack {
         (src, dst, protocol, mark): (IpAddr, IpAddr, Protocol, Mark),
         payload: &[u8],
         mtu: usize,
-    ) -> bool {
+    ) -> Result<(), NotSent> {
         self.fragment_ident = self.fragment_ident.wrapping_add(1);
         let ident = self.fragment_ident;
         let extra = if dst.is_ipv4() { 0 } else { ipv6::FRAGMENT_LEN };
         let head = ip_header_len(dst) + extra;
-        let size = (mtu.saturating_sub(head)) & !7;
+        let size = fragment_size(dst, mtu);
         if size == 0 {
-            return false;
+            return Err(NotSent::TooLong);
         }
-        let mut ok = true;
         for (i, piece) in payload.chunks(size).enumerate() {
             let (offset, more) = (i * size, (i + 1) * size < payload.len());
             let mut packet = vec![0; head + piece.len()];
@@ -242,22 +268,28 @@ impl Stack {
                 let _ = f.emit(protocol, &mut packet[ipv6::HEADER_LEN..]);
             }
             packet[head..].copy_from_slice(piece);
-            ok &= self.send_packet(now, route, dst, &packet);
+            self.send_packet(now, route, dst, &packet)?; // one that is not whole is of no use
         }
-        ok
+        Ok(())
     }
 
     /// Sends a whole IP packet by `route`, with the link's header before it.
-    pub(crate) fn send_packet(&mut self, now: Instant, route: Route, dst: IpAddr, packet: &[u8]) -> bool {
+    pub(crate) fn send_packet(
+        &mut self,
+        now: Instant,
+        route: Route,
+        dst: IpAddr,
+        packet: &[u8],
+    ) -> Result<(), NotSent> {
         let limit = self.cfg.max_control;
-        let Some(link) = self.links.get_mut(usize::from(route.link.0)) else { return false };
+        let link = self.links.get_mut(usize::from(route.link.0)).ok_or(NotSent::NoRoute)?;
         let Medium::Ethernet(mac) = link.cfg.medium else {
             if link.control.len() >= limit {
                 self.mib.ip_out_discards += 1;
-                return false;
+                return Err(NotSent::NoRoom);
             }
             link.control.push_back(packet.to_vec());
-            return true;
+            return Ok(());
         };
         let mut frame = vec![0; ethernet::HEADER_LEN + packet.len()];
         frame[ethernet::HEADER_LEN..].copy_from_slice(packet);
@@ -271,22 +303,28 @@ impl Stack {
                     let held = link.neighbors.hold(hop, frame, self.cfg.neighbor_queue);
                     self.mib.ip_out_discards += u64::from(!held);
                     self.solicit_neighbors(now);
-                    return held;
+                    return Ok(());
                 }
                 Resolution::Failed => {
                     self.mib.ip_out_discards += 1;
-                    return false;
+                    return Err(NotSent::NoNeighbor);
                 }
             },
         };
         if link.control.len() >= limit {
             self.mib.ip_out_discards += 1;
-            return false;
+            return Err(NotSent::NoRoom);
         }
         put_ethernet_header(&mut frame, to, mac, dst.is_ipv4());
         link.control.push_back(frame);
-        true
+        Ok(())
     }
+}
+
+/// Octets in a fragment of a packet to `dst`; the last may have less.
+fn fragment_size(dst: IpAddr, mtu: usize) -> usize {
+    let head = ip_header_len(dst) + if dst.is_ipv4() { 0 } else { ipv6::FRAGMENT_LEN };
+    mtu.saturating_sub(head) & !7
 }
 
 /// The link-layer address of a multicast or broadcast.

@@ -52,6 +52,11 @@ impl Stack {
         self.tcp.conns.iter().map(|(i, e)| (ConnId(i, self.tcp.conns.generation(i)), e.conn.state()))
     }
 
+    /// Whether something will happen to a connection by itself, sooner or later: one of its timers runs.
+    pub fn tcp_has_timer(&self, id: ConnId) -> bool {
+        self.tcp.conns.get((id.0, id.1)).is_some_and(|e| e.conn.next_deadline() != Instant::NEVER)
+    }
+
     /// All listeners.
     pub fn tcp_listeners(&self) -> impl Iterator<Item = ListenerId> {
         self.tcp.listeners.iter().map(|(i, _)| ListenerId(i, self.tcp.listeners.generation(i)))

@@ -44,7 +44,7 @@ impl Stack {
         let sum = pseudo(src, dst, Protocol::TCP, b.len() as u32).add(&b).finish();
         Header::put_checksum(&mut b, sum);
         let mark = Mark::of(&self.configs[cfg], self.cfg.hop_limit);
-        self.send_ip(now, src, dst, Protocol::TCP, mark, &b);
+        let _ = self.send_ip(now, src, dst, Protocol::TCP, mark, &b); // what is lost is counted there
     }
 }
 

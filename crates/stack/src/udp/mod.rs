@@ -1,8 +1,9 @@
-//! UDP sockets (RFC 768, RFC 1122 4.1). "Connecting" only remembers a destination, "disconnecting" forgets it; the
-//! receive buffer is bounded, and what does not fit is dropped and counted.
+//! UDP sockets (RFC 768, RFC 1122 4.1). "Connecting" only remembers a destination and the source to it, "disconnecting"
+//! forgets both; the receive buffer is bounded, and what does not fit is dropped and counted. A datagram for which the device has
+//! no room is not taken; one that waits for a neighbor in vain is lost, as on any network.
 
 use crate::ip::input::Arrival;
-use crate::ip::output::{Mark, pseudo};
+use crate::ip::output::{Mark, NotSent, pseudo};
 use crate::slab::Numbered;
 use crate::stack::{RxChecksum, SocketEvent, Stack};
 use alloc::collections::{BTreeMap, VecDeque};
@@ -33,10 +34,16 @@ pub enum UdpError {
     NotConnected,
     /// Nothing has come.
     WouldBlock,
-    /// The datagram is longer than any packet.
+    /// The datagram is longer than any packet, or has more fragments than may wait for the device.
     TooLong,
-    /// No route, or no room on the way out.
+    /// The destination is of the other version of IP.
+    OtherFamily,
+    /// No route leads there.
     Unreachable,
+    /// The neighbor it would go to does not answer.
+    NoNeighbor,
+    /// Too many packets wait for the device: see [`Stack::udp_has_room`].
+    NoRoom,
     /// An ICMP error said that nobody is there.
     Refused,
 }
@@ -54,6 +61,9 @@ pub struct Datagram {
 
 #[derive(Debug)]
 struct Socket {
+    /// As its user opened it.
+    bound: SocketAddr,
+    /// The same, with the source to `remote` in the place of any.
     local: SocketAddr,
     remote: Option<SocketAddr>,
     queue: VecDeque<Datagram>,
@@ -94,15 +104,24 @@ impl Stack {
         };
         let local = SocketAddr::new(local.ip(), port);
         let clash = |s: &Socket| {
-            s.local.is_ipv4() == local.is_ipv4()
-                && (s.local.ip() == local.ip() || s.local.ip().is_unspecified() || local.ip().is_unspecified())
+            let (one, other) = (s.bound.ip(), local.ip());
+            one.is_ipv4() == other.is_ipv4() && (one == other || one.is_unspecified() || other.is_unspecified())
         };
         let taken = self.udp.ports.get(&port).into_iter().flatten().any(|i| self.udp.sockets.at(*i).is_some_and(clash));
         if taken {
             return Err(UdpError::AddressInUse);
         }
-        let socket =
-            Socket { local, remote: None, queue: VecDeque::new(), held: 0, drops: 0, refused: false, ttl: 0, dscp: 0 };
+        let socket = Socket {
+            bound: local,
+            local,
+            remote: None,
+            queue: VecDeque::new(),
+            held: 0,
+            drops: 0,
+            refused: false,
+            ttl: 0,
+            dscp: 0,
+        };
         let (i, g) = self.udp.sockets.insert(socket);
         self.udp.ports.entry(port).or_default().push(i);
         Ok(UdpId(i, g))
@@ -121,10 +140,26 @@ impl Stack {
         }
     }
 
-    /// Remembers a destination (only from there is received), or forgets it.
-    pub fn udp_connect(&mut self, id: UdpId, remote: Option<SocketAddr>) -> Result<(), UdpError> {
+    /// Remembers a destination, or forgets it. Only from there is received, and only at the address that is the source to it:
+    /// that of a socket on any address is chosen here, and is kept whatever becomes of the routes (RFC 1122 4.1.3.5). If there is
+    /// none, nothing changes.
+    pub fn udp_connect(&mut self, now: Instant, id: UdpId, remote: Option<SocketAddr>) -> Result<(), UdpError> {
+        let bound = self.udp.sockets.get((id.0, id.1)).ok_or(UdpError::NotOpen)?.bound;
+        let source = match remote {
+            None => bound.ip(),
+            Some(to) if to.is_ipv4() != bound.is_ipv4() => return Err(UdpError::OtherFamily),
+            Some(to) if !bound.ip().is_unspecified() => {
+                self.route_of(bound.ip(), to.ip()).ok_or(UdpError::Unreachable)?;
+                bound.ip()
+            }
+            Some(to) => {
+                self.route(to.ip()).ok_or(UdpError::Unreachable)?;
+                self.source_for(to.ip(), now).ok_or(UdpError::AddressNotAvailable)?
+            }
+        };
         let s = self.udp.sockets.get_mut((id.0, id.1)).ok_or(UdpError::NotOpen)?;
         s.remote = remote;
+        s.local.set_ip(source);
         if remote.is_some() {
             s.queue.retain(|d| Some(d.from) == remote);
             s.held = s.queue.iter().map(|d| d.data.len() + OVERHEAD).sum();
@@ -132,7 +167,7 @@ impl Stack {
         Ok(())
     }
 
-    /// The socket's own address.
+    /// The socket's own address; while a destination is remembered, with the source to it.
     pub fn udp_local(&self, id: UdpId) -> Option<SocketAddr> {
         self.udp.sockets.get((id.0, id.1)).map(|s| s.local)
     }
@@ -159,8 +194,12 @@ impl Stack {
         if len > 65_535 - if to.is_ipv4() { 20 } else { 0 } {
             return Err(UdpError::TooLong);
         }
+        if to.is_ipv4() != local.is_ipv4() {
+            return Err(UdpError::OtherFamily);
+        }
         let src = if local.ip().is_unspecified() { self.source_for(to.ip(), now) } else { Some(local.ip()) };
-        let src = src.filter(|s| s.is_ipv4() == to.is_ipv4()).ok_or(UdpError::Unreachable)?;
+        let src = src.ok_or(UdpError::Unreachable)?;
+        self.room_for(src, to.ip(), len).map_err(not_sent)?;
         let mut b = vec![0; len];
         let h = udp::Header { src_port: local.port(), dst_port: to.port(), len: len as u16, checksum: 0 };
         let _ = h.emit(&mut b);
@@ -170,7 +209,13 @@ impl Stack {
         b[6..8].copy_from_slice(&if sum == 0 { 0xffff } else { sum }.to_be_bytes());
         self.mib.udp_out += 1;
         let mark = Mark { dscp, ..Mark::plain(if own == 0 { self.cfg.hop_limit } else { own }) };
-        if self.send_ip(now, src, to.ip(), Protocol::UDP, mark, &b) { Ok(()) } else { Err(UdpError::Unreachable) }
+        self.send_ip(now, src, to.ip(), Protocol::UDP, mark, &b).map_err(not_sent)
+    }
+
+    /// Whether half of what may wait for the device is free: who was told [`UdpError::NoRoom`] may try again. Less would wake many
+    /// for one place.
+    pub fn udp_has_room(&self) -> bool {
+        self.links.iter().all(|l| l.control.len() <= self.cfg.max_control / 2)
     }
 
     /// Takes a datagram.
@@ -297,6 +342,15 @@ impl Stack {
             }
         }
         used
+    }
+}
+
+fn not_sent(why: NotSent) -> UdpError {
+    match why {
+        NotSent::NoRoute => UdpError::Unreachable,
+        NotSent::NoRoom => UdpError::NoRoom,
+        NotSent::NoNeighbor => UdpError::NoNeighbor,
+        NotSent::TooLong => UdpError::TooLong,
     }
 }
 

@@ -20,9 +20,9 @@ impl UdpSocket {
         Ok(UdpSocket(Arc::new(Datagrams::open(host, on.to_address()?)?)))
     }
 
-    /// Where it is.
+    /// Where it is; while a destination is remembered, with the source to it in the place of any address.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.0.local)
+        Ok(self.0.local())
     }
 
     /// The remembered destination; [`io::ErrorKind::NotConnected`] if there is none.
@@ -35,7 +35,8 @@ impl UdpSocket {
         Ok(UdpSocket(self.0.clone()))
     }
 
-    /// Remembers a destination; only from there is received.
+    /// Remembers a destination; only from there is received. The source to it is chosen here, and kept. Fails if no route leads
+    /// there ([`io::ErrorKind::NetworkUnreachable`]), or if it is of the other version of IP.
     pub fn connect(&self, to: impl ToAddress) -> io::Result<()> {
         self.0.connect(Some(to.to_address()?))
     }
@@ -45,15 +46,25 @@ impl UdpSocket {
         self.0.connect(None)
     }
 
-    /// Sends a datagram to `to`.
+    /// Sends a datagram to `to`. It waits while the device is full; what waits for a neighbor's address and is too much is lost, as
+    /// on Linux. [`io::ErrorKind::HostUnreachable`] if that neighbor does not answer.
     pub fn send_to(&self, data: &[u8], to: impl ToAddress) -> io::Result<usize> {
-        let to = to.to_address()?;
-        self.0.host.shared().attempt(self.0.key(), |s| self.0.try_send(s, Some(to), data))
+        self.transmit(data, Some(to.to_address()?))
     }
 
-    /// Sends a datagram to the remembered destination.
+    /// Sends a datagram to the remembered destination, likewise.
     pub fn send(&self, data: &[u8]) -> io::Result<usize> {
-        self.0.host.shared().attempt(self.0.key(), |s| self.0.try_send(s, None, data))
+        self.transmit(data, None)
+    }
+
+    fn transmit(&self, data: &[u8], to: Option<SocketAddr>) -> io::Result<usize> {
+        let shared = self.0.host.shared();
+        let mut f = |s: &mut _| self.0.try_send(s, to, data);
+        if self.0.nonblocking.load(Ordering::Relaxed) {
+            return shared.attempt(self.0.key(), f);
+        }
+        let sent = shared.block_on(self.0.key(), Ready::WRITE, self.0.write_timeout.get(), &mut f);
+        sent.unwrap_or_else(|| Err(timed_out("timed out")))
     }
 
     /// How long a receive may wait; `None` waits for ever. Then it fails with [`io::ErrorKind::WouldBlock`].
@@ -66,7 +77,8 @@ impl UdpSocket {
         Ok(self.0.read_timeout.get())
     }
 
-    /// How long a send may wait: remembered, though a send never waits.
+    /// How long a send may wait while the device is full; `None` waits for ever. Then it fails with
+    /// [`io::ErrorKind::WouldBlock`].
     pub fn set_write_timeout(&self, t: Option<Duration>) -> io::Result<()> {
         self.0.write_timeout.set(t)
     }
@@ -76,7 +88,7 @@ impl UdpSocket {
         Ok(self.0.write_timeout.get())
     }
 
-    /// With `on`, a receive fails with [`io::ErrorKind::WouldBlock`] instead of waiting.
+    /// With `on`, what would wait fails with [`io::ErrorKind::WouldBlock`] instead.
     pub fn set_nonblocking(&self, on: bool) -> io::Result<()> {
         self.0.nonblocking.store(on, Ordering::Relaxed);
         Ok(())

@@ -14,7 +14,7 @@ use synfin_stack::{SocketEvent, UdpError, UdpId};
 pub(crate) struct Datagrams {
     pub host: Stack,
     pub id: UdpId,
-    pub local: SocketAddr,
+    bound: SocketAddr,
     pub read_timeout: Timeout,
     pub write_timeout: Timeout,
     pub nonblocking: AtomicBool,
@@ -22,7 +22,7 @@ pub(crate) struct Datagrams {
 
 fn result<T>(r: Result<T, UdpError>) -> Option<io::Result<T>> {
     match r {
-        Err(UdpError::WouldBlock) => None,
+        Err(UdpError::WouldBlock | UdpError::NoRoom) => None,
         r => Some(r.map_err(|e| Cause::Udp(e).into())),
     }
 }
@@ -32,12 +32,12 @@ impl Datagrams {
         let mut s = host.shared().lock();
         s.opens()?;
         let id = s.stack.udp_bind(on).map_err(Cause::Udp)?;
-        let local = s.stack.udp_local(id).unwrap_or(on);
+        let bound = s.stack.udp_local(id).unwrap_or(on);
         drop(s);
         Ok(Datagrams {
             host: host.clone(),
             id,
-            local,
+            bound,
             read_timeout: Timeout::default(),
             write_timeout: Timeout::default(),
             nonblocking: AtomicBool::new(false),
@@ -48,10 +48,16 @@ impl Datagrams {
         key_of(SocketEvent::Udp(self.id))
     }
 
+    /// Where it is; while a destination is remembered, with the source to it.
+    pub(crate) fn local(&self) -> SocketAddr {
+        self.host.shared().lock().stack.udp_local(self.id).unwrap_or(self.bound)
+    }
+
     /// Remembers a destination, or forgets it.
     pub(crate) fn connect(&self, to: Option<SocketAddr>) -> io::Result<()> {
         let mut s = self.host.shared().lock();
-        Ok(s.stack.udp_connect(self.id, to).map_err(Cause::Udp)?)
+        let now = s.now();
+        Ok(s.stack.udp_connect(now, self.id, to).map_err(Cause::Udp)?)
     }
 
     /// The remembered destination.
@@ -60,12 +66,31 @@ impl Datagrams {
         peer.ok_or_else(|| Cause::Udp(UdpError::NotConnected).into())
     }
 
-    /// Sends a datagram. UDP promises nothing: one for which there is no room on the way out waits for nobody.
+    /// Sends a datagram, once the device has room; what happens to it then UDP does not promise.
     pub(crate) fn try_send(&self, s: &mut Shard, to: Option<SocketAddr>, data: &[u8]) -> Option<io::Result<usize>> {
         let now = s.now();
         let r = s.stack.udp_send(now, self.id, to, data);
+        if r == Err(UdpError::NoRoom) {
+            self.waits_for_room(s);
+        }
         s.flush();
         result(r.map(|()| data.len()))
+    }
+
+    /// Whether a send is worth trying; if not, who waits for it will be woken.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_writable(&self, s: &mut Shard) -> bool {
+        let room = s.stack.udp_has_room();
+        if !room {
+            self.waits_for_room(s);
+        }
+        room
+    }
+
+    fn waits_for_room(&self, s: &mut Shard) {
+        if !s.crowded.contains(&self.key()) {
+            s.crowded.push(self.key());
+        }
     }
 
     /// Takes a datagram, or only looks at it: `take` is told its text and who sent it.
@@ -119,6 +144,7 @@ impl Drop for Datagrams {
     fn drop(&mut self) {
         self.host.shared().act(|s| {
             s.waiters.close(self.key());
+            s.crowded.retain(|k| *k != self.key());
             s.stack.udp_close(self.id);
         });
     }

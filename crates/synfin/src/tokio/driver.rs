@@ -1,4 +1,5 @@
-//! The driver as a task, in the place of the thread in [`crate::driver`]: it sleeps on the runtime's reactor.
+//! The driver as a task, in the place of the thread in [`crate::driver`]: it sleeps on the runtime's reactor. That tells of
+//! what changes, not of what is there: frames that a full batch left behind, this task's or a caller's, are read without being told.
 
 use crate::driver::{FAREWELL, LOOK, Shared};
 use std::future::{Future, poll_fn};
@@ -39,6 +40,8 @@ impl Drop for Host {
 enum Next {
     /// It waits for the device, unless that is gone, and for room on it if so said; then it handles what there is.
     Lead(Option<bool>),
+    /// It handles what is left on the device.
+    Read,
     /// It leaves that to callers.
     Follow,
     End,
@@ -57,18 +60,20 @@ impl Driver {
         let mut end = None;
         loop {
             let (next, timeout) = self.next(&mut end);
-            let device = match next {
-                Next::Lead(device) => device,
-                Next::Follow => None,
+            let slept = match next {
+                Next::Lead(device) => self.sleep(device, timeout).await,
+                Next::Follow => self.sleep(None, timeout).await,
+                Next::Read => {
+                    tokio::task::yield_now().await;
+                    Ok(())
+                }
                 Next::End => return,
             };
-            if let Err(e) = self.sleep(device, timeout).await {
+            if let Err(e) = slept {
                 return self.host.0.lock().break_link(e.kind()); // the reactor is gone
             }
-            if matches!(next, Next::Lead(_)) {
-                while self.turn() {
-                    tokio::task::yield_now().await;
-                }
+            if !matches!(next, Next::Follow) {
+                self.turn();
             }
         }
     }
@@ -88,6 +93,9 @@ impl Driver {
             s.driver_sleeps = idle;
             return (Next::Follow, (!idle).then_some(LOOK));
         }
+        if s.has_unread() {
+            return (Next::Read, None);
+        }
         s.driver_leads = true;
         let until = s.next_deadline().min(end.unwrap_or(Instant::NEVER));
         let sleep = s.fall_asleep(until);
@@ -102,7 +110,8 @@ impl Driver {
         poll_fn(|cx| self.poll(cx, device, timeout.is_some())).await
     }
 
-    /// The reactor tells of changes: what it knows is forgotten before the device is read to its end, and so nothing is missed.
+    /// The reactor tells of changes: what it knows is forgotten before the device is read, to its end or to where `has_unread`
+    /// remembers, and so nothing is missed.
     fn poll(&mut self, cx: &mut Context<'_>, device: Option<bool>, timed: bool) -> Poll<io::Result<()>> {
         let mut done = timed && self.timer.as_mut().poll(cx).is_ready();
         if let Poll::Ready(guard) = self.wake.poll_read_ready(cx) {
@@ -123,16 +132,15 @@ impl Driver {
         if done { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
-    /// Handles what there is. True if there may be more.
-    fn turn(&mut self) -> bool {
+    /// Handles what there is, a batch at most.
+    fn turn(&mut self) {
         let mut s = self.host.0.lock();
         s.driver_leads = false;
-        let more = self.host.0.pump(&mut s);
+        self.host.0.pump(&mut s);
         if s.leading {
             // A caller took over meanwhile, and sleeps on a device whose frames were just read here.
             self.host.0.leader_wake.wake();
         }
-        more && !s.leading
     }
 }
 
@@ -140,4 +148,46 @@ impl Driver {
 #[allow(deprecated)]
 fn watch(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::new(fd)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Stack;
+    use synfin_device::{Device, channel};
+
+    /// A caller takes the lead while the task reads, and leaves with frames still on the device, of which the reactor does not tell
+    /// again.
+    #[::tokio::test]
+    async fn frames_that_a_full_batch_left_are_read_without_another_one() -> io::Result<()> {
+        for a_caller_reads in [false, true] {
+            let (device, packets) = channel(1_500)?;
+            let host = Stack::builder().address("192.0.2.1/24")?.start_on_tokio(Device::Channel(device))?;
+            // This one stands in for the task, which never gets to run before it ends.
+            let shared = host.arc();
+            let mut driver = Driver::new(shared.clone())?;
+            (0..300).for_each(|_| assert!(packets.send(b"no packet")));
+            let read = || shared.lock().stack.counters().0.ip_in;
+            driver.sleep(Some(false), None).await?;
+            shared.lock().leading = true;
+            driver.turn();
+            let mut s = shared.lock();
+            if a_caller_reads {
+                shared.pump(&mut s);
+            }
+            s.leading = false;
+            drop(s);
+            assert!((64..300).contains(&read()), "{} of them, and the rest is left", read());
+            let rest = async {
+                while read() < 300 {
+                    ::tokio::task::yield_now().await;
+                }
+            };
+            ::tokio::select! {
+                () = driver.run() => panic!("it goes on until the host stops"),
+                r = ::tokio::time::timeout(Duration::from_secs(60), rest) => r.expect("nothing is missed"),
+            }
+        }
+        Ok(())
+    }
 }

@@ -1,6 +1,6 @@
 //! UDP.
 
-use super::{ToAddress, async_io, attempt, found};
+use super::{ToAddress, async_io, attempt, found, wanted};
 use crate::driver::Shard;
 use crate::handle::Stack;
 use crate::socket::options::of_octet;
@@ -13,7 +13,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
-/// A UDP socket. A send never waits: UDP promises nothing.
+/// A UDP socket. A send waits while the device is full; what happens to the datagram then UDP does not promise.
 #[derive(Debug)]
 pub struct UdpSocket(Datagrams);
 
@@ -34,9 +34,9 @@ impl UdpSocket {
         Ok(UdpSocket(Datagrams::open(host, on.to_address()?)?))
     }
 
-    /// Where it is.
+    /// Where it is; while a destination is remembered, with the source to it in the place of any address.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.0.local)
+        Ok(self.0.local())
     }
 
     /// The remembered destination; [`io::ErrorKind::NotConnected`] if there is none.
@@ -44,7 +44,8 @@ impl UdpSocket {
         self.0.peer()
     }
 
-    /// Remembers a destination; only from there is received.
+    /// Remembers a destination; only from there is received. The source to it is chosen here, and kept. Fails if no route leads
+    /// there ([`io::ErrorKind::NetworkUnreachable`]), or if it is of the other version of IP.
     pub async fn connect(&self, to: impl ToAddress) -> io::Result<()> {
         self.0.connect(Some(to.to_address()?))
     }
@@ -105,10 +106,16 @@ impl UdpSocket {
         self.0.host.shared().lock().stack.udp_drops(self.0.id)
     }
 
-    /// Waits until it is ready for any of `interest`; it is always writable.
+    /// Waits until it is ready for any of `interest`. It is writable while half of what may wait for the device is free.
     pub async fn ready(&self, interest: Interest) -> io::Result<TokioReady> {
-        let (id, f) = (self.0.id, interest);
-        self.until(move |s| found(f, (s.stack.udp_is_readable(id), true, false, false)).map(Ok)).await
+        let f = |s: &mut Shard| found(interest, self.state(s, interest)).map(Ok);
+        attempt(&self.0.host, self.0.key(), wanted(interest), f).await
+    }
+
+    /// Whether it is readable, writable, and at the end of either, which it never is.
+    fn state(&self, s: &mut Shard, interest: Interest) -> (bool, bool, bool, bool) {
+        let writable = interest.is_writable() && self.0.is_writable(s);
+        (s.stack.udp_is_readable(self.0.id), writable, false, false)
     }
 
     /// Waits until there is a datagram, or an error.
@@ -116,9 +123,9 @@ impl UdpSocket {
         self.ready(Interest::READABLE).await.map(drop)
     }
 
-    /// It is always writable.
+    /// Waits until a datagram finds room.
     pub async fn writable(&self) -> io::Result<()> {
-        Ok(())
+        self.ready(Interest::WRITABLE).await.map(drop)
     }
 
     /// Waits until there is a datagram, or an error, for one task.
@@ -127,15 +134,14 @@ impl UdpSocket {
         self.poll(cx, |s| s.stack.udp_is_readable(id).then_some(Ok(())))
     }
 
-    /// It is always writable.
-    pub fn poll_send_ready(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    /// Waits until a datagram finds room, for one task.
+    pub fn poll_send_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_write(cx, |s| self.0.is_writable(s).then_some(Ok(())))
     }
 
     /// Runs `f` if the socket is ready for `interest`, else says [`io::ErrorKind::WouldBlock`].
     pub fn try_io<R>(&self, interest: Interest, f: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
-        let id = self.0.id;
-        self.now(|s| (interest.is_writable() || s.stack.udp_is_readable(id)).then_some(Ok(())))?;
+        self.now(|s| found(interest, self.state(s, interest)).map(|_| Ok(())))?;
         f()
     }
 
@@ -146,30 +152,31 @@ impl UdpSocket {
 
     /// Sends a datagram to the remembered destination.
     pub async fn send(&self, data: &[u8]) -> io::Result<usize> {
-        self.try_send(data)
+        self.room(|s| self.0.try_send(s, None, data)).await
     }
 
-    /// Likewise.
-    pub fn poll_send(&self, _: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        Poll::Ready(self.try_send(data))
+    /// Likewise, for one task.
+    pub fn poll_send(&self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write(cx, |s| self.0.try_send(s, None, data))
     }
 
-    /// Likewise.
+    /// Sends one that finds room, else says [`io::ErrorKind::WouldBlock`].
     pub fn try_send(&self, data: &[u8]) -> io::Result<usize> {
         self.now(|s| self.0.try_send(s, None, data))
     }
 
     /// Sends a datagram to `to`.
     pub async fn send_to(&self, data: &[u8], to: impl ToAddress) -> io::Result<usize> {
-        self.try_send_to(data, to.to_address()?)
+        let to = to.to_address()?;
+        self.room(|s| self.0.try_send(s, Some(to), data)).await
     }
 
-    /// Likewise.
-    pub fn poll_send_to(&self, _: &mut Context<'_>, data: &[u8], to: SocketAddr) -> Poll<io::Result<usize>> {
-        Poll::Ready(self.try_send_to(data, to))
+    /// Likewise, for one task.
+    pub fn poll_send_to(&self, cx: &mut Context<'_>, data: &[u8], to: SocketAddr) -> Poll<io::Result<usize>> {
+        self.poll_write(cx, |s| self.0.try_send(s, Some(to), data))
     }
 
-    /// Likewise.
+    /// Sends one that finds room, else says [`io::ErrorKind::WouldBlock`].
     pub fn try_send_to(&self, data: &[u8], to: SocketAddr) -> io::Result<usize> {
         self.now(|s| self.0.try_send(s, Some(to), data))
     }
@@ -285,6 +292,18 @@ impl UdpSocket {
 
     fn poll<R>(&self, cx: &Context<'_>, f: impl FnMut(&mut Shard) -> Option<io::Result<R>>) -> Poll<io::Result<R>> {
         self.0.host.shared().poll(cx, self.0.key(), &mut Some(Ticket::READ), Ready::READ, f)
+    }
+
+    fn poll_write<R>(
+        &self,
+        cx: &Context<'_>,
+        f: impl FnMut(&mut Shard) -> Option<io::Result<R>>,
+    ) -> Poll<io::Result<R>> {
+        self.0.host.shared().poll(cx, self.0.key(), &mut Some(Ticket::WRITE), Ready::WRITE, f)
+    }
+
+    async fn room<R>(&self, f: impl FnMut(&mut Shard) -> Option<io::Result<R>> + Unpin) -> io::Result<R> {
+        attempt(&self.0.host, self.0.key(), Ready::WRITE, f).await
     }
 
     async fn until<R>(&self, f: impl FnMut(&mut Shard) -> Option<io::Result<R>> + Unpin) -> io::Result<R> {
