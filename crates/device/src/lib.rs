@@ -19,6 +19,7 @@ mod terminal;
 mod tun;
 mod unix;
 mod virtio;
+mod writer;
 
 pub use channel::{CHANNEL_DEPTH, ChannelDevice, Packets, channel};
 pub use config::{Interface, add_address, interface_index, set_link, set_up, wait_for_address};
@@ -35,6 +36,7 @@ pub use terminal::LineEnd;
 pub use tun::{Layer, Tun, TunOptions};
 pub use unix::DatagramDevice;
 pub use virtio::VirtioNetHdr;
+pub use writer::Writer;
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};

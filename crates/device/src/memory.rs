@@ -17,7 +17,7 @@ struct Pipe {
 }
 
 /// One end.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct MemoryDevice {
     inbox: Arc<Pipe>,
     outbox: Arc<Pipe>,
@@ -51,6 +51,10 @@ impl MemoryDevice {
     }
 
     pub(crate) fn send(&mut self, t: &Transmit<'_>) -> io::Result<bool> {
+        self.put(t)
+    }
+
+    pub(crate) fn put(&self, t: &Transmit<'_>) -> io::Result<bool> {
         let mut q = self.outbox.frames.lock().unwrap_or_else(PoisonError::into_inner);
         if q.len() < DEPTH {
             let frame: Vec<u8> = t.pieces.iter().flat_map(|p| p.iter().copied()).collect();

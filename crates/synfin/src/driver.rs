@@ -7,6 +7,7 @@
 //! Where nothing happens everybody sleeps: the leader until the next deadline, the driver thread until it is needed. A task of
 //! tokio's can stand in the driver thread's place (`tokio/driver.rs`).
 
+use crate::outbox::{Outbox, Written};
 use crate::socket::{Cause, Ready};
 use crate::sync::{Condvar, Mutex, now as now_of_the_machine, park_timeout, wait, wait_timeout};
 use crate::waiting::{Guard, Key, Waiters, key_of};
@@ -14,7 +15,7 @@ use std::io::{self, IoSlice};
 #[cfg(all(feature = "tokio", not(shuttle)))]
 use std::os::fd::OwnedFd;
 use std::os::fd::RawFd;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use synfin_device::{Device, EventFd, Received, Transmit, VirtioNetHdr};
 use synfin_stack::engine::probe::Watch;
@@ -43,6 +44,8 @@ pub(crate) struct Shard {
     pub stack: Stack,
     device: Device,
     link: LinkId,
+    /// Where small frames wait until the lock is released, if the device can be written to beside it.
+    outbox: Option<Arc<Outbox>>,
     start: std::time::Instant,
     pub observer: Option<Box<dyn Observer + Send>>,
     log: Option<Box<dyn PacketLog>>,
@@ -111,6 +114,8 @@ pub(crate) struct Returned {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub shard: Mutex<Shard>,
+    /// What the shard's frames leave by when its lock is released.
+    pub outbox: Option<Arc<Outbox>>,
     /// What the driver thread sleeps on.
     pub driver: Condvar,
     pub driver_wake: EventFd,
@@ -156,11 +161,13 @@ impl Shard {
         link: LinkId,
         observer: Option<Box<dyn Observer + Send>>,
         log: Option<Box<dyn PacketLog>>,
-    ) -> Shard {
-        Shard {
+    ) -> io::Result<Shard> {
+        let outbox = device.writer()?.map(|w| Arc::new(Outbox::new(w)));
+        Ok(Shard {
             stack,
             device,
             link,
+            outbox,
             start: now_of_the_machine(),
             observer,
             log,
@@ -179,7 +186,7 @@ impl Shard {
             stopping: false,
             down: false,
             broken: None,
-        }
+        })
     }
 
     /// The host's clock: nanoseconds since it was started, and one.
@@ -193,20 +200,28 @@ impl Shard {
     /// and ask twice whether it is to be lost; so the frame that was shown is kept, and the stack believes it gone.
     pub(crate) fn flush(&mut self) {
         let now = self.now();
-        let Shard { stack, device, link, log, observer, blocked, held, broken, .. } = self;
-        *blocked = false;
+        let Shard { stack, device, link, outbox, log, observer, blocked, held, broken, .. } = self;
         let mut lost = *broken;
+        let written = outbox.as_ref().map_or(Written::All, |o| o.write_again());
+        if let Written::Gone(kind) = written {
+            lost = Some(kind);
+        }
+        *blocked = written == Written::Stuck;
         let mut put = |pieces: &[IoSlice<'_>], offload| {
             if lost.is_some() {
                 return true; // as on a cable that is cut
             }
-            device.send(&Transmit { pieces, offload }).unwrap_or_else(|e| {
+            let sent = match outbox {
+                Some(o) => o.send(pieces, offload),
+                None => device.send(&Transmit { pieces, offload }),
+            };
+            sent.unwrap_or_else(|e| {
                 lost = Some(e.kind());
                 true
             })
         };
         match held {
-            Some(h) if !put(&[IoSlice::new(&h.bytes)], h.offload) => *blocked = true,
+            Some(h) if *blocked || !put(&[IoSlice::new(&h.bytes)], h.offload) => *blocked = true,
             _ => *held = None,
         }
         let mut sink = |f: &TxFrame<'_>| {
@@ -356,7 +371,8 @@ impl Shard {
             return true;
         }
         let settled = |s: State| matches!(s, State::FinWait2 | State::TimeWait | State::Closed);
-        !self.stack.wants_to_send() && self.held.is_none() && self.stack.tcp_connections().all(|(_, s)| settled(s))
+        let waits = self.held.is_some() || self.outbox.as_ref().is_some_and(|o| !o.is_empty());
+        !self.stack.wants_to_send() && !waits && self.stack.tcp_connections().all(|(_, s)| settled(s))
     }
 
     /// Whether all connections are closed in order, TIME-WAIT not counted.
@@ -430,6 +446,7 @@ fn gathered(f: &TxFrame<'_>, put: &mut impl FnMut(&[IoSlice<'_>], VirtioNetHdr) 
 impl Shared {
     pub(crate) fn new(shard: Shard, driver_is_task: bool) -> io::Result<Shared> {
         Ok(Shared {
+            outbox: shard.outbox.clone(),
             shard: Mutex::new(shard),
             driver: Condvar::new(),
             driver_wake: EventFd::new()?,

@@ -149,7 +149,7 @@ impl Builder {
         for (network, gateway) in self.routes {
             stack.add_route(Route { network, link, gateway: Some(gateway) });
         }
-        let shard = Shard::new(stack, device, link, self.observer, self.log);
+        let shard = Shard::new(stack, device, link, self.observer, self.log)?;
         Ok((Arc::new(Shared::new(shard, driver_is_task)?), link))
     }
 }

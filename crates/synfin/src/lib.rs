@@ -44,6 +44,7 @@ mod driver;
 mod handle;
 pub mod heartbeat;
 pub mod names;
+mod outbox;
 mod socket;
 mod sync;
 #[cfg(feature = "tokio")]

@@ -6,6 +6,7 @@
 //! with the lock released, for what they do is not ours.
 
 use crate::driver::{LEASE, Shard, Shared};
+use crate::outbox::Written;
 use crate::socket::{Cause, Ready};
 use crate::sync::{AtomicBool, MutexGuard, Thread, current, park, park_timeout, thread_local};
 use std::collections::BTreeMap;
@@ -224,14 +225,27 @@ impl Drop for Guard<'_> {
             now.into_iter().flatten().for_each(Waker::wake);
             drop(gone);
             if !more {
-                return; // not to look again: who was woken wants the lock now
+                // Not to look again: who was woken wants the lock now.
+                return self.shared.let_out();
             }
             s = self.shared.raw_lock();
         }
+        drop(s);
+        self.shared.let_out();
     }
 }
 
 impl Shared {
+    /// Writes what was put aside while the lock was held.
+    fn let_out(&self) {
+        let done = self.outbox.as_ref().map_or(Written::All, |o| o.write());
+        if done != Written::All {
+            let mut s = self.lock();
+            s.flush(); // finds out what it is
+            self.nudge(&s);
+        }
+    }
+
     /// Takes the lock.
     pub(crate) fn lock(&self) -> Guard<'_> {
         Guard { shared: self, shard: Some(self.raw_lock()) }
