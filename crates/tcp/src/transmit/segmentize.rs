@@ -5,7 +5,7 @@ use super::{Kind, Limits, Plan, ecn, options};
 use crate::cx::Cx;
 use crate::probe::Probe;
 use crate::rule::SendReason;
-use crate::snd::congestion::Sending;
+use crate::snd::congestion::{Sending, initial_window};
 use crate::snd::recovery::Frto;
 use crate::snd::scoreboard::Record;
 use crate::state::State;
@@ -262,7 +262,12 @@ fn left<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, plan: &Plan, end: SeqNum) {
     let sending =
         Sending { now: cx.now, pipe, is_app_limited: s.rate.is_app_limited(), total_delivered: s.rate.delivered };
     s.congestion.get().on_send(&mut s.window, &sending);
-    if let Some(p) = s.pacing(cx.cfg) {
+    // Ten segments may leave at once on any path (RFC 6928 2), and a flow that has no more is not to wait for the pace of a rate
+    // that nobody has measured.
+    let first = u64::from(initial_window(10, u32::from(s.mss)));
+    if t.counters.bytes_sent + u64::from(octets) > first
+        && let Some(p) = s.pacing(cx.cfg)
+    {
         s.pacer.sent(cx.now, octets, p);
     }
     let stamp = s.rate.stamp(cx.now, pipe, octets);
