@@ -92,7 +92,7 @@ fn a_connected_socket_has_one_address_until_it_is_disconnected() {
     assert_eq!(s.udp_local(u), Some(at("198.51.100.1:9")));
     // The other address is not free for others: it is the socket's again when it is disconnected.
     assert_eq!(s.udp_bind(at("192.0.2.1:9")), Err(UdpError::AddressInUse));
-    let mut hear = |s: &mut Stack, to: [u8; 4]| {
+    let hear = |s: &mut Stack, to: [u8; 4]| {
         let mut p = vec![0x45, 0, 0, 29, 0, 0, 0, 0, 64, 17, 0, 0, 198, 51, 100, 7];
         p.extend(to);
         p.extend([0, 7, 0, 9, 0, 9, 0, 0, b'!']);

@@ -92,7 +92,6 @@ fn a_reader_learns_that_the_link_is_gone_whatever_else_retransmits() -> io::Resu
     let l = TcpListener::bind(&y, b(7))?;
     let (idle, mut busy) = (TcpStream::connect(&x, b(7))?, TcpStream::connect(&x, b(7))?);
     let _theirs = (l.accept()?, l.accept()?);
-    busy.set_user_timeout(Some(Duration::from_millis(300)))?;
     path.mute();
     busy.write_all(b"never acknowledged")?;
     // Two wait for it: one leads, one follows, or both look when it is over already.
@@ -106,6 +105,7 @@ fn a_reader_learns_that_the_link_is_gone_whatever_else_retransmits() -> io::Resu
     let e = TcpStream::connect(&x, b(7)).expect_err("there is no way");
     assert_eq!(cause(&e), Some(GONE));
     // One that has a timer is ended by it, as if the cable were out.
+    busy.set_user_timeout(Some(Duration::from_millis(300)))?;
     let e = within(move || busy.read(&mut [0; 1])).expect_err("nobody acknowledges");
     assert!(e.kind() == ErrorKind::TimedOut && matches!(cause(&e), Some(Cause::Ended { .. })), "{e:?}");
     Ok(())

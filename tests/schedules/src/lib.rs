@@ -5,11 +5,15 @@
 
 use shuttle::future::block_on;
 use shuttle::thread;
+use std::future::{Future, poll_fn};
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use synfin::Stack;
-use synfin::blocking::{TcpListener, TcpStream};
+use synfin::blocking::{TcpListener, TcpStream, UdpSocket};
 use synfin::device::{Device, memory_pair};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -140,6 +144,92 @@ fn a_writer_that_waits_for_room_is_woken() {
         c.shutdown(Shutdown::Write)?;
         assert_eq!(reads.join().expect("no panic")?, 10_000);
         end(x, y);
+        Ok(())
+    });
+}
+
+/// Two wait for datagrams at one socket, each takes one; the first datagram wakes both, and the one that comes late waits on.
+#[test]
+fn two_receivers_at_one_socket_get_a_datagram_each() {
+    play(|| {
+        let (x, y) = pair()?;
+        let u = UdpSocket::bind(&y, "192.0.2.2:7")?;
+        let receivers: Vec<_> = (0..2)
+            .map(|_| {
+                let u = u.try_clone()?;
+                Ok(thread::spawn(move || -> io::Result<u8> {
+                    let mut b = [0; 1];
+                    u.recv(&mut b)?;
+                    Ok(b[0])
+                }))
+            })
+            .collect::<io::Result<_>>()?;
+        let v = UdpSocket::bind(&x, "192.0.2.1:7")?;
+        v.connect("192.0.2.2:7")?;
+        v.send(&[1])?;
+        v.send(&[2])?;
+        let mut got = receivers.into_iter().map(|r| r.join().expect("no panic")).collect::<io::Result<Vec<_>>>()?;
+        got.sort_unstable();
+        assert_eq!(got, [1, 2]);
+        end(x, y);
+        Ok(())
+    });
+}
+
+/// A future that waits is dropped at any moment, also when it was woken and has not run; another one, and a blocked call, wait at
+/// the same socket and are not forgotten for it.
+#[test]
+fn a_wait_that_is_given_up_takes_nobodys_wake_up() {
+    play(|| {
+        let (x, y) = pair()?;
+        let u = Arc::new(block_on(synfin::tokio::UdpSocket::bind(&y, "192.0.2.2:7"))?);
+        let (gives_up, stays) = (u.clone(), u.clone());
+        let first = thread::spawn(move || {
+            block_on(async {
+                let mut b = [0; 1];
+                let mut recv = pin!(gives_up.recv(&mut b));
+                // Looked at twice, whatever happens in between.
+                for _ in 0..2 {
+                    if let Poll::Ready(r) = poll_fn(|cx| Poll::Ready(recv.as_mut().poll(cx))).await {
+                        return r;
+                    }
+                    thread::yield_now();
+                }
+                Ok(0)
+            })
+        });
+        let second = thread::spawn(move || block_on(async { stays.recv(&mut [0; 1]).await }));
+        let v = UdpSocket::bind(&x, "192.0.2.1:7")?;
+        v.send_to(&[1], "192.0.2.2:7")?;
+        if first.join().expect("no panic")? == 1 {
+            v.send_to(&[2], "192.0.2.2:7")?; // it took the other's
+        }
+        assert_eq!(second.join().expect("no panic")?, 1);
+        end(x, y);
+        Ok(())
+    });
+}
+
+/// The host's own handle goes while a call waits: the socket holds the host, and the last to go ends it, on whatever thread.
+#[test]
+fn a_host_that_is_dropped_while_a_call_waits_lives_until_the_call_is_over() {
+    play(|| {
+        let (x, y) = pair()?;
+        let l = TcpListener::bind(&y, "192.0.2.2:7")?;
+        let c = TcpStream::connect(&x, "192.0.2.2:7")?;
+        let mut s = l.accept()?.0;
+        let reads = thread::spawn(move || -> io::Result<()> {
+            let mut c = c;
+            let mut b = [0; 1];
+            c.read_exact(&mut b)?;
+            assert_eq!(b, [7]);
+            Ok(())
+        });
+        drop(x);
+        s.write_all(&[7])?;
+        reads.join().expect("no panic")?;
+        assert_eq!(s.read(&mut [0; 1])?, 0, "the host said its farewell");
+        y.shutdown(Duration::ZERO);
         Ok(())
     });
 }
