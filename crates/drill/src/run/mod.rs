@@ -11,6 +11,7 @@ mod loaded;
 mod machine;
 mod packets;
 mod pending;
+mod quote;
 mod report;
 mod settings;
 mod story;
@@ -157,9 +158,14 @@ impl<'a> Runner<'a> {
         }
         self.finish_waiting()?;
         for (s, before) in self.machine.left_over() {
-            let Ok(seen) = Seen::parse(&s.bytes) else { continue };
-            let Some(flow) = self.flows.of_departure(&seen) else { continue };
-            let line = compare::as_script(Some(self.flows.get(flow)), &seen);
+            let line = match Seen::parse(&s.bytes) {
+                Ok(seen) => match self.flows.of_departure(&seen) {
+                    Some(flow) => compare::as_script(Some(self.flows.get(flow)), &seen),
+                    None => continue,
+                },
+                // Whose it is cannot be known, and no event could have taken it.
+                Err(what) => what,
+            };
             // The script could still have waited for what left before its last event began. What that event itself made
             // leave it may leave to others, as packetdrill does, which ends there; so it may the rest of a
             // burst of which that event took the beginning.
