@@ -214,14 +214,20 @@ fn segment(t: &mut Table, want: &TcpSpec, seen: &Seen, flow: &mut Flow, set: &Se
     }
     t.eq("urg", want.urg, header.urgent);
     if let Options::These(list) = &want.options {
-        timestamps(t, list, options, flow, set);
-        let came = mapped(Some(flow), options);
+        let val = timestamps(t, list, options, flow, set);
+        let mut came = mapped(Some(flow), options);
         // What timestamps say was compared above.
         let plain = |l: &[Opt]| {
             let strip = |o: &Opt| if matches!(o, Opt::Timestamps(..)) { Opt::Timestamps(0, 0) } else { o.clone() };
             l.iter().map(strip).collect::<Vec<_>>()
         };
         let same = plain(list) == plain(&came) && rest.is_empty();
+        // Shown as the script counts it, so that it is not taken for what differs.
+        for o in &mut came {
+            if let (Opt::Timestamps(live, _), Some(val)) = (o, val) {
+                *live = val;
+            }
+        }
         t.row("options", options_text(list), options_text(&came), same);
     }
     t.text(*zeros);
@@ -250,23 +256,27 @@ fn message(t: &mut Table, want: &Icmp, seen: &Seen, flow: &Flow) {
     }
 }
 
-/// TSval within the tolerance if it is to be compared, TSecr exactly: it is what the script sent.
-fn timestamps(t: &mut Table, want: &[Opt], came: &[Opt], flow: &mut Flow, set: &Settings) {
+/// TSval within the tolerance if it is to be compared, TSecr exactly: it is what the script sent. Gives TSval as the script
+/// counts it: what it says itself, if that is not compared.
+fn timestamps(t: &mut Table, want: &[Opt], came: &[Opt], flow: &mut Flow, set: &Settings) -> Option<u32> {
     let of = |l: &[Opt]| {
         l.iter().find_map(|o| match o {
             Opt::Timestamps(val, ecr) => Some((*val, *ecr)),
             _ => None,
         })
     };
-    let (Some((val, ecr)), Some((live_val, live_ecr))) = (of(want), of(came)) else { return };
+    let (Some((val, ecr)), Some((live_val, live_ecr))) = (of(want), of(came)) else { return None };
+    let mut shown = val;
     if set.ts_tick_usecs > 0
         && let Some((first_script, first_live)) = flow.first_val
     {
         let script = first_script.wrapping_add(live_val.wrapping_sub(first_live));
         let ticks = (set.tolerance_usecs / set.ts_tick_usecs).max(1) as u32;
         t.row("TS val", val, script, script.abs_diff(val) <= ticks);
+        shown = script;
     }
     t.eq("TS ecr", ecr, live_ecr);
     flow.vals.insert(val, live_val);
     flow.first_val.get_or_insert((val, live_val));
+    Some(shown)
 }

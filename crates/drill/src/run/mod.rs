@@ -34,6 +34,7 @@ use commands::{Effect, effects};
 use flow::Flows;
 use loaded::Loaded;
 use machine::{Direct, Machine};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 use story::Calls;
@@ -77,6 +78,9 @@ fn play_on(
     machine: impl FnOnce(&Settings) -> Result<Box<dyn Machine>, String>,
 ) -> Played {
     let skip = |why: String| Played::without_a_run(Verdict::Skip(why));
+    if let Some((at, why)) = &script.unsupported {
+        return skip(format!("line {}: {why}", at.line));
+    }
     let mut set = settings.clone();
     let mut wrong = None;
     for o in script.options.iter().filter(|o| !settings.fixed.contains(&o.name)) {
@@ -95,6 +99,9 @@ fn play_on(
     // What is wrong here would be wrong in the machine too, and one in a library may end the whole program for it.
     if let Some((at, why)) = wrong {
         return Played::without_a_run(Verdict::Fail(Box::new(Failure::mistake(script.mistake(at, why)))));
+    }
+    if script.options.iter().any(|o| o.name == "dry_run") {
+        return skip("dry run: read, not played".into());
     }
     let machine = match machine(&set) {
         Ok(m) => m,
@@ -117,6 +124,8 @@ struct Runner<'a> {
     machine: Box<dyn Machine>,
     flows: Flows,
     waiting: Option<Waiting>,
+    /// The files whose addresses are IPv6's.
+    ipv6_files: BTreeSet<i32>,
     /// The time of the first event.
     zero: Instant,
     /// The time that the script gave the event before.
@@ -137,6 +146,7 @@ impl<'a> Runner<'a> {
             set,
             machine,
             waiting: None,
+            ipv6_files: BTreeSet::new(),
             zero: now,
             before: now,
             names: Names::new(),

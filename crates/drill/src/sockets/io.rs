@@ -20,13 +20,8 @@ pub struct Received {
 
 const RECEIVE_FLAGS: i32 =
     libc::MSG_PEEK | libc::MSG_DONTWAIT | libc::MSG_TRUNC | libc::MSG_WAITALL | libc::MSG_NOSIGNAL;
-const SEND_FLAGS: i32 = libc::MSG_FASTOPEN
-    | libc::MSG_DONTWAIT
-    | libc::MSG_NOSIGNAL
-    | libc::MSG_EOR
-    | libc::MSG_OOB
-    | libc::MSG_ZEROCOPY
-    | libc::MSG_DONTROUTE;
+const SEND_FLAGS: i32 =
+    libc::MSG_FASTOPEN | libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL | libc::MSG_EOR | libc::MSG_OOB | libc::MSG_DONTROUTE;
 
 impl Sockets {
     /// `recv` and its kin: at most `len` octets.
