@@ -99,6 +99,8 @@ fn a_message_of_a_socket_of_datagrams_goes_where_its_name_says() {
         (send("...") + "+0 > udp (40)", "PASS"),
         (send(named) + "+0 > udp 8080 > 77 (40)", "PASS"),
         (send(named) + "+0 > udp 8080 > 78 (40)", "FAILdestination port"),
+        // A stream has its peer, whatever the call says.
+        (open() + &format!("+0 sendto(4, ..., 40, 0, {named}, 3) = 40\n+0 > P. 1:41(40) ack 1"), "PASS"),
     ]);
 }
 
@@ -280,6 +282,7 @@ fn other_dialects_are_skipped() {
             open() + "+0 < . 1:1(0) ack 1 win 257 <mpcapable v1 flags[flag_h] nokey>\n+0 > . 1:1(0) ack 1",
             "SKIPoptions of MPTCP",
         ),
+        (format!("--udp_encapsulation=tcp\n{STREAM}"), "SKIPline 1: --udp_encapsulation asks for what is not there"),
         ("#nonsense\n0 `true`".into(), "FAILx.pkt:1:1: expected a time"),
     ]);
 }

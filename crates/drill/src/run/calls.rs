@@ -280,6 +280,11 @@ impl Runner<'_> {
         Ok(Value::Received { data: r.data, flags: r.flags, from: r.from })
     }
 
+    /// Whether what is sent goes where the call says: a stream that is connected has but one peer, and Linux does not look.
+    fn goes_by_name(&self, call: &Call, flags: i32) -> Attempt<bool> {
+        Ok(flags & libc::MSG_FASTOPEN != 0 || self.flows.is_of_datagrams(fd(call)?))
+    }
+
     /// What a call writes: octets, flags, and to whom.
     fn written(&self, call: &Call) -> Attempt<(Vec<u8>, i32, Option<SocketAddr>)> {
         let a = &call.args;
@@ -293,9 +298,8 @@ impl Runner<'_> {
                     return Err(bad("control messages"));
                 }
                 let flags = flags(a.get(2))?;
-                // A stream that is connected has but one peer, whatever name stands there.
                 if let Some(name) = field(m, "msg_name")
-                    && (flags & libc::MSG_FASTOPEN != 0 || self.flows.is_of_datagrams(fd(call)?))
+                    && self.goes_by_name(call, flags)?
                 {
                     to = address(Some(&name.value), self.peer())?;
                 }
@@ -303,10 +307,11 @@ impl Runner<'_> {
             }
             "write" => (size(a.get(2))?, 0),
             name => {
-                if name == "sendto" {
+                let flags = flags(a.get(3))?;
+                if name == "sendto" && self.goes_by_name(call, flags)? {
                     to = self.address(call, 4, self.peer())?;
                 }
-                (size(a.get(2))?, flags(a.get(3))?)
+                (size(a.get(2))?, flags)
             }
         };
         let text = match a.get(1) {

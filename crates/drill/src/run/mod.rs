@@ -43,9 +43,18 @@ use wire::Seen;
 
 /// How long after its time a packet is waited for: 2 s, as packetdrill does.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Options of packetdrill's that mean nothing without a second machine: a script that has one cannot be judged.
-const REFUSED: &[&str] =
-    &["wire_client", "wire_server", "wire_server_ip", "wire_server_port", "wire_client_dev", "wire_server_dev"];
+/// Options of packetdrill's that mean nothing without a second machine, and what only FreeBSD's has: a script that has one
+/// cannot be judged.
+const REFUSED: &[&str] = &[
+    "wire_client",
+    "wire_server",
+    "wire_server_ip",
+    "wire_server_port",
+    "wire_client_dev",
+    "wire_server_dev",
+    "udp_encapsulation",
+    "tcp_md5_secret",
+];
 /// How long a packet is waited for that may come at any time.
 const ANY_TIME: Duration = Duration::from_secs(7_200);
 /// Which checksum of a packet is wrong, if one is.

@@ -197,6 +197,7 @@ impl Settings {
             "gateway_ip" | "netmask_ip" => drop(address(name, v)?),
             "speed" => drop(number(name, v, 0..=u32::MAX)?),
             _ if MEANINGLESS.contains(&name) => {}
+            "udp_encapsulation" | "tcp_md5_secret" => return Err(format!("--{name} asks for what is not there")),
             _ => return Err(format!("--{name} has no meaning here: there is no second machine")),
         }
         Ok(())

@@ -45,6 +45,9 @@ const OPTIONS: &[&str] = &[
     "code_sockopt",
     "persistent_tun_dev",
     "strict",
+    // Of FreeBSD's dialect.
+    "udp_encapsulation",
+    "tcp_md5_secret",
 ];
 
 pub(super) fn parse(file: &str, text: &str, defines: &[(String, String)]) -> Result<Script, SyntaxError> {
