@@ -81,12 +81,20 @@ fn what_calls_cannot_do_here_is_skipped() {
         format!("{}+0 sendmsg(4, {{msg_name(...)=..., msg_iov(1)=[{{...,40}}], msg_flags=0{more}}}, 0) = 40\n", open())
             + "+0 > P. 1:41(40) ack 1"
     };
+    let zerocopy =
+        open() + "+0 setsockopt(4, SOL_SOCKET, SO_ZEROCOPY, [1], 4) = 0\n+0 send(4, ..., 1000, MSG_ZEROCOPY) = 1000\n";
+    let poll = "+0 poll([{fd=4, events=POLLOUT, revents=POLLOUT}], 1, 0) = 1";
     let control = ", msg_control=[{cmsg_level=SOL_SOCKET, cmsg_type=SO_TIMESTAMPING, cmsg_data=2}]";
     judge(&[
         (message(""), "PASS"),
         (message(control), "SKIPcontrol messages"),
         (message(", msg_controllen=24"), "SKIPcontrol messages"),
-        (open() + "+0 send(4, ..., 1000, MSG_ZEROCOPY) = 1000", "SKIPsend flags 0x4000000"),
+        // Without SO_ZEROCOPY the flag asks for nothing, and with it for something that is told.
+        (open() + "+0 send(4, ..., 1000, MSG_ZEROCOPY) = 1000\n+0 > P. 1:1001(1000) ack 1\n" + poll, "PASS"),
+        (zerocopy.clone() + "+0 > P. 1:1001(1000) ack 1\n+0 write(4, ..., 9) = 9", "PASS"),
+        (zerocopy.clone() + poll, "SKIPwhat MSG_ZEROCOPY has to tell"),
+        (zerocopy + "+0 recvmsg(4, {msg_iov(1)=[{...,0}]}, MSG_ERRQUEUE) = 0", "SKIPreceive flags 0x2000"),
+        (format!("{DATAGRAMS}+0 sendto(3, ..., 9, MSG_ZEROCOPY, ..., ...) = 9"), "SKIPMSG_ZEROCOPY of a datagram"),
     ]);
 }
 

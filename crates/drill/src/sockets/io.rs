@@ -20,8 +20,13 @@ pub struct Received {
 
 const RECEIVE_FLAGS: i32 =
     libc::MSG_PEEK | libc::MSG_DONTWAIT | libc::MSG_TRUNC | libc::MSG_WAITALL | libc::MSG_NOSIGNAL;
-const SEND_FLAGS: i32 =
-    libc::MSG_FASTOPEN | libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL | libc::MSG_EOR | libc::MSG_OOB | libc::MSG_DONTROUTE;
+const SEND_FLAGS: i32 = libc::MSG_FASTOPEN
+    | libc::MSG_DONTWAIT
+    | libc::MSG_NOSIGNAL
+    | libc::MSG_EOR
+    | libc::MSG_OOB
+    | libc::MSG_ZEROCOPY
+    | libc::MSG_DONTROUTE;
 
 impl Sockets {
     /// `recv` and its kin: at most `len` octets.
@@ -96,6 +101,10 @@ impl Sockets {
             return unsupported(format!("send flags {:#x}", flags & !SEND_FLAGS));
         }
         if let Some(File::Udp(_)) = self.files.get(&fd) {
+            // What a socket of datagrams was set to is not kept: whether it would be told is not known.
+            if flags & libc::MSG_ZEROCOPY != 0 {
+                return unsupported("MSG_ZEROCOPY of a datagram");
+            }
             let id = self.udp(h, fd)?;
             return h
                 .with(|s, now, _| s.udp_send(now, id, to, data))
@@ -122,7 +131,13 @@ impl Sockets {
             false => s.tcp_send(now, w, id, data),
         });
         match taken {
-            Ok(n) => Ok(n),
+            Ok(n) => {
+                // Without the option Linux copies, and tells nothing.
+                let on =
+                    t.remembered.get(&(libc::SOL_SOCKET, libc::SO_ZEROCOPY)).is_some_and(|v| v.iter().any(|o| *o != 0));
+                t.completions |= flags & libc::MSG_ZEROCOPY != 0 && on;
+                Ok(n)
+            }
             Err(SendError::WouldBlock) => Err(libc::EAGAIN.into()),
             Err(SendError::Closing | SendError::Closed(_)) => Err(libc::EPIPE.into()),
         }
