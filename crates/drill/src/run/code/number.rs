@@ -171,7 +171,7 @@ fn compare_mixed(a: i128, b: f64) -> Option<Ordering> {
 fn remainder(a: f64, b: f64) -> f64 {
     match a % b {
         r if r != 0.0 && (r < 0.0) != (b < 0.0) => r + b,
-        r if r == 0.0 => 0.0f64.copysign(b),
+        0.0 => 0.0f64.copysign(b),
         r => r,
     }
 }
