@@ -23,6 +23,15 @@ struct Ran {
     last: String,
     took: Duration,
     ok: bool,
+    /// Tests that were not run.
+    ignored: Vec<Ignored>,
+}
+
+/// A test that was not run, and why.
+#[derive(Debug, PartialEq, Eq)]
+struct Ignored {
+    name: String,
+    reason: String,
 }
 
 #[allow(clippy::disallowed_methods)] // how long it took here is for people only
@@ -43,8 +52,9 @@ fn ran(what: &str, args: &[&str]) -> Result<Ran> {
         _ => lines.last().copied().unwrap_or("").to_string(),
     };
     let command = format!("cargo {}", args.join(" "));
+    let ignored = ignored(&text);
     let ok = if what.contains("suite") { most_pass(&last) } else { out.status.success() };
-    Ok(Ran { what: what.to_string(), command, last, took: began.elapsed(), ok })
+    Ok(Ran { what: what.to_string(), command, last, took: began.elapsed(), ok, ignored })
 }
 
 /// Whether scripts of others hold: some passed, and of those that were judged at least four in five. What of them we do
@@ -71,12 +81,38 @@ fn tests(text: &str) -> String {
     format!("{passed} passed, {failed} failed, {ignored} not run")
 }
 
+/// The tests that `cargo test` left out, as it names them: with the reason of their `#[ignore = ".."]`.
+fn ignored(text: &str) -> Vec<Ignored> {
+    let one = |line: &str| {
+        let (name, why) = line.strip_prefix("test ")?.split_once(" ... ignored")?;
+        let reason = why.strip_prefix(", ").unwrap_or("no reason is given");
+        Some(Ignored { name: name.to_string(), reason: reason.trim().to_string() })
+    };
+    text.lines().filter_map(one).collect()
+}
+
+/// The commit that all of it is about, and whether something was changed since.
+fn commit() -> Result<String> {
+    let git = |args: &[&str]| {
+        let out = Command::new("git").current_dir(root()).args(args).output().map_err(|e| format!("git: {e}"))?;
+        match out.status.success() {
+            true => Ok(String::from_utf8_lossy(&out.stdout).trim().to_string()),
+            false => Err(format!("git: {}", String::from_utf8_lossy(&out.stderr).trim())),
+        }
+    };
+    let changed = git(&["status", "--porcelain", "--untracked-files=no"])?;
+    let with = if changed.is_empty() { "" } else { ", with changes that were not committed" };
+    Ok(format!("{}{with}", git(&["rev-parse", "--short", "HEAD"])?))
+}
+
 /// As Linux has it, where no sysctl says so: `docs/scripts-of-others.md`.
 const LIKE_LINUX: &str = "slow-start-limit=255,window-probe=empty,ecn-control=on,syn-linear=4";
 
 /// Runs all of it and writes the page.
 pub fn run(args: &Args) -> Result<String> {
     let long = long_runs::kept()?;
+    // Before this page and what the runs themselves write are changed.
+    let commit = commit()?;
     let synfin = |rest: &[&'static str]| [&["run", "--release", "--quiet", "--"][..], rest].concat();
     // Building is no evidence.
     ran("build", &["build", "--release", "--quiet"])?;
@@ -142,8 +178,9 @@ pub fn run(args: &Args) -> Result<String> {
     if args.faults {
         all.push(ran("Faults put in on purpose", &["xtask", "faults"])?);
     }
-    let mut s = String::from(
-        "# Evidence\n\nMade by `just evidence`. What was run, what it said last, and how long it took on the machine of the day.\n\n\
+    let mut s = format!(
+        "# Evidence\n\nMade by `just evidence` of commit {commit}. What was run, what it said last, and how long it took on the \
+         machine of the day.\n\n\
          | What | Command | Result | Seconds |\n|---|---|---|---|\n",
     );
     for r in &all {
@@ -153,6 +190,13 @@ pub fn run(args: &Args) -> Result<String> {
             None => r.command.clone(),
         };
         let _ = writeln!(s, "| {} | `{command}` | {ok}{} | {:.1} |", r.what, r.last, r.took.as_secs_f64());
+    }
+    let left_out: Vec<&Ignored> = all.iter().flat_map(|r| &r.ignored).collect();
+    if !left_out.is_empty() {
+        s += "\nTests that were not run, and why:\n\n";
+        for Ignored { name, reason } in left_out {
+            let _ = writeln!(s, "- `{name}`: {reason}");
+        }
     }
     s += &long_runs::section(&long);
     s += "\nWhich changes at random no test found: [mutants.md](mutants.md).\n";
@@ -199,5 +243,15 @@ mod tests {
     fn totals_of_tests_add_up() {
         let text = "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured\nx\ntest result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured";
         assert_eq!(super::tests(text), "5 passed, 1 failed, 1 not run");
+    }
+
+    #[test]
+    fn tests_that_are_not_run_are_named_with_their_reasons() {
+        let text = "running 3 tests\ntest a::b ... ok\ntest a_million ... ignored, minutes, for each octet is counted\n\
+                    test src/lib.rs - f (line 3) ... ignored\ntest result: ok. 1 passed; 0 failed; 2 ignored; 0 measured";
+        let named: Vec<_> = super::ignored(text).into_iter().map(|i| (i.name, i.reason)).collect();
+        let want =
+            [("a_million", "minutes, for each octet is counted"), ("src/lib.rs - f (line 3)", "no reason is given")];
+        assert_eq!(named, want.map(|(n, r)| (n.to_string(), r.to_string())));
     }
 }

@@ -484,6 +484,8 @@ fn drill_with_a_wrong_option_says_so_in_one_line_and_exits_with_2() {
         ("--so_flags", "x=1"),
         ("--non_fatal", "x"),
         ("--bind_port", "70000"),
+        ("--gateway_ip", "rubbish"),
+        ("--speed", "fast"),
         ("--tolerance_percent", "NaN"),
         ("--jobs", "0"),
         ("--pcap", "/dev/null"),
@@ -533,6 +535,29 @@ fn drill_takes_no_pipe_no_device_and_no_dangling_link_for_a_script_and_goes_on()
         assert!(text.contains(words), "{words}\n{text}");
     }
     std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
+fn drill_plays_the_others_where_a_path_is_missing() {
+    let dir = two_scripts("drill-missing");
+    let (missing, there) = (dir.join("nosuch.pkt"), dir.join("a.pkt"));
+    let (missing, there) = (missing.to_string_lossy(), there.to_string_lossy());
+    let o = synfin(&["drill", &missing, &there]);
+    let text = stdout(&o);
+    assert_eq!((o.status.code(), text.lines().count()), (Some(1), 4), "{text}");
+    for words in [
+        &format!("FAIL {missing} "),
+        &format!("\n{missing}: No such file or directory"),
+        &format!("\nPASS {there} "),
+        "\n1 passed, 1 failed, 0 skipped\n",
+    ] {
+        assert!(text.contains(words), "{words}\n{text}");
+    }
+    // Where there is nothing to play it is one line.
+    let o = synfin(&["drill", &missing]);
+    let err = String::from_utf8_lossy(&o.stderr);
+    assert_eq!((o.status.code(), o.stdout.is_empty(), err.lines().count()), (Some(1), true, 1), "{err}");
+    assert!(err.starts_with(&format!("synfin: {missing}: ")), "{err}");
 }
 
 #[test]

@@ -90,7 +90,7 @@ pub(crate) struct Args {
     #[arg(long = "so_filename", value_name = "FILE")]
     pub so_filename: Option<PathBuf>,
     #[command(flatten)]
-    _ignored: Ignored,
+    ignored: Ignored,
 }
 
 /// Options of packetdrill's that say how it reaches a kernel, or what it prints.
@@ -151,6 +151,9 @@ impl Args {
             ("non_fatal", &self.non_fatal),
             ("init_scripts", &self.init_scripts),
             ("so_flags", &self.so_flags),
+            ("gateway_ip", &self.ignored.gateway_ip),
+            ("netmask_ip", &self.ignored.netmask_ip),
+            ("speed", &self.ignored.speed),
         ] {
             if let Some(v) = value {
                 s.option(name, Some(v)).map_err(usage)?;

@@ -103,10 +103,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> io::Result<()> {
     if args.jobs == Some(0) {
         return Err(usage("--jobs: expected a number from 1, found 0"));
     }
-    let mut paths = Vec::new();
-    for p in &args.paths {
-        scripts::find(p, &mut paths)?;
-    }
+    let paths = scripts::find(&args.paths)?;
     if paths.is_empty() {
         return Err(usage("there is no script (*.pkt) there"));
     }

@@ -6,15 +6,25 @@ use std::io;
 use std::path::{Path, PathBuf};
 use synfin_packetdrill::script::printable;
 
-/// The scripts of a path, in order. What is in a directory and cannot be read is one of them, and fails by itself.
-pub(super) fn find(path: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
-    let named = |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", path.display()));
-    if fs::metadata(path).map_err(named)?.is_dir() {
-        inside(path, found).map_err(named)
-    } else {
-        found.push(path.to_path_buf());
-        Ok(())
+/// The scripts of some paths, in order. What cannot be read, in a directory or beside another path, is one of them, and
+/// fails by itself; the only path there is must be there.
+pub(super) fn find(paths: &[PathBuf]) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for path in paths {
+        let looked = fs::metadata(path).and_then(|m| match m.is_dir() {
+            true => inside(path, &mut found),
+            false => {
+                found.push(path.clone());
+                Ok(())
+            }
+        });
+        match looked {
+            Ok(()) => {}
+            Err(_) if paths.len() > 1 => found.push(path.clone()),
+            Err(e) => return Err(io::Error::new(e.kind(), format!("{}: {e}", path.display()))),
+        }
     }
+    Ok(found)
 }
 
 fn inside(dir: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {

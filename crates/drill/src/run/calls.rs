@@ -1,11 +1,13 @@
 //! The system calls of a script, made on the machine: a method for each, and how they wait.
 
-use super::arguments::{address, bad, epoll_event, fd, int, int32, iov_len, named, octets, size};
+use super::arguments::{
+    address, address_for, bad, count, epoll_event, fd, field, flags, int, int32, iov_len, named, octets, short, size,
+};
 use super::judge::{Value, judge};
 use super::settings::IpVersion;
 use super::{PATIENCE, Runner, Step, story};
 use crate::script::symbols::number;
-use crate::script::{Action, Call, Expr, Time};
+use crate::script::{Action, Call, Expr, Field, Time};
 use crate::sockets::Refusal;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -66,7 +68,8 @@ impl Runner<'_> {
         };
         let (now, crossed, short) = (self.machine.now(), self.machine.crossed_so_far(), story::result(&got, call));
         self.calls.end(w.told, now, crossed, call, &short, at_once);
-        if let Err(what) = judge(call, got) {
+        let v6 = fd(call).is_ok_and(|f| self.ipv6_files.contains(&f));
+        if let Err(what) = judge(call, got, v6) {
             return Err(self.failure(e.at, format!("{}: {what}", call.name)));
         }
         if let Some(end) = call.end {
@@ -126,7 +129,7 @@ impl Runner<'_> {
         match call.name.as_str() {
             "poll" | "epoll_wait" => true,
             "recv" | "recvfrom" | "send" | "sendto" => {
-                let dontwait = int(call.args.get(3)).is_ok_and(|f| f as i32 & libc::MSG_DONTWAIT != 0);
+                let dontwait = flags(call.args.get(3)).is_ok_and(|f| f & libc::MSG_DONTWAIT != 0);
                 !dontwait && fd(call).is_ok_and(|f| self.machine.is_blocking(f))
             }
             _ => fd(call).is_ok_and(|f| self.machine.is_blocking(f)),
@@ -167,9 +170,11 @@ impl Runner<'_> {
 
     /// The number that the script gives the new file.
     fn new_file(&self, call: &Call) -> Attempt<i32> {
-        let n = call.result.as_ref().and_then(|r| number(r).ok()).filter(|n| *n >= 0);
-        // A call that is to fail makes no file that the script could name.
-        let n = n.map_or(i32::MAX, |n| n as i32);
+        let n = match call.result.as_ref().and_then(|r| number(r).ok()).filter(|n| *n >= 0) {
+            Some(n) => i32::try_from(n).map_err(|_| Refusal::Wrong(format!("{n} is no int")))?,
+            // A call that is to fail makes no file that the script could name.
+            None => i32::MAX,
+        };
         if n != i32::MAX && self.machine.has_file(n) {
             return Err(bad(format!("the file {n} for two things at once")));
         }
@@ -186,13 +191,33 @@ impl Runner<'_> {
         let new = self.new_file(call)?;
         self.machine.socket(new, domain, kind, protocol)?;
         self.flows.began(new, kind & 0xf == libc::SOCK_DGRAM);
+        self.is_ipv6(new, domain == libc::AF_INET6);
         Ok(Value::File)
+    }
+
+    /// Notes whether addresses of a file are IPv6's.
+    fn is_ipv6(&mut self, f: i32, v6: bool) {
+        if v6 {
+            self.ipv6_files.insert(f);
+        } else {
+            self.ipv6_files.remove(&f);
+        }
+    }
+
+    /// An address and its length, which are the arguments `at` and `at + 1`.
+    fn address(&self, call: &Call, at: usize, default: SocketAddr) -> Attempt<Option<SocketAddr>> {
+        let f = fd(call)?;
+        let mixed = call.name != "bind" && self.flows.is_of_datagrams(f);
+        let written = (call.args.get(at), call.args.get(at + 1));
+        // What is no file of the script is for the call to refuse.
+        let v6 = if self.machine.has_file(f) { self.ipv6_files.contains(&f) } else { default.is_ipv6() };
+        address_for(written, default, v6, mixed)
     }
 
     fn bind(&mut self, call: &Call) -> Attempt {
         let f = fd(call)?;
         let default = SocketAddr::new(self.set.local(), self.set.bind_port);
-        let addr = address(call.args.get(1), default)?.ok_or(Refusal::Errno(libc::EAFNOSUPPORT))?;
+        let addr = self.address(call, 1, default)?.ok_or(Refusal::Errno(libc::EAFNOSUPPORT))?;
         self.machine.bind(f, addr)?;
         self.flows.bound(f, addr.port());
         Ok(ZERO)
@@ -208,7 +233,9 @@ impl Runner<'_> {
     fn accept(&mut self, call: &Call) -> Attempt {
         let flags = if call.name == "accept4" { int32(call.args.get(3))? } else { 0 };
         let new = self.new_file(call)?;
-        let peer = self.machine.accept(fd(call)?, new, flags)?;
+        let listener = fd(call)?;
+        let peer = self.machine.accept(listener, new, flags)?;
+        self.is_ipv6(new, self.ipv6_files.contains(&listener));
         Ok(Value::Accepted { peer, known: self.flows.accepted(new, peer) })
     }
 
@@ -216,7 +243,7 @@ impl Runner<'_> {
         let f = fd(call)?;
         if !w.begun {
             w.begun = true;
-            let to = address(call.args.get(1), self.peer())?;
+            let to = self.address(call, 1, self.peer())?;
             if let Some(to) = to {
                 self.flows.connecting(f, to);
             }
@@ -235,9 +262,9 @@ impl Runner<'_> {
 
     fn read(&mut self, call: &Call) -> Attempt {
         let (len, flags) = match call.name.as_str() {
-            "readv" => (iov_len(call.args.get(1))?, None),
+            "readv" => (iov_len(call.args.get(1), call.args.get(2))?, None),
             "read" => (size(call.args.get(2))?, None),
-            _ => (size(call.args.get(2))?, Some(int32(call.args.get(3))?)),
+            _ => (size(call.args.get(2))?, Some(flags(call.args.get(3))?)),
         };
         let r = self.machine.receive(fd(call)?, len, flags)?;
         Ok(Value::Received { data: r.data, flags: r.flags, from: r.from })
@@ -248,9 +275,14 @@ impl Runner<'_> {
         if m.iter().any(|f| f.name.as_deref() == Some("msg_control")) {
             return Err(bad("control messages"));
         }
-        let (len, flags) = (iov_len(named(m, "msg_iov"))?, int32(call.args.get(2))?);
+        let (len, flags) = (message_len(m)?, flags(call.args.get(2))?);
         let r = self.machine.receive(fd(call)?, len, Some(flags))?;
         Ok(Value::Received { data: r.data, flags: r.flags, from: r.from })
+    }
+
+    /// Whether what is sent goes where the call says: a stream that is connected has but one peer, and Linux does not look.
+    fn goes_by_name(&self, call: &Call, flags: i32) -> Attempt<bool> {
+        Ok(flags & libc::MSG_FASTOPEN != 0 || self.flows.is_of_datagrams(fd(call)?))
     }
 
     /// What a call writes: octets, flags, and to whom.
@@ -258,24 +290,35 @@ impl Runner<'_> {
         let a = &call.args;
         let mut to = None;
         let (len, flags) = match call.name.as_str() {
-            "writev" => (iov_len(a.get(1))?, 0),
+            "writev" => (iov_len(a.get(1), a.get(2))?, 0),
             "sendmsg" => {
                 let Some(Expr::Struct(m)) = a.get(1) else { return Err(bad("a message of another form")) };
-                (iov_len(named(m, "msg_iov"))?, int(a.get(2))?)
+                let control = named(m, "msg_controllen").map_or(Ok(0), |n| int(Some(n)))?;
+                if control != 0 || named(m, "msg_control").is_some() {
+                    return Err(bad("control messages"));
+                }
+                let flags = flags(a.get(2))?;
+                if let Some(name) = field(m, "msg_name")
+                    && self.goes_by_name(call, flags)?
+                {
+                    to = address(Some(&name.value), self.peer())?;
+                }
+                (message_len(m)?, flags)
             }
             "write" => (size(a.get(2))?, 0),
             name => {
-                if name == "sendto" {
-                    to = address(a.get(4), self.peer())?;
+                let flags = flags(a.get(3))?;
+                if name == "sendto" && self.goes_by_name(call, flags)? {
+                    to = self.address(call, 4, self.peer())?;
                 }
-                (size(a.get(2))?, int(a.get(3))?)
+                (size(a.get(2))?, flags)
             }
         };
         let text = match a.get(1) {
             Some(Expr::Str(s)) => s[..len.min(s.len())].to_vec(),
             _ => vec![0; len.min(LONGEST_TEXT)],
         };
-        Ok((text, flags as i32, to))
+        Ok((text, flags, to))
     }
 
     /// A blocking write takes all there is before it returns.
@@ -311,7 +354,8 @@ impl Runner<'_> {
     fn setsockopt(&mut self, call: &Call) -> Attempt {
         let a = &call.args;
         let value = octets(a.get(3).ok_or_else(|| bad("setsockopt without a value"))?)?;
-        let len = a.get(4).map_or(Ok(value.len() as i64), |l| int(Some(l)))? as usize;
+        let len = a.get(4).map_or(Ok(value.len() as i64), |l| int(Some(l)))?;
+        let len = usize::try_from(len).map_err(|_| libc::EINVAL)?;
         let (level, name) = (int32(a.get(1))?, int32(a.get(2))?);
         self.machine.setsockopt(fd(call)?, level, name, &value[..len.min(value.len())]).map(|()| ZERO)
     }
@@ -320,6 +364,7 @@ impl Runner<'_> {
         let a = &call.args;
         let len = match a.get(4) {
             Some(Expr::List(l)) => size(l.first())?,
+            Some(Expr::Int(n)) => return Err(Refusal::Wrong(format!("expected the length as [{n}], found {n}"))),
             other => size(other)?,
         };
         let (level, name) = (int32(a.get(1))?, int32(a.get(2))?);
@@ -327,7 +372,7 @@ impl Runner<'_> {
     }
 
     /// A timeout in milliseconds begins at the first attempt; a negative one is none. True if it is over.
-    fn timed_out(&self, w: &mut Waiting, ms: i64) -> bool {
+    fn timed_out(&self, w: &mut Waiting, ms: i32) -> bool {
         let now = self.machine.now();
         if !w.begun {
             w.begun = true;
@@ -341,11 +386,12 @@ impl Runner<'_> {
         let mut fds = Vec::new();
         for i in items {
             let Expr::Struct(f) = i else { return Err(bad("poll of another form")) };
-            fds.push((int32(named(f, "fd"))?, int(named(f, "events"))? as i16));
+            fds.push((int32(named(f, "fd"))?, short(named(f, "events"))?));
         }
-        let ms = int(call.args.get(2))?;
+        count(call.args.get(1), fds.len())?;
+        let ms = int32(call.args.get(2))?;
         let over = self.timed_out(w, ms);
-        match self.machine.poll(&fds, ms as i32) {
+        match self.machine.poll(&fds, ms) {
             Err(Refusal::Errno(libc::EAGAIN)) if over => Ok(Value::Poll(vec![0; fds.len()])),
             other => other.map(Value::Poll),
         }
@@ -362,12 +408,18 @@ impl Runner<'_> {
     }
 
     fn epoll_wait(&mut self, call: &Call, w: &mut Waiting) -> Attempt {
-        let (most, ms) = (int(call.args.get(2))?, int(call.args.get(3))?);
+        let (most, ms) = (int32(call.args.get(2))?, int32(call.args.get(3))?);
         let most = usize::try_from(most).ok().filter(|n| *n > 0).ok_or(Refusal::Errno(libc::EINVAL))?;
         let over = self.timed_out(w, ms);
-        match self.machine.epoll_wait(fd(call)?, most, ms as i32) {
+        match self.machine.epoll_wait(fd(call)?, most, ms) {
             Err(Refusal::Errno(libc::EAGAIN)) if over => Ok(Value::Epoll(Vec::new())),
             other => other.map(Value::Epoll),
         }
     }
+}
+
+/// Octets that the buffers of a message have.
+fn message_len(m: &[Field]) -> Attempt<usize> {
+    let iov = field(m, "msg_iov");
+    iov_len(iov.map(|f| &f.value), iov.and_then(|f| f.length.as_ref()).or_else(|| named(m, "msg_iovlen")))
 }

@@ -1,65 +1,28 @@
-//! The assertions of `%{ }%`: the part of Python that scripts use, evaluated on the fields of `tcp_info`.
+//! The assertions of `%{ }%`: the part of Python that scripts use, evaluated on the fields of `tcp_info`. What is wrong in
+//! Python too fails; what only nobody here can evaluate is not supported.
 
+mod expression;
+mod number;
+mod token;
+
+use expression::Parser;
+use number::Number;
 use std::collections::HashMap;
+use token::{Token, statements, tokens};
 
 /// Why a block was not accepted.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Trouble {
-    /// An assertion does not hold: its text, and the values of the names in it.
+    /// An assertion does not hold: its text, and the values of the names in it. Or Python would not run it.
     Failed(String),
     /// It uses what is not here.
     Unsupported(String),
 }
 
-#[derive(Debug, Clone, PartialEq)]
-enum Token {
-    Number(f64),
-    Name(String),
-    Text(String),
-    Op(&'static str),
-}
-
-const OPERATORS: [&str; 25] = [
-    "==", "!=", "<=", ">=", "<<", ">>", "//", "**", "<", ">", "+", "-", "*", "/", "%", "&", "|", "^", "~", "(", ")",
-    ",", "=", "[", "]",
-];
-
-fn tokens(text: &str) -> Result<Vec<Token>, Trouble> {
-    let mut out = Vec::new();
-    let mut rest = text.trim_start();
-    while let Some(c) = rest.chars().next() {
-        if c.is_ascii_digit() {
-            let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '.')).unwrap_or(rest.len());
-            let w = &rest[..end];
-            let n = match w.strip_prefix("0x") {
-                Some(hex) => i64::from_str_radix(hex, 16).ok().map(|n| n as f64),
-                None => w.parse().ok(),
-            };
-            out.push(Token::Number(n.ok_or_else(|| Trouble::Unsupported(format!("the number {w:?}")))?));
-            rest = &rest[end..];
-        } else if c.is_ascii_alphabetic() || c == '_' {
-            let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
-            out.push(Token::Name(rest[..end].to_string()));
-            rest = &rest[end..];
-        } else if c == '"' || c == '\'' {
-            let end = rest[1..].find(c).ok_or_else(|| Trouble::Unsupported("a text without an end".into()))?;
-            out.push(Token::Text(rest[1..=end].to_string()));
-            rest = &rest[end + 2..];
-        } else if let Some(op) = OPERATORS.iter().find(|o| rest.starts_with(**o)) {
-            out.push(Token::Op(op));
-            rest = &rest[op.len()..];
-        } else {
-            return Err(Trouble::Unsupported(format!("the character {c:?} in code")));
-        }
-        rest = rest.trim_start();
-    }
-    Ok(out)
-}
-
 /// What the names stand for.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    values: HashMap<String, f64>,
+    values: HashMap<String, Number>,
 }
 
 const CONSTANTS: &[(&str, u32)] = &[
@@ -89,273 +52,85 @@ const CONSTANTS: &[(&str, u32)] = &[
     ("False", 0),
 ];
 
+/// Python's own words, which no value can be given.
+const WORDS: &[&str] = &["True", "False", "None", "and", "or", "not", "if", "else", "in", "is", "lambda", "assert"];
+
 impl Names {
     /// With the constants.
     pub(super) fn new() -> Names {
-        Names { values: CONSTANTS.iter().map(|(n, v)| ((*n).to_string(), f64::from(*v))).collect() }
+        Names { values: CONSTANTS.iter().map(|(n, v)| ((*n).to_string(), Number::Int(i128::from(*v)))).collect() }
     }
 
     /// Gives the fields of `tcp_info` their values; those that are not told now have none.
     pub(super) fn set(&mut self, fields: &[(&'static str, u64)]) {
         self.values.retain(|name, _| !name.starts_with("tcpi_"));
-        self.values.extend(fields.iter().map(|(n, v)| ((*n).to_string(), *v as f64)));
+        self.values.extend(fields.iter().map(|(n, v)| ((*n).to_string(), Number::Int(i128::from(*v)))));
     }
 
     /// Runs a block.
     pub(super) fn run(&mut self, code: &str) -> Result<(), Trouble> {
-        code.lines().flat_map(statements).try_for_each(|s| self.statement(s.trim()))
+        statements(code).iter().try_for_each(|s| self.statement(s.trim()))
     }
 
     fn statement(&mut self, text: &str) -> Result<(), Trouble> {
-        let toks = tokens(text)?;
-        let mut p = Parser { toks: &toks, at: 0, depth: 0, names: &self.values };
+        // Of what Python would not run it is said where.
+        let named = |t: Trouble| match t {
+            Trouble::Failed(what) => Trouble::Failed(format!("{text}   ({what})")),
+            other => other,
+        };
+        let toks = tokens(text).map_err(named)?;
+        let unsupported = || Err(Trouble::Unsupported(format!("the code {text:?}")));
         match toks.as_slice() {
             [] => Ok(()),
-            [Token::Name(n), ..] if n == "assert" => {
-                p.at = 1;
-                let v = p.or()?;
-                if !(p.at == toks.len() || p.take(",")) {
-                    return Err(Trouble::Unsupported(format!("the code {text:?}")));
-                }
-                if v != 0.0 {
-                    return Ok(());
-                }
-                let mut used: Vec<&String> = toks
-                    .iter()
-                    .filter_map(|t| match t {
-                        Token::Name(n) if self.values.contains_key(n) => Some(n),
-                        _ => None,
-                    })
-                    .collect();
-                used.sort();
-                used.dedup();
-                let values: Vec<String> = used.iter().map(|n| format!("{n} = {}", self.values[*n])).collect();
-                Err(Trouble::Failed(format!("{text}   ({})", values.join(", "))))
+            [Token::Name(n), ..] if n == "assert" => self.assert(text, &toks).map_err(named),
+            [Token::Name(n), ..] if n == "print" => {
+                let mut p = Parser::new(&toks, 0, &self.values);
+                p.read(true, Parser::or)?;
+                if p.is_at_end() { Ok(()) } else { unsupported() }
             }
-            [Token::Name(n), ..] if n == "print" => Ok(()),
+            [Token::Name(n), Token::Op("="), ..] if WORDS.contains(&n.as_str()) => {
+                Err(named(Trouble::Failed(format!("{n} cannot be given a value"))))
+            }
             [Token::Name(n), Token::Op("="), ..] => {
-                p.at = 2;
-                let v = p.or()?;
-                if p.at < toks.len() {
-                    return Err(Trouble::Unsupported(format!("the code {text:?}")));
+                let mut p = Parser::new(&toks, 2, &self.values);
+                let v = p.or().map_err(named)?;
+                if !p.is_at_end() {
+                    return unsupported();
                 }
                 self.values.insert(n.clone(), v);
                 Ok(())
             }
-            _ => Err(Trouble::Unsupported(format!("the code {text:?}"))),
+            _ => unsupported(),
         }
     }
-}
 
-/// The statements of a line: `;` parts them and `#` ends them, but not in a text.
-fn statements(line: &str) -> Vec<&str> {
-    let (mut all, mut start, mut quote) = (Vec::new(), 0, None);
-    for (i, c) in line.char_indices() {
-        match (quote, c) {
-            (Some(q), _) if q == c => quote = None,
-            (Some(_), _) => {}
-            (None, '"' | '\'') => quote = Some(c),
-            (None, '#') => {
-                all.push(&line[start..i]);
-                return all;
+    /// `assert EXPR` or `assert EXPR, EXPR`, of which the second is for who reads.
+    fn assert(&self, text: &str, toks: &[Token]) -> Result<(), Trouble> {
+        let mut p = Parser::new(toks, 1, &self.values);
+        let holds = p.or()?.is_true();
+        if p.take(",") {
+            if p.is_at_end() {
+                return Err(Trouble::Failed("nothing stands after the comma".into()));
             }
-            (None, ';') => {
-                all.push(&line[start..i]);
-                start = i + 1;
-            }
-            (None, _) => {}
+            p.read(true, Parser::or)?;
         }
-    }
-    all.push(&line[start..]);
-    all
-}
-
-/// How many operands may be open at once.
-const DEEPEST: u8 = 64;
-
-struct Parser<'a> {
-    toks: &'a [Token],
-    at: usize,
-    depth: u8,
-    names: &'a HashMap<String, f64>,
-}
-
-impl Parser<'_> {
-    fn take(&mut self, op: &str) -> bool {
-        let yes = match self.toks.get(self.at) {
-            Some(Token::Op(o)) => *o == op,
-            Some(Token::Name(n)) => n == op,
-            _ => false,
-        };
-        self.at += usize::from(yes);
-        yes
-    }
-
-    fn one_of(&mut self, ops: &[&'static str]) -> Option<&'static str> {
-        ops.iter().copied().find(|o| self.take(o))
-    }
-
-    fn or(&mut self) -> Result<f64, Trouble> {
-        let mut v = self.and()?;
-        while self.take("or") {
-            let w = self.and()?;
-            v = if v != 0.0 { v } else { w };
+        if !p.is_at_end() {
+            return Err(Trouble::Unsupported(format!("the code {text:?}")));
         }
-        Ok(v)
-    }
-
-    fn and(&mut self) -> Result<f64, Trouble> {
-        let mut v = self.not()?;
-        while self.take("and") {
-            let w = self.not()?;
-            v = if v == 0.0 { v } else { w };
+        if holds {
+            return Ok(());
         }
-        Ok(v)
-    }
-
-    /// Operands within operands, though not without end.
-    fn deeper(&mut self, read: fn(&mut Self) -> Result<f64, Trouble>) -> Result<f64, Trouble> {
-        if self.depth == DEEPEST {
-            return Err(Trouble::Unsupported("code as deep as this".into()));
-        }
-        self.depth += 1;
-        let v = read(self);
-        self.depth -= 1;
-        v
-    }
-
-    fn not(&mut self) -> Result<f64, Trouble> {
-        if self.take("not") {
-            return Ok(f64::from(u8::from(self.deeper(Self::not)? == 0.0)));
-        }
-        self.comparison()
-    }
-
-    /// `a < b <= c` holds if both parts do.
-    fn comparison(&mut self) -> Result<f64, Trouble> {
-        let mut left = self.bits()?;
-        let (mut holds, mut any) = (true, false);
-        while let Some(op) = self.one_of(&["==", "!=", "<=", ">=", "<", ">"]) {
-            let right = self.bits()?;
-            holds &= match op {
-                "==" => left == right,
-                "!=" => left != right,
-                "<=" => left <= right,
-                ">=" => left >= right,
-                "<" => left < right,
-                _ => left > right,
-            };
-            (left, any) = (right, true);
-        }
-        Ok(if any { f64::from(u8::from(holds)) } else { left })
-    }
-
-    /// `|` binds less than `^`, and that less than `&`.
-    fn bits(&mut self) -> Result<f64, Trouble> {
-        let mut v = self.exclusive()?;
-        while self.take("|") {
-            v = (v as i64 | self.exclusive()? as i64) as f64;
-        }
-        Ok(v)
-    }
-
-    fn exclusive(&mut self) -> Result<f64, Trouble> {
-        let mut v = self.both()?;
-        while self.take("^") {
-            v = (v as i64 ^ self.both()? as i64) as f64;
-        }
-        Ok(v)
-    }
-
-    fn both(&mut self) -> Result<f64, Trouble> {
-        let mut v = self.shift()?;
-        while self.take("&") {
-            v = (v as i64 & self.shift()? as i64) as f64;
-        }
-        Ok(v)
-    }
-
-    fn shift(&mut self) -> Result<f64, Trouble> {
-        let mut v = self.sum()?;
-        while let Some(op) = self.one_of(&["<<", ">>"]) {
-            let by = (self.sum()? as i64).clamp(0, 62);
-            v = if op == "<<" { (v as i64) << by } else { v as i64 >> by } as f64;
-        }
-        Ok(v)
-    }
-
-    fn sum(&mut self) -> Result<f64, Trouble> {
-        let mut v = self.product()?;
-        while let Some(op) = self.one_of(&["+", "-"]) {
-            let w = self.product()?;
-            v = if op == "+" { v + w } else { v - w };
-        }
-        Ok(v)
-    }
-
-    fn product(&mut self) -> Result<f64, Trouble> {
-        let mut v = self.unary()?;
-        while let Some(op) = self.one_of(&["*", "//", "/", "%"]) {
-            let w = self.unary()?;
-            if op != "*" && w == 0.0 {
-                return Err(Trouble::Failed("division by zero".into()));
-            }
-            v = match op {
-                "*" => v * w,
-                "/" => v / w,
-                "//" => (v / w).floor(),
-                _ => v.rem_euclid(w),
-            };
-        }
-        Ok(v)
-    }
-
-    fn unary(&mut self) -> Result<f64, Trouble> {
-        if self.take("-") {
-            return Ok(-self.deeper(Self::unary)?);
-        }
-        if self.take("+") {
-            return self.deeper(Self::unary);
-        }
-        if self.take("~") {
-            return Ok(!(self.deeper(Self::unary)? as i64) as f64);
-        }
-        self.primary()
-    }
-
-    fn primary(&mut self) -> Result<f64, Trouble> {
-        let unsupported = |what: String| Err(Trouble::Unsupported(what));
-        let t = self.toks.get(self.at).cloned();
-        self.at += 1;
-        match t {
-            Some(Token::Number(n)) => Ok(n),
-            Some(Token::Op("(")) => {
-                let v = self.deeper(Self::or)?;
-                if self.take(")") { Ok(v) } else { unsupported("code without a closing parenthesis".into()) }
-            }
-            Some(Token::Name(n)) if self.take("(") => {
-                let mut args = vec![self.deeper(Self::or)?];
-                while self.take(",") {
-                    args.push(self.deeper(Self::or)?);
-                }
-                if !self.take(")") {
-                    return unsupported("code without a closing parenthesis".into());
-                }
-                match n.as_str() {
-                    "abs" => Ok(args[0].abs()),
-                    "int" => Ok(args[0].trunc()),
-                    "min" => Ok(args.iter().copied().fold(f64::INFINITY, f64::min)),
-                    "max" => Ok(args.iter().copied().fold(f64::NEG_INFINITY, f64::max)),
-                    _ => unsupported(format!("the function {n}")),
-                }
-            }
-            Some(Token::Name(n)) => match self.names.get(&n) {
-                Some(v) => Ok(*v),
-                None => unsupported(format!("{n} in code")),
-            },
-            Some(other) => unsupported(format!("{other:?} in code")),
-            None => unsupported("code that ends too early".into()),
-        }
+        let mut used: Vec<&String> = toks
+            .iter()
+            .filter_map(|t| match t {
+                Token::Name(n) if self.values.contains_key(n) => Some(n),
+                _ => None,
+            })
+            .collect();
+        used.sort();
+        used.dedup();
+        let values: Vec<String> = used.iter().map(|n| format!("{n} = {}", self.values[*n])).collect();
+        Err(Trouble::Failed(values.join(", ")))
     }
 }
 
@@ -389,6 +164,7 @@ mod tests {
             matches!(n.run("assert tcpi_rtt > 0"), Err(Trouble::Unsupported(_))),
             "what is not told now is not known"
         );
+        assert_eq!(n.run("assert 0"), Err(Trouble::Failed("assert 0   ()".into())));
         let deep = format!("assert {}1", "(".repeat(100_000));
         for odd in [
             &*deep,
@@ -403,5 +179,65 @@ mod tests {
         ] {
             assert!(matches!(n.run(odd), Err(Trouble::Unsupported(_))), "{odd}");
         }
+    }
+
+    #[test]
+    fn numbers_are_pythons() {
+        let mut n = Names::new();
+        for holds in [
+            "-7 % -3 == -1 and -7 % 3 == 2 and 7 % -3 == -2 and -7 // 2 == -4 and 7 // -2 == -4",
+            "-7.5 % 2 == 0.5 and 7.5 // -2 == -4.0 and 6.0 // 2 == 3",
+            "9007199254740993 != 9007199254740992 and 9007199254740993 != 9007199254740992.0",
+            "2.5 > 2 and 2 < 2.5 and -2.5 < -2 and 1 == 1.0",
+            "1 << 63 == 2 * (1 << 62) and 1 << 63 > 1 << 62 and -1 >> 200 == -1 and 0 << 999 == 0",
+            "2**3 == 8 and -2**2 == -4 and 2**-1 == 0.5 and 2**3**2 == 512 and 4**.5 == 2.0",
+            "0x1F == 31 and 0b101 == 5 and 0o17 == 15 and 1_000 == 1000 and 1e3 == 1000 and .5 + 5. == 5.5 and 00 == 0",
+            "int(-1.5) == -1 and float(2) == 2.0 and abs(-3) == 3 and min(3, 1, 2) == 1 and max(1, 2.5) == 2.5",
+            "~5 == -6 and not 0 == True and 3 - - 2 == 5",
+            // What Python does not evaluate it does not complain of.
+            "True or 1 / 0",
+            "not (False and 1 << -1) and not (1 > 2 < 1 / 0)",
+        ] {
+            assert_eq!(n.run(&format!("assert {holds}")), Ok(()), "{holds}");
+        }
+        for wrong in [
+            "assert 9007199254740993 == 9007199254740992",
+            "assert 1 << 63 == 1 << 62",
+            "assert 1 << -1 == 1",
+            "assert 1.5 & 1 == 1",
+            "assert abs(1, 2) == 1",
+            "assert max(3) == 3",
+            "assert 08 == 8",
+            "assert 1 / 0",
+            "assert 1 % 0.0",
+            "assert 0 ** -1",
+            "True = 0",
+            "assert 1,",
+        ] {
+            assert!(matches!(n.run(wrong), Err(Trouble::Failed(ref w)) if w.starts_with(wrong)), "{wrong}");
+        }
+        for odd in [
+            "assert 1 << 127 > 0",
+            "assert 2**200 > 0",
+            "assert (-8)**.5",
+            "assert 1, x.y",
+            "assert 1, (2",
+            "assert 1j",
+        ] {
+            assert!(matches!(n.run(odd), Err(Trouble::Unsupported(_))), "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_statement_goes_on_while_a_bracket_is_open() {
+        let mut n = Names::new();
+        let code = "x = (1 + # one\n 2)\nassert (x == 3 and\n x > 2), \"a ; ( \\\" b\"\nassert x == \\\n 3; assert max(1,\n 2,\n) == 2\n";
+        assert_eq!(n.run(code), Ok(()));
+        assert_eq!(
+            n.run("assert (x ==\n 4), 'it (' % (x, 'y')"),
+            Err(Trouble::Failed("assert (x ==  4), 'it (' % (x, 'y')   (x = 3)".into()))
+        );
+        assert_eq!(n.run("print('(', x)\nassert x == 3"), Ok(()));
+        assert!(matches!(n.run("print(x\nassert x == 4"), Err(Trouble::Unsupported(_))));
     }
 }

@@ -1,10 +1,11 @@
 //! What was expected to leave and what left, field by field.
 
 use super::flow::Flow;
+use super::quote::{self, Quote};
 use super::settings::Settings;
-use super::wire::{Body, Seen, options_text};
+use super::wire::{Body, Seen, is_icmp_error, options_text};
 use crate::script::icmp::icmp_numbers;
-use crate::script::{Ecn, Opt, Options, Packet, TcpSpec, Transport};
+use crate::script::{Ecn, Icmp, IcmpQuote, Opt, Options, Packet, TcpSpec, Transport};
 use synfin_stack::wire::tcp::Flags;
 
 /// A field of a packet.
@@ -20,17 +21,30 @@ pub struct Compared {
     pub same: bool,
 }
 
+/// The fields of a packet, one after another.
 #[derive(Default)]
-struct Table(Vec<Compared>);
+pub(super) struct Table(Vec<Compared>);
 
 impl Table {
-    fn row(&mut self, name: &'static str, expected: impl ToString, came: impl ToString, same: bool) {
+    pub(super) fn row(&mut self, name: &'static str, expected: impl ToString, came: impl ToString, same: bool) {
         self.0.push(Compared { name, expected: expected.to_string(), came: came.to_string(), same });
     }
 
-    fn eq<T: PartialEq + ToString>(&mut self, name: &'static str, expected: T, came: T) {
+    pub(super) fn eq<T: PartialEq + ToString>(&mut self, name: &'static str, expected: T, came: T) {
         let same = expected == came;
         self.row(name, expected, came, same);
+    }
+
+    /// Text that left: calls write zeros but where a script gives them other octets, and packets of scripts have none else.
+    pub(super) fn text(&mut self, zeros: bool) {
+        if !zeros {
+            self.row("text", "zeros, as written", "other octets", false);
+        }
+    }
+
+    /// The fields.
+    pub(super) fn into_rows(self) -> Vec<Compared> {
+        self.0
     }
 }
 
@@ -83,8 +97,12 @@ pub(super) fn as_script(flow: Option<&Flow>, seen: &Seen) -> String {
             }
             s
         }
-        Body::Udp { len } => format!("udp {} > {} ({len})", seen.src.port(), seen.dst.port()),
-        Body::Icmp { kind, code, word } => format!("icmp type {kind} code {code} ({word})"),
+        Body::Udp { len, .. } => format!("udp {} > {} ({len})", seen.src.port(), seen.dst.port()),
+        Body::Icmp { kind, code, word, rest } => {
+            let quote = Quote::parse(rest).filter(|_| is_icmp_error(*kind, seen.src.is_ipv6()));
+            let quote = quote.map_or_else(|| format!("[raw ({})]", rest.len()), |q| q.as_script(flow));
+            format!("icmp type {kind} code {code} ({word}) {quote}")
+        }
     }
 }
 
@@ -125,26 +143,15 @@ pub(super) fn compare(want: &Packet, seen: &Seen, flow: &mut Flow, set: &Setting
     }
     match (&want.transport, &seen.body) {
         (Transport::Tcp(w), Body::Tcp { .. }) => segment(&mut t, w, seen, flow, set),
-        (Transport::Udp(ports, len), Body::Udp { len: came }) => {
+        (Transport::Udp(ports, len), Body::Udp { len: came, zeros }) => {
             if let Some((from, to)) = ports {
                 t.eq("source port", *from, seen.src.port());
                 t.eq("destination port", *to, seen.dst.port());
             }
             t.eq("length", *len, *came);
+            t.text(*zeros);
         }
-        (Transport::Icmp(i), Body::Icmp { kind, code, word }) => match icmp_numbers(i, seen.src.is_ipv6()) {
-            Ok(numbers) => {
-                t.eq("type", numbers.0, *kind);
-                t.eq("code", numbers.1, *code);
-                if let Some(mtu) = i.mtu {
-                    t.eq("mtu", mtu, *word);
-                }
-                if let Some(id) = i.id {
-                    t.eq("id", id, (*word >> 16) as u16);
-                }
-            }
-            Err(e) => t.row("type", e, kind, false),
-        },
+        (Transport::Icmp(i), Body::Icmp { .. }) => message(&mut t, i, seen, flow),
         (w, b) => {
             let (w, b) = (kind_of_transport(w), kind_of_body(b));
             t.row("protocol", w, b, false);
@@ -157,7 +164,7 @@ pub(super) fn compare(want: &Packet, seen: &Seen, flow: &mut Flow, set: &Setting
     if let (Some(false), Body::Tcp { .. }) = (seen.dont_fragment, &seen.body) {
         t.row("DF", "set", "not set", false);
     }
-    t.0
+    t.into_rows()
 }
 
 fn kind_of_transport(t: &Transport) -> &'static str {
@@ -207,38 +214,69 @@ fn segment(t: &mut Table, want: &TcpSpec, seen: &Seen, flow: &mut Flow, set: &Se
     }
     t.eq("urg", want.urg, header.urgent);
     if let Options::These(list) = &want.options {
-        timestamps(t, list, options, flow, set);
-        let came = mapped(Some(flow), options);
+        let val = timestamps(t, list, options, flow, set);
+        let mut came = mapped(Some(flow), options);
         // What timestamps say was compared above.
         let plain = |l: &[Opt]| {
             let strip = |o: &Opt| if matches!(o, Opt::Timestamps(..)) { Opt::Timestamps(0, 0) } else { o.clone() };
             l.iter().map(strip).collect::<Vec<_>>()
         };
         let same = plain(list) == plain(&came) && rest.is_empty();
+        // Shown as the script counts it, so that it is not taken for what differs.
+        for o in &mut came {
+            if let (Opt::Timestamps(live, _), Some(val)) = (o, val) {
+                *live = val;
+            }
+        }
         t.row("options", options_text(list), options_text(&came), same);
     }
-    if !zeros {
-        t.row("text", "zeros, as written", "other octets", false);
+    t.text(*zeros);
+}
+
+/// An ICMP message. One that is no error has the text that is written, and without brackets none; what an error quotes is
+/// compared where something is written of it.
+fn message(t: &mut Table, want: &Icmp, seen: &Seen, flow: &Flow) {
+    let Body::Icmp { kind, code, word, rest } = &seen.body else { return };
+    let v6 = seen.src.is_ipv6();
+    let numbers = match icmp_numbers(want, v6) {
+        Ok(numbers) => numbers,
+        Err(e) => return t.row("type", e, kind, false),
+    };
+    t.eq("type", numbers.0, *kind);
+    t.eq("code", numbers.1, *code);
+    if let Some(mtu) = want.mtu {
+        t.eq("mtu", mtu, *word);
+    }
+    if let Some(id) = want.id {
+        t.eq("id", id, (*word >> 16) as u16);
+    }
+    let none = (!is_icmp_error(numbers.0, v6)).then_some(IcmpQuote::Raw(0));
+    if let Some(q) = want.quote.or(none) {
+        quote::compare(t, q, rest, flow);
     }
 }
 
-/// TSval within the tolerance if it is to be compared, TSecr exactly: it is what the script sent.
-fn timestamps(t: &mut Table, want: &[Opt], came: &[Opt], flow: &mut Flow, set: &Settings) {
+/// TSval within the tolerance if it is to be compared, TSecr exactly: it is what the script sent. Gives TSval as the script
+/// counts it: what it says itself, if that is not compared.
+fn timestamps(t: &mut Table, want: &[Opt], came: &[Opt], flow: &mut Flow, set: &Settings) -> Option<u32> {
     let of = |l: &[Opt]| {
         l.iter().find_map(|o| match o {
             Opt::Timestamps(val, ecr) => Some((*val, *ecr)),
             _ => None,
         })
     };
-    let (Some((val, ecr)), Some((live_val, live_ecr))) = (of(want), of(came)) else { return };
+    let (Some((val, ecr)), Some((live_val, live_ecr))) = (of(want), of(came)) else { return None };
+    let mut shown = val;
     if set.ts_tick_usecs > 0
         && let Some((first_script, first_live)) = flow.first_val
     {
         let script = first_script.wrapping_add(live_val.wrapping_sub(first_live));
         let ticks = (set.tolerance_usecs / set.ts_tick_usecs).max(1) as u32;
         t.row("TS val", val, script, script.abs_diff(val) <= ticks);
+        shown = script;
     }
     t.eq("TS ecr", ecr, live_ecr);
     flow.vals.insert(val, live_val);
     flow.first_val.get_or_insert((val, live_val));
+    Some(shown)
 }

@@ -163,6 +163,11 @@ impl Flows {
         }
     }
 
+    /// Whether a file is a socket of datagrams.
+    pub(super) fn is_of_datagrams(&self, fd: i32) -> bool {
+        self.all.iter().rfind(|f| f.fd == Some(fd)).is_some_and(|f| f.role == Role::Datagrams)
+    }
+
     /// It goes to `to`. Which port it has is seen on what leaves, if it was not bound.
     pub(super) fn connecting(&mut self, fd: i32, to: SocketAddr) {
         let Some(i) = self.of_file(fd) else { return };

@@ -11,6 +11,7 @@ mod loaded;
 mod machine;
 mod packets;
 mod pending;
+mod quote;
 mod report;
 mod settings;
 mod story;
@@ -33,6 +34,7 @@ use commands::{Effect, effects};
 use flow::Flows;
 use loaded::Loaded;
 use machine::{Direct, Machine};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 use story::Calls;
@@ -41,9 +43,18 @@ use wire::Seen;
 
 /// How long after its time a packet is waited for: 2 s, as packetdrill does.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Options of packetdrill's that mean nothing without a second machine: a script that has one cannot be judged.
-const REFUSED: &[&str] =
-    &["wire_client", "wire_server", "wire_server_ip", "wire_server_port", "wire_client_dev", "wire_server_dev"];
+/// Options of packetdrill's that mean nothing without a second machine, and what only FreeBSD's has: a script that has one
+/// cannot be judged.
+const REFUSED: &[&str] = &[
+    "wire_client",
+    "wire_server",
+    "wire_server_ip",
+    "wire_server_port",
+    "wire_client_dev",
+    "wire_server_dev",
+    "udp_encapsulation",
+    "tcp_md5_secret",
+];
 /// How long a packet is waited for that may come at any time.
 const ANY_TIME: Duration = Duration::from_secs(7_200);
 /// Which checksum of a packet is wrong, if one is.
@@ -76,6 +87,9 @@ fn play_on(
     machine: impl FnOnce(&Settings) -> Result<Box<dyn Machine>, String>,
 ) -> Played {
     let skip = |why: String| Played::without_a_run(Verdict::Skip(why));
+    if let Some((at, why)) = &script.unsupported {
+        return skip(format!("line {}: {why}", at.line));
+    }
     let mut set = settings.clone();
     let mut wrong = None;
     for o in script.options.iter().filter(|o| !settings.fixed.contains(&o.name)) {
@@ -94,6 +108,9 @@ fn play_on(
     // What is wrong here would be wrong in the machine too, and one in a library may end the whole program for it.
     if let Some((at, why)) = wrong {
         return Played::without_a_run(Verdict::Fail(Box::new(Failure::mistake(script.mistake(at, why)))));
+    }
+    if script.options.iter().any(|o| o.name == "dry_run") {
+        return skip("dry run: read, not played".into());
     }
     let machine = match machine(&set) {
         Ok(m) => m,
@@ -116,6 +133,8 @@ struct Runner<'a> {
     machine: Box<dyn Machine>,
     flows: Flows,
     waiting: Option<Waiting>,
+    /// The files whose addresses are IPv6's.
+    ipv6_files: BTreeSet<i32>,
     /// The time of the first event.
     zero: Instant,
     /// The time that the script gave the event before.
@@ -136,6 +155,7 @@ impl<'a> Runner<'a> {
             set,
             machine,
             waiting: None,
+            ipv6_files: BTreeSet::new(),
             zero: now,
             before: now,
             names: Names::new(),
@@ -157,9 +177,14 @@ impl<'a> Runner<'a> {
         }
         self.finish_waiting()?;
         for (s, before) in self.machine.left_over() {
-            let Ok(seen) = Seen::parse(&s.bytes) else { continue };
-            let Some(flow) = self.flows.of_departure(&seen) else { continue };
-            let line = compare::as_script(Some(self.flows.get(flow)), &seen);
+            let line = match Seen::parse(&s.bytes) {
+                Ok(seen) => match self.flows.of_departure(&seen) {
+                    Some(flow) => compare::as_script(Some(self.flows.get(flow)), &seen),
+                    None => continue,
+                },
+                // Whose it is cannot be known, and no event could have taken it.
+                Err(what) => what,
+            };
             // The script could still have waited for what left before its last event began. What that event itself made
             // leave it may leave to others, as packetdrill does, which ends there; so it may the rest of a
             // burst of which that event took the beginning.

@@ -1,10 +1,11 @@
 //! The packets of a script: those that arrive, and those that are expected to leave.
 
 use super::compare::{self, Compared};
+use super::settings::IpVersion;
 use super::wire::{self, Body, Seen};
 use super::{PATIENCE, Runner, Step, Stop};
 use crate::host::Sent;
-use crate::script::{Packet, Place, TcpSpec, Time, Transport};
+use crate::script::{Icmp, Packet, Place, TcpSpec, Time, Transport};
 use std::time::Duration;
 use synfin_stack::engine::Instant;
 use synfin_stack::wire::tcp::Flags;
@@ -17,6 +18,7 @@ impl Runner<'_> {
             Transport::Icmp(_) => None,
             Transport::Unsupported(what) => return self.skip(at, what),
         };
+        self.fits_the_version(at, p)?;
         let i = self.flows.for_arrival(ports);
         let flow = self.flows.mean(i);
         let bytes = match &p.transport {
@@ -36,6 +38,22 @@ impl Runner<'_> {
                 self.look_at_waiting()
             }
             Err(why) => Err(self.mistake(at, why)),
+        }
+    }
+
+    /// What a packet says is there in the version of IP that carries it.
+    fn fits_the_version(&self, at: Place, p: &Packet) -> Step {
+        if self.set.ip_version == IpVersion::V6 {
+            return Ok(());
+        }
+        if p.flow_label.is_some() {
+            return Err(self.mistake(at, "a packet of IPv4 has no flow label"));
+        }
+        match &p.transport {
+            Transport::Icmp(Icmp { mtu: Some(mtu), .. }) if *mtu > 0xffff => {
+                Err(self.mistake(at, format!("mtu {mtu}: an ICMP message of IPv4 has 16 bits for it")))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -64,6 +82,7 @@ impl Runner<'_> {
         if let Transport::Unsupported(what) = &p.transport {
             return self.skip(at, what);
         }
+        self.fits_the_version(at, p)?;
         let limit = if to == Instant::NEVER { to } else { to + PATIENCE };
         let Some((sent, mut seen, flow)) = self.next_packet(at, limit)? else {
             let until = self.time_text(limit);

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use synfin_stack::engine::TcpConfig;
 
 /// Options of packetdrill's that mean nothing in virtual time: how it reaches the kernel, what it prints, which program
-/// runs the code. Each is accepted and changes nothing; `define` is the parser's, `dry_run` the program's business.
+/// runs the code. Each is accepted, if it is written as packetdrill has it, and changes nothing; `define` is the parser's, `dry_run` the program's business.
 pub const MEANINGLESS: &[&str] = &[
     "gateway_ip",
     "netmask_ip",
@@ -24,6 +24,20 @@ pub const MEANINGLESS: &[&str] = &[
     "code_command",
     "code_format",
     "code_sockopt",
+];
+
+/// Options that are on when they are there.
+const WITHOUT_VALUE: &[&str] = &[
+    "tcp_ts_ecr_scaled",
+    "strict_segments",
+    "strict",
+    "is_anyip",
+    "send_omit_free",
+    "persistent_tun_dev",
+    "local",
+    "verbose",
+    "debug",
+    "dry_run",
 ];
 
 /// Which protocol carries the segments, and which sockets the program has.
@@ -135,6 +149,9 @@ impl Settings {
     /// Takes one of packetdrill's options. The error is one line, and then nothing has changed.
     pub fn option(&mut self, name: &str, value: Option<&str>) -> Result<(), String> {
         let v = value.unwrap_or("");
+        if let Some(v) = value.filter(|_| WITHOUT_VALUE.contains(&name)) {
+            return Err(format!("--{name}: expected no value, found {v:?}"));
+        }
         match name {
             "ip_version" => {
                 self.ip_version = match v {
@@ -176,7 +193,11 @@ impl Settings {
                 self.init_scripts = v.split(',').map(str::to_string).collect();
             }
             "so_flags" => self.flags(v).map_err(|e| format!("--so_flags: {e}"))?,
+            // What means nothing here may still be wrong.
+            "gateway_ip" | "netmask_ip" => drop(address(name, v)?),
+            "speed" => drop(number(name, v, 0..=u32::MAX)?),
             _ if MEANINGLESS.contains(&name) => {}
+            "udp_encapsulation" | "tcp_md5_secret" => return Err(format!("--{name} asks for what is not there")),
             _ => return Err(format!("--{name} has no meaning here: there is no second machine")),
         }
         Ok(())
@@ -271,6 +292,11 @@ mod tests {
             ("ip_version", "ipv5"),
             ("mss", "70000"),
             ("so_flags", "mtu=1400,nonsense=1"),
+            ("strict_segments", "false"),
+            ("tcp_ts_ecr_scaled", "no"),
+            ("gateway_ip", "rubbish"),
+            ("netmask_ip", ""),
+            ("speed", "fast"),
             ("mss", "x"),
         ] {
             let mut s = Settings::default();

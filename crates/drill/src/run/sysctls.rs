@@ -9,8 +9,8 @@ use synfin_stack::engine::TcpConfig;
 
 /// What a sysctl stands for.
 enum Meaning {
-    /// A setting, whose value is one of these words by the sysctl's.
-    Word(&'static str, &'static [(&'static str, &'static str)]),
+    /// A setting, whose value is one of these words by the sysctl's number; and the greatest number that Linux takes.
+    Word(&'static str, &'static [(u64, &'static str)], u64),
     /// A setting that is a number, or a time of which the unit is said.
     Number(&'static str, &'static str),
     /// The setting `congestion`: an algorithm by its name.
@@ -39,31 +39,28 @@ enum Meaning {
 
 use Meaning::*;
 
-const FLAG: &[(&str, &str)] = &[("0", "off"), ("1", "on")];
+/// The greatest number in an octet.
+const OCTET: u64 = 255;
+
+const FLAG: &[(u64, &str)] = &[(0, "off"), (1, "on")];
 /// 2 only leaves out a random offset, and scripts see differences of timestamps.
-const TIMESTAMPS: &[(&str, &str)] = &[("0", "off"), ("1", "on"), ("2", "on")];
+const TIMESTAMPS: &[(u64, &str)] = &[(0, "off"), (1, "on"), (2, "on")];
 
 /// What is asked for and granted; and when acknowledgments carry an AccECN option.
-const ECN: &[(&str, &str)] = &[
-    ("0", "off"),
-    ("1", "rfc3168"),
-    ("2", "accept"),
-    ("3", "accecn"),
-    ("4", "rfc3168-accept-accecn"),
-    ("5", "accept-accecn"),
-];
-const MTU_PROBING: &[(&str, &str)] = &[("0", "off"), ("1", "auto"), ("2", "on")];
-const ECN_OPTION: &[(&str, &str)] = &[("0", "off"), ("1", "changed"), ("2", "full"), ("3", "persist")];
+const ECN: &[(u64, &str)] =
+    &[(0, "off"), (1, "rfc3168"), (2, "accept"), (3, "accecn"), (4, "rfc3168-accept-accecn"), (5, "accept-accecn")];
+const MTU_PROBING: &[(u64, &str)] = &[(0, "off"), (1, "auto"), (2, "on")];
+const ECN_OPTION: &[(u64, &str)] = &[(0, "off"), (1, "changed"), (2, "full"), (3, "persist")];
 
 /// The sysctls that are known, by their names below `net.`.
 const TABLE: &[(&str, Meaning)] = &[
-    ("ipv4.tcp_sack", Word("sack", FLAG)),
-    ("ipv4.tcp_dsack", Word("dsack", FLAG)),
-    ("ipv4.tcp_timestamps", Word("timestamps", TIMESTAMPS)),
-    ("ipv4.tcp_window_scaling", Word("window-scaling", FLAG)),
+    ("ipv4.tcp_sack", Word("sack", FLAG, OCTET)),
+    ("ipv4.tcp_dsack", Word("dsack", FLAG, OCTET)),
+    ("ipv4.tcp_timestamps", Word("timestamps", TIMESTAMPS, OCTET)),
+    ("ipv4.tcp_window_scaling", Word("window-scaling", FLAG, OCTET)),
     ("ipv4.tcp_syn_retries", Number("syn-retries", "")),
     ("ipv4.tcp_synack_retries", Number("synack-retries", "")),
-    ("ipv4.tcp_syncookies", Word("syn-cookies", &[("0", "off"), ("1", "overflow"), ("2", "always")])),
+    ("ipv4.tcp_syncookies", Word("syn-cookies", &[(0, "off"), (1, "overflow"), (2, "always")], OCTET)),
     ("ipv4.tcp_retries1", Number("retries1", "")),
     ("ipv4.tcp_retries2", Number("retries2", "")),
     ("ipv4.tcp_orphan_retries", OrphanRetries),
@@ -74,21 +71,21 @@ const TABLE: &[(&str, Meaning)] = &[
     ("ipv4.tcp_rto_min_us", RtoMin),
     ("ipv4.tcp_rto_max_ms", Number("rto-max", "ms")),
     ("ipv4.tcp_min_snd_mss", Number("mss-min", "")),
-    ("ipv4.tcp_rfc1337", Word("rfc1337", FLAG)),
+    ("ipv4.tcp_rfc1337", Word("rfc1337", FLAG, OCTET)),
     ("ipv4.tcp_invalid_ratelimit", Number("challenge-interval", "ms")),
     ("ipv4.tcp_congestion_control", Congestion),
-    ("ipv4.tcp_slow_start_after_idle", Word("idle-restart", &[("0", "keep"), ("1", "restart")])),
-    ("ipv4.tcp_no_metrics_save", Word("share-path", &[("0", "on"), ("1", "off")])),
-    ("ipv4.tcp_recovery", Word("rack", &[("0", "off"), ("1", "on")])),
-    ("ipv4.tcp_early_retrans", Word("tlp", &[("0", "off"), ("3", "on"), ("4", "on")])),
-    ("ipv4.tcp_frto", Word("frto", &[("0", "off"), ("1", "on"), ("2", "on")])),
+    ("ipv4.tcp_slow_start_after_idle", Word("idle-restart", &[(0, "keep"), (1, "restart")], OCTET)),
+    ("ipv4.tcp_no_metrics_save", Word("share-path", &[(0, "on"), (1, "off")], OCTET)),
+    ("ipv4.tcp_recovery", Word("rack", &[(0, "off"), (1, "on")], OCTET)),
+    ("ipv4.tcp_early_retrans", Word("tlp", &[(0, "off"), (1, "off"), (2, "off"), (3, "on"), (4, "on")], 4)),
+    ("ipv4.tcp_frto", Word("frto", &[(0, "off"), (1, "on"), (2, "on")], OCTET)),
     ("ipv4.tcp_rmem", ReceiveBuffer),
     ("ipv4.tcp_wmem", SendBuffer),
-    ("ipv4.tcp_ecn", Word("ecn", ECN)),
-    ("ipv4.tcp_ecn_option", Word("accecn-option", ECN_OPTION)),
+    ("ipv4.tcp_ecn", Word("ecn", ECN, 5)),
+    ("ipv4.tcp_ecn_option", Word("accecn-option", ECN_OPTION, 3)),
     ("ipv4.tcp_ecn_option_beacon", Number("accecn-beacon", "")),
     ("ipv4.tcp_syn_linear_timeouts", Number("syn-linear", "")),
-    ("ipv4.tcp_mtu_probing", Word("mtu-probing", MTU_PROBING)),
+    ("ipv4.tcp_mtu_probing", Word("mtu-probing", MTU_PROBING, OCTET)),
     ("ipv4.tcp_base_mss", Number("mtu-base", "")),
     ("ipv4.tcp_mtu_probe_floor", Number("mtu-floor", "")),
     ("ipv4.tcp_probe_threshold", Number("mtu-threshold", "")),
@@ -150,10 +147,16 @@ pub(crate) fn sysctl(tcp: &mut TcpConfig, key: &str, value: &str) -> Result<(), 
     let number = parse(value);
     let Some(meaning) = meaning(key) else { return unsupported("") };
     let (setting, v) = match meaning {
-        Word(setting, words) => match words.iter().find(|w| w.0 == value) {
-            Some(w) => (*setting, w.1.to_string()),
-            None => return malformed(one_of(words.iter().map(|w| w.0))),
-        },
+        Word(setting, words, most) => {
+            let all = words.iter().map(|w| w.0.to_string()).collect::<Vec<_>>().join(" or ");
+            match words.iter().find(|w| Some(w.0) == number) {
+                Some(w) => (*setting, w.1.to_string()),
+                None if number.is_some_and(|n| n <= *most) => {
+                    return unsupported(&format!(": only {all} means something here"));
+                }
+                None => return malformed(all),
+            }
+        }
         Number(setting, unit) => match number {
             Some(n) => (*setting, format!("{n}{unit}")),
             None => return malformed("a number".into()),
@@ -243,12 +246,14 @@ pub(crate) fn fast_open_keys(value: &str) -> Option<FastOpenKeys> {
     }
 }
 
-/// A number as the kernel reads it: decimal, or hexadecimal after `0x`.
+/// A number as the kernel reads it: decimal, hexadecimal after `0x`, octal after `0`.
 fn parse(value: &str) -> Option<u64> {
-    match value.strip_prefix("0x") {
-        Some(hex) => u64::from_str_radix(hex, 16).ok(),
-        None => value.parse().ok(),
-    }
+    let (digits, radix) = match value.strip_prefix("0x") {
+        Some(hex) => (hex, 16),
+        None if value.starts_with('0') => (value, 8),
+        None => (value, 10),
+    };
+    u64::from_str_radix(digits, radix).ok().filter(|_| !digits.starts_with('+'))
 }
 
 fn three(value: &str) -> Option<[u64; 3]> {
@@ -287,6 +292,11 @@ mod tests {
             ("ipv4.tcp_probe_interval", "299"),
             ("ipv4.tcp_congestion_control", "vegas"),
             ("ipv4.tcp_nothing_like_this", "1"),
+            // Linux takes these, and they mean something else there.
+            ("ipv4.tcp_recovery", "3"),
+            ("ipv4.tcp_sack", "2"),
+            ("ipv4.tcp_timestamps", "3"),
+            ("ipv4.tcp_mtu_probing", "255"),
             ("ipv4.tcp_rmem", "4096 1 15728640"),
         ] {
             let r = set(&format!("net.{name}"), value);
@@ -295,13 +305,15 @@ mod tests {
         for (name, value) in [
             ("tcp_sack", "banana"),
             ("tcp_fastopen", "banana"),
-            ("tcp_sack", "2"),
+            ("tcp_sack", "256"),
+            ("tcp_sack", "08"),
+            ("tcp_early_retrans", "5"),
             ("tcp_ecn", "6"),
             ("tcp_ecn_option", "4"),
-            ("tcp_mtu_probing", "3"),
+            ("tcp_mtu_probing", "256"),
             ("tcp_base_mss", "47"),
             ("tcp_probe_interval", "x"),
-            ("tcp_timestamps", "3"),
+            ("tcp_timestamps", "-1"),
             ("tcp_syn_retries", "999"),
             ("tcp_syn_retries", "x"),
             ("tcp_rmem", "4096 540000"),
@@ -325,6 +337,14 @@ mod tests {
         ] {
             assert!(set(&format!("net.{name}"), value).is_ok(), "{name}={value}");
         }
+        for (name, value) in
+            [("tcp_recovery", "0x0"), ("tcp_early_retrans", "2"), ("tcp_sack", "00"), ("tcp_timestamps", "0x0")]
+        {
+            let t = set(&format!("net.ipv4.{name}"), value).unwrap();
+            let off = [t.rack, t.tlp, t.sack, t.timestamps].iter().filter(|on| !**on).count();
+            assert_eq!(off, 1, "{name}={value}");
+        }
+        assert!(set("net.ipv4.tcp_recovery", "0x1").unwrap().rack && set("net.ipv4.tcp_sack", "01").unwrap().sack);
         assert_eq!(set("net.ipv4.tcp_fastopen", "0x70403").unwrap().fastopen, 0x403);
         let keys = fast_open_keys("a1a1a1a1-b2b2b2b2-c3c3c3c3-00000004,0-0-0-1").unwrap();
         assert_eq!((keys.0[0], keys.0[12], keys.1.unwrap()[12]), (0xa1, 4, 1));

@@ -164,6 +164,11 @@ pub(super) fn datagram(p: &Packet, ports: Option<(u16, u16)>, len: u32, flow: &F
     ip_packet(src, dst, Protocol::UDP, IpFields::of(p), &body).ok_or_else(|| TOO_LONG.into())
 }
 
+/// Whether a message of this type is an error, which quotes the packet that it is about.
+pub(super) fn is_icmp_error(kind: u8, v6: bool) -> bool {
+    if v6 { kind < 128 } else { matches!(kind, 3 | 4 | 5 | 11 | 12) }
+}
+
 /// The ICMP message that arrives.
 pub(super) fn icmp(p: &Packet, i: &Icmp, flow: &Flow) -> Result<Vec<u8>, Impossible> {
     let v6 = flow.local.is_ipv6();
@@ -175,11 +180,10 @@ pub(super) fn icmp(p: &Packet, i: &Icmp, flow: &Flow) -> Result<Vec<u8>, Impossi
     if let Some(id) = i.id {
         body[4..6].copy_from_slice(&id.to_be_bytes());
     }
-    let error = if v6 { kind < 128 } else { matches!(kind, 3 | 4 | 5 | 11 | 12) };
     if let Some(IcmpQuote::Raw(n) | IcmpQuote::Tcp(_, n) | IcmpQuote::Udp(n)) = i.quote {
         fits(n)?;
     }
-    let quote = i.quote.unwrap_or(if error { IcmpQuote::Tcp(0, 0) } else { IcmpQuote::Raw(0) });
+    let quote = i.quote.unwrap_or(if is_icmp_error(kind, v6) { IcmpQuote::Tcp(0, 0) } else { IcmpQuote::Raw(0) });
     match quote {
         IcmpQuote::Raw(n) => body.resize(8 + n as usize, 0),
         IcmpQuote::Tcp(seq, len) => {
@@ -219,9 +223,24 @@ fn quote_packet(flow: &Flow, protocol: Protocol, head: &[u8], len: usize) -> Res
 /// What is above IP in a packet that left.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Body {
-    Tcp { header: Header, options: Vec<Opt>, rest: Vec<u8>, len: u32, zeros: bool },
-    Udp { len: u32 },
-    Icmp { kind: u8, code: u8, word: u32 },
+    Tcp {
+        header: Header,
+        options: Vec<Opt>,
+        rest: Vec<u8>,
+        len: u32,
+        zeros: bool,
+    },
+    Udp {
+        len: u32,
+        zeros: bool,
+    },
+    /// `rest` is what follows the first eight octets.
+    Icmp {
+        kind: u8,
+        code: u8,
+        word: u32,
+        rest: Vec<u8>,
+    },
 }
 
 /// A packet that left, taken apart.
@@ -276,12 +295,13 @@ impl Seen {
             Protocol::UDP => {
                 let h = udp::Header::parse(b).map_err(|e| format!("UDP header: {e}"))?;
                 let ok = h.checksum != 0 && sum(protocol);
-                ((port(0), port(2)), Body::Udp { len: u32::from(h.len) - 8 }, ok, "UDP")
+                let zeros = b[8..usize::from(h.len).clamp(8, b.len())].iter().all(|o| *o == 0);
+                ((port(0), port(2)), Body::Udp { len: u32::from(h.len) - 8, zeros }, ok, "UDP")
             }
             Protocol::ICMP | Protocol::ICMPV6 if b.len() >= 8 => {
                 let word = u32::from_be_bytes([b[4], b[5], b[6], b[7]]);
                 let ok = if protocol == Protocol::ICMP { Sum::ZERO.add(b).is_valid() } else { sum(protocol) };
-                ((0, 0), Body::Icmp { kind: b[0], code: b[1], word }, ok, "ICMP")
+                ((0, 0), Body::Icmp { kind: b[0], code: b[1], word, rest: b[8..].to_vec() }, ok, "ICMP")
             }
             p => return Err(format!("protocol {}", p.0)),
         };
@@ -331,7 +351,9 @@ mod tests {
                         assert_eq!((header.flags, len, zeros, rest.len(), seen.tos), (t.flags, 10, true, 0, 2));
                         assert_eq!(Options::These(options), t.options);
                     }
-                    (Transport::Udp(..), Body::Udp { len }) => assert_eq!((len, seen.tos, seen.ttl), (20, 0x28, 3)),
+                    (Transport::Udp(..), Body::Udp { len, zeros }) => {
+                        assert_eq!((len, zeros, seen.tos, seen.ttl), (20, true, 0x28, 3));
+                    }
                     (Transport::Icmp(_), Body::Icmp { word, .. }) => assert_eq!(word, 1200),
                     (t, b) => panic!("{t:?} became {b:?}"),
                 }

@@ -63,9 +63,14 @@ impl Expr {
             }
             Some('{') => {
                 c.need("{")?;
-                let mut fields = Vec::new();
+                let mut fields: Vec<Field> = Vec::new();
                 while !c.take("}")? {
-                    fields.push(Expr::field(c)?);
+                    let start = c.clone();
+                    let new = Expr::field(c)?;
+                    if let Some(before) = fields.iter().find(|f| excludes(f, &new)).and_then(|f| f.name.as_ref()) {
+                        return start.fail(format!("this field has its value already, as {before}"));
+                    }
+                    fields.push(new);
                     if !c.take(",")? {
                         c.need("}")?;
                         break;
@@ -83,7 +88,7 @@ impl Expr {
             Some('-') => Ok(Expr::Int(c.integer()?)),
             Some(d) if d.is_ascii_digit() => Ok(Expr::Int(c.integer()?)),
             Some(w) if w.is_ascii_alphabetic() || w == '_' => {
-                let (name, start) = (c.peek_word(), c.clone());
+                let (name, start) = (c.bare_word(), c.clone());
                 if let Some(value) = c.defined(name) {
                     let text = value.to_string();
                     c.word()?;
@@ -92,7 +97,13 @@ impl Expr {
                 let name = c.word()?.to_string();
                 if c.take("(")? {
                     names::function(&name).or_else(|e| start.fail(e))?;
-                    return Ok(Expr::Call(name, Expr::list(c, ")")?));
+                    let args = Expr::list(c, ")")?;
+                    if let ("htons" | "ntohs", [Expr::Int(n)]) = (name.as_str(), args.as_slice())
+                        && u16::try_from(*n).is_err()
+                    {
+                        return start.fail(format!("{name}: expected a number of 16 bits, found {n}"));
+                    }
+                    return Ok(Expr::Call(name, args));
                 }
                 names::constant(&name).or_else(|e| start.fail(e))?;
                 Ok(Expr::Word(name))
@@ -141,6 +152,15 @@ impl Expr {
         }
         Ok(all)
     }
+}
+
+/// The members of the union `epoll_data`, which has one value.
+const EPOLL_DATA: &[&str] = &["fd", "ptr", "u32", "u64"];
+
+/// Whether two fields cannot both have a value.
+fn excludes(a: &Field, b: &Field) -> bool {
+    let (Some(a), Some(b)) = (a.name.as_deref(), b.name.as_deref()) else { return false };
+    a == b || EPOLL_DATA.contains(&a) && EPOLL_DATA.contains(&b)
 }
 
 /// What a word at `c` was defined as.

@@ -115,9 +115,16 @@ impl<'a> Cursor<'a> {
 
     /// Takes `s` if it comes next, and the space after it.
     pub(crate) fn take(&mut self, s: &str) -> Result<bool, SyntaxError> {
-        let Some(after) = self.rest().strip_prefix(s) else { return Ok(false) };
-        // A word is taken whole.
-        if s.ends_with(is_word) && after.starts_with(is_word) {
+        // A word is taken whole, and by what it was defined as.
+        if s.ends_with(is_word) {
+            if self.peek_word() != s {
+                return Ok(false);
+            }
+            self.run(is_word);
+            self.space()?;
+            return Ok(true);
+        }
+        if !self.rest().starts_with(s) {
             return Ok(false);
         }
         self.pos += s.len();
@@ -138,18 +145,25 @@ impl<'a> Cursor<'a> {
         &rest[..n]
     }
 
-    /// The next word, not taken.
-    pub(crate) fn peek_word(&self) -> &'a str {
+    /// The next word as it stands, not taken.
+    pub(crate) fn bare_word(&self) -> &'a str {
         let rest = self.rest();
         &rest[..rest.find(|c| !is_word(c)).unwrap_or(rest.len())]
     }
 
-    /// Takes a word and the space after it.
+    /// The next word, or the one that it was defined as; not taken.
+    pub(crate) fn peek_word(&self) -> &'a str {
+        let bare = self.bare_word();
+        self.defined(bare).filter(|v| !v.is_empty() && v.chars().all(is_word)).unwrap_or(bare)
+    }
+
+    /// Takes a word and the space after it, and gives it or the one that it was defined as.
     pub(crate) fn word(&mut self) -> Result<&'a str, SyntaxError> {
-        let w = self.run(is_word);
+        let w = self.peek_word();
         if w.is_empty() {
             return self.expected("a name");
         }
+        self.run(is_word);
         self.space()?;
         Ok(w)
     }
@@ -198,6 +212,15 @@ impl<'a> Cursor<'a> {
     /// Seconds, as microseconds: digits, and digits after a dot. A dot without digits is not taken.
     pub(crate) fn seconds(&mut self) -> Result<i64, SyntaxError> {
         let start = self.clone();
+        if let Some(value) = self.defined(self.bare_word()) {
+            let mut inner = Cursor::new(self.file.clone(), value, &[]);
+            let Some(us) = inner.seconds().ok().filter(|_| inner.at_end()) else {
+                return start.expected("a time in seconds");
+            };
+            self.run(is_word);
+            self.space()?;
+            return Ok(us);
+        }
         let whole = self.run(|c| c.is_ascii_digit());
         let rest = self.rest();
         let mut micros = 0;

@@ -167,6 +167,8 @@ pub struct Script {
     pub events: Vec<Event>,
     /// The command after the last.
     pub cleanup: Option<(Place, String)>,
+    /// A line of another dialect, with which reading ended: the script cannot be played.
+    pub unsupported: Option<(Place, String)>,
 }
 
 impl Script {

@@ -169,7 +169,7 @@ impl Packet {
                 c.rest_of_line()?;
                 Transport::Unsupported("a protocol other than TCP, UDP and ICMP")
             }
-            _ => Transport::Tcp(tcp(c, inbound)?),
+            _ => tcp(c, inbound)?,
         };
         Ok(p)
     }
@@ -183,22 +183,49 @@ impl Packet {
         c.need(if end == "]" { "[" } else { "(" })?;
         while !c.take(end)? {
             let start = c.clone();
-            match c.word()? {
-                "noecn" | "nonect" => self.ecn = Some(Ecn::NotEct),
-                "ect0" => self.ecn = Some(Ecn::Ect0),
-                "ect1" => self.ecn = Some(Ecn::Ect1),
-                "ce" => self.ecn = Some(Ecn::Ce),
-                "ect01" => self.ecn = Some(Ecn::Ect01),
+            let name = c.word()?;
+            let ecn = ECN_NAMES.iter().find(|n| n.0 == name).map(|n| n.1);
+            let is_said = match name {
+                _ if ecn.is_some() => self.ecn.is_some() || self.tos.is_some(),
+                "tos" | "class" => self.ecn.is_some() || self.tos.is_some(),
+                "ttl" | "hlim" => self.ttl.is_some(),
+                "flowlabel" => self.flow_label.is_some(),
+                _ => return start.expected("noecn, ect0, ect1, ect01, ce, tos, ttl or flowlabel"),
+            };
+            if is_said {
+                return start.fail("this was said before (tos has the ECN bits in it)");
+            }
+            match name {
                 "tos" | "class" => self.tos = Some(octet(c)?),
                 "ttl" | "hlim" => self.ttl = Some(octet(c)?),
-                "flowlabel" => self.flow_label = Some(c.u32()?),
-                _ => return start.expected("noecn, ect0, ect1, ect01, ce, tos, ttl or flowlabel"),
+                "flowlabel" => {
+                    let at = c.clone();
+                    let label = c.u32()?;
+                    if label > 0xf_ffff {
+                        return at.expected("a number of 20 bits");
+                    }
+                    self.flow_label = Some(label);
+                }
+                _ if self.inbound && ecn == Some(Ecn::Ect01) => {
+                    return start.fail("a packet that arrives has ect0 or ect1, not any of them");
+                }
+                _ => self.ecn = ecn,
             }
             c.take(",")?;
         }
         Ok(())
     }
 }
+
+/// The ECN bits by their names.
+const ECN_NAMES: &[(&str, Ecn)] = &[
+    ("noecn", Ecn::NotEct),
+    ("nonect", Ecn::NotEct),
+    ("ect0", Ecn::Ect0),
+    ("ect1", Ecn::Ect1),
+    ("ce", Ecn::Ce),
+    ("ect01", Ecn::Ect01),
+];
 
 fn octet(c: &mut Cursor<'_>) -> Result<u8, SyntaxError> {
     let start = c.clone();
@@ -212,7 +239,7 @@ fn skip_encapsulation(c: &mut Cursor<'_>) -> Result<(), SyntaxError> {
 
 /// `SRC > DST`, if it is there.
 fn ports(c: &mut Cursor<'_>) -> Result<Option<(u16, u16)>, SyntaxError> {
-    if !c.peek().is_some_and(|d| d.is_ascii_digit()) {
+    if !c.peek_word().starts_with(|d: char| d.is_ascii_digit()) {
         return Ok(None);
     }
     let from = c.u16()?;
@@ -220,7 +247,7 @@ fn ports(c: &mut Cursor<'_>) -> Result<Option<(u16, u16)>, SyntaxError> {
     Ok(Some((from, c.u16()?)))
 }
 
-fn tcp(c: &mut Cursor<'_>, inbound: bool) -> Result<TcpSpec, SyntaxError> {
+fn tcp(c: &mut Cursor<'_>, inbound: bool) -> Result<Transport, SyntaxError> {
     let ports = ports(c)?;
     let (flags, ace) = flags(c)?;
     let seq = c.u32()?;
@@ -231,12 +258,7 @@ fn tcp(c: &mut Cursor<'_>, inbound: bool) -> Result<TcpSpec, SyntaxError> {
     let len = c.u32()?;
     c.need(")")?;
     let absolute_seq = c.take("!")?;
-    if end != seq.wrapping_add(len) {
-        return end_at.fail(format!(
-            "the last sequence number is {end}, but {seq} and {len} octets make {}",
-            seq.wrapping_add(len)
-        ));
-    }
+    ends_at(seq, len, end, &end_at)?;
     let mut t = TcpSpec {
         ports,
         flags,
@@ -270,7 +292,7 @@ fn tcp(c: &mut Cursor<'_>, inbound: bool) -> Result<TcpSpec, SyntaxError> {
                 return start.fail("the options of a packet that arrives cannot be left open");
             }
         } else {
-            let list = options(c)?;
+            let Some(list) = options(c)? else { return Ok(Transport::Unsupported("options of MPTCP")) };
             let octets: usize = list.iter().map(|o| o.bytes().len()).sum();
             if !octets.is_multiple_of(4) || octets > 40 {
                 return start.fail(format!(
@@ -280,14 +302,36 @@ fn tcp(c: &mut Cursor<'_>, inbound: bool) -> Result<TcpSpec, SyntaxError> {
             t.options = Options::These(list);
         }
     }
-    Ok(t)
+    Ok(Transport::Tcp(t))
+}
+
+/// `end`, which stands at `at`, is where `len` octets from `seq` on end.
+fn ends_at(seq: u32, len: u32, end: u32, at: &Cursor<'_>) -> Result<(), SyntaxError> {
+    match seq.wrapping_add(len) {
+        sum if sum == end => Ok(()),
+        sum => at.fail(format!("the last sequence number is {end}, but {seq} and {len} octets make {sum}")),
+    }
 }
 
 fn flags(c: &mut Cursor<'_>) -> Result<(Flags, Option<u8>), SyntaxError> {
     let start = c.clone();
-    let text = c.run(|ch| ch.is_ascii_alphanumeric() || ch == '.' || ch == '-');
-    let (mut f, mut ace) = (Flags::NONE, None);
-    for ch in text.chars() {
+    let written = c.run(|ch| ch.is_ascii_alphanumeric() || matches!(ch, '_' | '.' | '-'));
+    let text = match (c.defined(written), written.strip_suffix('.').and_then(|w| c.defined(w))) {
+        (Some(value), _) => value.to_string(),
+        (None, Some(value)) => format!("{value}."),
+        (None, None) => written.to_string(),
+    };
+    let (mut f, mut ace, mut digit) = (Flags::NONE, None, false);
+    for (i, ch) in text.char_indices() {
+        if ch == '-' && text.len() > 1 {
+            return start.fail("- says that there are no flags, and here are some");
+        }
+        if text[..i].contains(ch) {
+            return start.fail(format!("the flag {ch} stands twice"));
+        }
+        if text[..i].contains('.') && !ch.is_ascii_digit() {
+            return start.fail("only the digit of ACE may follow the flag .");
+        }
         f |= match ch {
             'F' => Flags::FIN,
             'S' => Flags::SYN,
@@ -299,7 +343,8 @@ fn flags(c: &mut Cursor<'_>) -> Result<(Flags, Option<u8>), SyntaxError> {
             'W' => Flags::CWR,
             'A' => Flags::AE,
             '-' => Flags::NONE,
-            d @ '0'..='7' if ace.is_none() => {
+            d @ '0'..='7' if !digit => {
+                digit = true;
                 ace = Some(d as u8 - b'0').filter(|a| *a != 0);
                 Flags::NONE
             }
@@ -309,18 +354,32 @@ fn flags(c: &mut Cursor<'_>) -> Result<(Flags, Option<u8>), SyntaxError> {
     if text.is_empty() {
         return start.expected("flags (F S R P . U E W A, or - for none)");
     }
+    if ace.is_some() && [Flags::ECE, Flags::CWR, Flags::AE].iter().any(|bit| f.has(*bit)) {
+        return start.fail("the bits of ACE are said twice: as a number and as flags");
+    }
     c.space()?;
     Ok((f, ace))
 }
 
+/// Whether an option is MPTCP's (RFC 8684), in the dialect that has them.
+fn is_mptcp(name: &str) -> bool {
+    ["mp", "dss", "add_addr", "rm_addr", "remove_addr"].iter().any(|f| name.starts_with(f))
+}
+
 const OPTION_NAMES: &str = "mss, wscale, sackOK, sack, TS, nop, eol, FO, FOEXP, ECN or md5";
 
-fn options(c: &mut Cursor<'_>) -> Result<Vec<Opt>, SyntaxError> {
+/// A list of options up to its end; `None` if there are some that nobody here speaks.
+fn options(c: &mut Cursor<'_>) -> Result<Option<Vec<Opt>>, SyntaxError> {
     let mut all = Vec::new();
     loop {
         let start = c.clone();
         let name = c.run(|ch| ch.is_ascii_alphanumeric() || ch == '_');
+        let name = c.defined(name).unwrap_or(name);
         c.space()?;
+        if is_mptcp(name) {
+            c.until(">", "list of options")?;
+            return Ok(None);
+        }
         all.push(match name {
             "nop" => Opt::Nop,
             "eol" => Opt::Eol,
@@ -329,7 +388,7 @@ fn options(c: &mut Cursor<'_>) -> Result<Vec<Opt>, SyntaxError> {
             "sackOK" => Opt::SackPermitted,
             "sack" => {
                 let mut blocks = Vec::new();
-                while c.peek().is_some_and(|d| d.is_ascii_digit()) {
+                while c.peek_word().starts_with(|d: char| d.is_ascii_digit()) {
                     let left = c.u32()?;
                     c.need(":")?;
                     blocks.push((left, c.u32()?));
@@ -346,7 +405,7 @@ fn options(c: &mut Cursor<'_>) -> Result<Vec<Opt>, SyntaxError> {
             "FOEXP" => Opt::FastOpenExperimental(hex(c)?),
             "md5" => Opt::Md5(hex(c)?),
             "ECN" => {
-                let order = u8::from(c.rest().starts_with("e1b"));
+                let order = u8::from(c.peek_word() == "e1b");
                 let names: [&str; 3] = if order == 1 { ["e1b", "ceb", "e0b"] } else { ["e0b", "ceb", "e1b"] };
                 let mut counters = Vec::new();
                 for n in names {
@@ -360,7 +419,7 @@ fn options(c: &mut Cursor<'_>) -> Result<Vec<Opt>, SyntaxError> {
             _ => return start.expected(&format!("an option ({OPTION_NAMES})")),
         });
         if c.take(">")? {
-            return Ok(all);
+            return Ok(Some(all));
         }
         if !c.take(",")? {
             return c.expected("\",\" or \">\"");
@@ -390,7 +449,7 @@ fn icmp(c: &mut Cursor<'_>) -> Result<Icmp, SyntaxError> {
     let mut i = Icmp { kind, code: None, mtu: None, id: None, quote: None };
     super::icmp::known(&i).or_else(|e| kind_at.fail(e))?;
     // A time stamp never begins with a letter, so a word that follows is a code.
-    if c.peek().is_some_and(|ch| ch.is_ascii_alphabetic()) && !["mtu", "id"].contains(&c.peek_word()) {
+    if c.peek_word().starts_with(|ch: char| ch.is_ascii_alphabetic()) && !["mtu", "id"].contains(&c.peek_word()) {
         let code_at = c.clone();
         i.code = Some(c.word()?.to_string());
         super::icmp::known(&i).or_else(|e| code_at.fail(e))?;
@@ -413,10 +472,12 @@ fn icmp(c: &mut Cursor<'_>) -> Result<Icmp, SyntaxError> {
             _ => {
                 let seq = c.u32()?;
                 c.need(":")?;
-                c.u32()?;
+                let end_at = c.clone();
+                let end = c.u32()?;
                 c.need("(")?;
                 let n = c.u32()?;
                 c.need(")")?;
+                ends_at(seq, n, end, &end_at)?;
                 IcmpQuote::Tcp(seq, n)
             }
         });

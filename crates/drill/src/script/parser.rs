@@ -45,10 +45,15 @@ const OPTIONS: &[&str] = &[
     "code_sockopt",
     "persistent_tun_dev",
     "strict",
+    // Of FreeBSD's dialect.
+    "udp_encapsulation",
+    "tcp_md5_secret",
 ];
 
 pub(super) fn parse(file: &str, text: &str, defines: &[(String, String)]) -> Result<Script, SyntaxError> {
     let file: Arc<str> = file.into();
+    // Lines may end as those of other systems do.
+    let text = &*text.replace("\r\n", "\n");
     let mut own: Vec<(String, String)> = Vec::new();
     let mut options = Vec::new();
     {
@@ -72,10 +77,17 @@ pub(super) fn parse(file: &str, text: &str, defines: &[(String, String)]) -> Res
     }
     let lines = text.lines().map(str::to_string).collect();
     let (mut times, mut assigned) = (Times::default(), Assigned::default());
-    let mut script = Script { file, lines, options, init: None, events: Vec::new(), cleanup: None };
+    let mut script = Script { file, lines, options, init: None, events: Vec::new(), cleanup: None, unsupported: None };
     while !c.at_end() {
         let at = c.place();
-        if c.rest().starts_with('`') {
+        if let Some(line) = c.rest().strip_prefix('#').and_then(|rest| rest.lines().next())
+            && PREPROCESSOR.iter().any(|word| line.trim_start().starts_with(word))
+        {
+            // Which lines count is for a preprocessor to say, which FreeBSD's scripts have before them.
+            script.unsupported = Some((at, format!("#{}, a line for a preprocessor", names::short(line))));
+            return Ok(script);
+        }
+        if is_command(&c) {
             let text = command(&mut c)?;
             if script.events.is_empty() && script.init.is_none() {
                 script.init = Some((at, text));
@@ -95,6 +107,14 @@ pub(super) fn parse(file: &str, text: &str, defines: &[(String, String)]) -> Res
         return c.expected("an event");
     }
     Ok(script)
+}
+
+/// How lines for a preprocessor begin.
+const PREPROCESSOR: &[&str] = &["if", "else", "elif", "endif", "define", "undef", "include"];
+
+/// Whether a command comes, or a word that was defined as one.
+fn is_command(c: &Cursor<'_>) -> bool {
+    c.rest().starts_with('`') || c.defined(c.bare_word()).is_some_and(|v| v.starts_with('`'))
 }
 
 fn option(c: &mut Cursor<'_>) -> Result<OptionLine, SyntaxError> {
@@ -117,6 +137,15 @@ fn option(c: &mut Cursor<'_>) -> Result<OptionLine, SyntaxError> {
 
 fn command(c: &mut Cursor<'_>) -> Result<String, SyntaxError> {
     let start = c.clone();
+    if let Some(value) = c.defined(c.bare_word()) {
+        c.word()?;
+        let Some(text) = value.strip_prefix('`').and_then(|v| v.strip_suffix('`')) else {
+            return start.fail(format!("the command {value} has no end: expected \"`\""));
+        };
+        // What is wrong in it stands on the command line; its place here is the word.
+        spoken::command(text, &Cursor::new(start.file(), text, &[])).or_else(|e| start.fail(e.message))?;
+        return Ok(text.to_string());
+    }
     c.advance(1);
     match c.rest().find('`') {
         Some(_) => {
@@ -142,7 +171,7 @@ fn event<'a>(
     let start = c.clone();
     let action = match c.peek() {
         Some('<' | '>') => Action::Packet(Box::new(Packet::parse(c)?)),
-        Some('`') => Action::Command(command(c)?),
+        _ if is_command(c) => Action::Command(command(c)?),
         Some('%') if c.rest().starts_with("%{") => {
             c.advance(2);
             let body = c.clone();
@@ -170,7 +199,8 @@ fn time(c: &mut Cursor<'_>) -> Result<Time, SyntaxError> {
         return Ok(Time::Any);
     }
     let relative = c.take("+")?;
-    if !relative && !c.peek().is_some_and(|d| d.is_ascii_digit() || d == '.') {
+    let defined = c.defined(c.bare_word()).is_some();
+    if !relative && !defined && !c.peek().is_some_and(|d| d.is_ascii_digit() || d == '.') {
         return c.expected("a time (as 0.5, +.1, 1.0~1.2 or *)");
     }
     let first = c.seconds()?;
@@ -198,7 +228,7 @@ fn call(c: &mut Cursor<'_>) -> Result<Call, SyntaxError> {
     c.need("=")?;
     let result = if c.take("?")? { None } else { Some(Expr::parse(c)?) };
     let mut errno = None;
-    if c.peek().is_some_and(|ch| ch.is_ascii_uppercase()) {
+    if c.peek_word().starts_with(|ch: char| ch.is_ascii_uppercase()) {
         let start = c.clone();
         let name = c.word()?;
         names::errno(name).or_else(|e| start.fail(e))?;

@@ -3,8 +3,13 @@
 
 use super::{Cursor, SyntaxError, names};
 
-/// The sysctls that a command sets are some that there are; `at` is where its text begins.
+/// The sysctls that a command sets or shows are some that there are, and its quotes have ends; `at` is where its text begins.
 pub(super) fn command(text: &str, at: &Cursor<'_>) -> Result<(), SyntaxError> {
+    if let Some((start, quote)) = unclosed_quote(text) {
+        let mut here = at.clone();
+        here.advance(start);
+        return here.fail(format!("this text has no end: expected {quote}"));
+    }
     // Whether what comes is the name of a program, and whether it is for one that sets sysctls.
     let (mut first, mut sets, mut comment) = (true, false, false);
     for (start, word) in words(text, |c| !c.is_whitespace() && c != ';') {
@@ -25,7 +30,9 @@ pub(super) fn command(text: &str, at: &Cursor<'_>) -> Result<(), SyntaxError> {
             sets = matches!(word.rsplit('/').next(), Some("sysctl" | "set_sysctls.py"));
             continue;
         }
-        if let Some((key, _)) = word.split_once('=').filter(|_| sets) {
+        let key = word.split_once('=').map_or(word, |(key, _)| key);
+        let is_name = ["net.", "/proc/sys/"].iter().any(|f| key.trim_start_matches(['"', '\'']).starts_with(f));
+        if sets && (is_name || key.len() < word.len()) {
             let bare = key.trim_start_matches(['"', '\'']).trim_start_matches("/proc/sys/");
             let mut here = at.clone();
             here.advance(start + key.len() - bare.len());
@@ -33,6 +40,24 @@ pub(super) fn command(text: &str, at: &Cursor<'_>) -> Result<(), SyntaxError> {
         }
     }
     Ok(())
+}
+
+/// Where a quote begins that does not end, as a shell reads them, and which it is.
+fn unclosed_quote(text: &str) -> Option<(usize, char)> {
+    let (mut open, mut before) = (None, ' ');
+    for (i, c) in text.char_indices() {
+        let escaped = before == '\\' && !matches!(open, Some((_, '\'' | '#')));
+        match (open, c) {
+            _ if escaped => {}
+            (None, '"' | '\'') => open = Some((i, c)),
+            (None, '#') if before.is_whitespace() || before == ';' => open = Some((i, '#')),
+            (Some((_, '#')), '\n') => open = None,
+            (Some((_, q)), _) if q == c && q != '#' => open = None,
+            _ => {}
+        }
+        before = if escaped { ' ' } else { c };
+    }
+    open.filter(|o| o.1 != '#')
 }
 
 /// The names that code has given values so far.

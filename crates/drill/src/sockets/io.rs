@@ -101,6 +101,10 @@ impl Sockets {
             return unsupported(format!("send flags {:#x}", flags & !SEND_FLAGS));
         }
         if let Some(File::Udp(_)) = self.files.get(&fd) {
+            // What a socket of datagrams was set to is not kept: whether it would be told is not known.
+            if flags & libc::MSG_ZEROCOPY != 0 {
+                return unsupported("MSG_ZEROCOPY of a datagram");
+            }
             let id = self.udp(h, fd)?;
             return h
                 .with(|s, now, _| s.udp_send(now, id, to, data))
@@ -127,7 +131,13 @@ impl Sockets {
             false => s.tcp_send(now, w, id, data),
         });
         match taken {
-            Ok(n) => Ok(n),
+            Ok(n) => {
+                // Without the option Linux copies, and tells nothing.
+                let on =
+                    t.remembered.get(&(libc::SOL_SOCKET, libc::SO_ZEROCOPY)).is_some_and(|v| v.iter().any(|o| *o != 0));
+                t.completions |= flags & libc::MSG_ZEROCOPY != 0 && on;
+                Ok(n)
+            }
             Err(SendError::WouldBlock) => Err(libc::EAGAIN.into()),
             Err(SendError::Closing | SendError::Closed(_)) => Err(libc::EPIPE.into()),
         }

@@ -61,6 +61,9 @@ struct TcpSocket {
     connecting: bool,
     read_shut: bool,
     write_shut: bool,
+    /// Text went without a copy, and Linux would say on the error queue when that is done: who looks there, or polls, would
+    /// see it.
+    completions: bool,
     /// Values of options that change nothing here, as they were set.
     remembered: BTreeMap<(i32, i32), Vec<u8>>,
 }
@@ -145,6 +148,7 @@ impl Sockets {
                 connecting: false,
                 read_shut: false,
                 write_shut: false,
+                completions: false,
                 remembered: BTreeMap::new(),
             })),
             (libc::SOCK_DGRAM, 0 | libc::IPPROTO_UDP) => {
@@ -243,6 +247,7 @@ impl Sockets {
             connecting: false,
             read_shut: false,
             write_shut: false,
+            completions: false,
             remembered,
         };
         self.files.insert(new, File::Tcp(Box::new(child)));

@@ -38,10 +38,14 @@ impl Sockets {
     /// `setsockopt`; the value as it lies in memory.
     pub fn setsockopt(&mut self, h: &mut Host, fd: i32, level: i32, name: i32, value: &[u8]) -> Result<()> {
         if let Some(File::Udp(_)) = self.files.get(&fd) {
-            return if REMEMBERED.contains(&(level, name)) { Ok(()) } else { unsupported("options of a UDP socket") };
+            if REMEMBERED.contains(&(level, name)) {
+                return int(value).map(drop);
+            }
+            return unsupported("options of a UDP socket");
         }
         let t = self.tcp(fd)?;
         if REMEMBERED.contains(&(level, name)) {
+            int(value)?;
             t.remembered.insert((level, name), value.to_vec());
             return Ok(());
         }
@@ -102,9 +106,13 @@ impl Sockets {
     /// `getsockopt`: the value as it lies in memory, at most `len` octets.
     pub fn getsockopt(&mut self, h: &mut Host, fd: i32, level: i32, name: i32, len: usize) -> Result<Vec<u8>> {
         let status = self.status(h, fd);
-        if let Some(File::Udp(_)) = self.files.get(&fd) {
+        if let Some(File::Udp(u)) = self.files.get(&fd) {
             return match (level, name) {
-                (libc::SOL_SOCKET, libc::SO_ERROR) => Ok(0i32.to_ne_bytes().to_vec()),
+                (libc::SOL_SOCKET, libc::SO_ERROR) => {
+                    let refused = u.id.is_some_and(|id| h.stack.udp_take_refusal(id));
+                    let errno = if refused { libc::ECONNREFUSED } else { 0 };
+                    Ok(errno.to_ne_bytes()[..len.min(4)].to_vec())
+                }
                 _ => unsupported("options of a UDP socket"),
             };
         }

@@ -1,6 +1,6 @@
 //! `poll` and `epoll`.
 
-use super::{File, Phase, Result, Sockets, errno_of};
+use super::{File, Phase, Result, Sockets, errno_of, unsupported};
 use crate::host::Host;
 use std::collections::BTreeMap;
 use synfin_stack::engine::State;
@@ -76,8 +76,15 @@ impl Sockets {
         mask
     }
 
+    /// What these files are to be told of is all here.
+    fn is_told(&self, mut fds: impl Iterator<Item = i32>) -> Result<()> {
+        let waits = |fd| matches!(self.files.get(&fd), Some(File::Tcp(t)) if t.completions);
+        if fds.any(waits) { unsupported("what MSG_ZEROCOPY has to tell") } else { Ok(()) }
+    }
+
     /// `poll`: the events of each file; `EAGAIN` if there are none.
     pub fn poll(&self, h: &Host, fds: &[(i32, i16)]) -> Result<Vec<i16>> {
+        self.is_told(fds.iter().map(|(fd, _)| *fd))?;
         const ALWAYS: i16 = libc::POLLERR | libc::POLLHUP | libc::POLLNVAL;
         let all: Vec<i16> = fds
             .iter()
@@ -133,6 +140,7 @@ impl Sockets {
             Some(_) => return Err(libc::EINVAL.into()),
             None => return Err(libc::EBADF.into()),
         };
+        self.is_told(e.watched.keys().copied())?;
         let always = (libc::EPOLLERR | libc::EPOLLHUP) as u32;
         let (edge, once) = (libc::EPOLLET as u32, libc::EPOLLONESHOT as u32);
         let ready: Vec<(i32, u32, (u64, u64))> = e
