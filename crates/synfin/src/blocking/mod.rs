@@ -8,7 +8,7 @@
 //!
 //! | what | why |
 //! |---|---|
-//! | `ToSocketAddrs` | it would ask the machine's resolver, past the host; [`ToAddress`] is the same without names |
+//! | `ToSocketAddrs` | it would ask the machine's resolver, past the host; [`ToAddress`] is the same without names: one address, or several of which each is tried |
 //! | `AsFd`, `AsRawFd`, `IntoRawFd`, `FromRawFd`, `From<OwnedFd>` | there is no descriptor: a socket is a record of the host. What waits on descriptors waits by a task here (feature `tokio`) |
 //! | `UdpSocket::set_broadcast`, `broadcast` | the host sends no broadcasts of its users |
 //! | `UdpSocket::join_multicast_v4`, `_v6`, `leave_..`, `multicast_loop_..`, `multicast_ttl_v4` and their setters | the host is in no groups but those of neighbor discovery |
@@ -25,7 +25,9 @@ mod tcp;
 mod udp;
 
 pub use crate::socket::Request;
-pub use address::ToAddress;
+pub use address::{Addresses, ToAddress};
+#[cfg(feature = "tokio")]
+pub(crate) use address::{each, none as no_address};
 pub use any::AnyListener;
 pub use icmp::EchoSocket;
 pub use tcp::{Incoming, IntoIncoming, TcpListener, TcpSocket, TcpStream};

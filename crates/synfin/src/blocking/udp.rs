@@ -1,6 +1,6 @@
 //! UDP.
 
-use super::ToAddress;
+use super::address::{ToAddress, each};
 use crate::handle::Stack;
 use crate::socket::udp::copy;
 use crate::socket::{Datagrams, Ready, timed_out};
@@ -15,9 +15,9 @@ use std::time::Duration;
 pub struct UdpSocket(Arc<Datagrams>);
 
 impl UdpSocket {
-    /// Opens a socket; port 0 takes a free one.
+    /// Opens a socket; port 0 takes a free one. Of several addresses it is the first that can be had.
     pub fn bind(host: &Stack, on: impl ToAddress) -> io::Result<UdpSocket> {
-        Ok(UdpSocket(Arc::new(Datagrams::open(host, on.to_address()?)?)))
+        each(on.to_addresses()?, |on| Ok(UdpSocket(Arc::new(Datagrams::open(host, on)?))))
     }
 
     /// Where it is.
@@ -35,9 +35,9 @@ impl UdpSocket {
         Ok(UdpSocket(self.0.clone()))
     }
 
-    /// Remembers a destination; only from there is received.
+    /// Remembers a destination; only from there is received. Of several addresses it is the first that can be one.
     pub fn connect(&self, to: impl ToAddress) -> io::Result<()> {
-        self.0.connect(Some(to.to_address()?))
+        each(to.to_addresses()?, |to| self.0.connect(Some(to)))
     }
 
     /// Forgets the destination.
@@ -45,7 +45,7 @@ impl UdpSocket {
         self.0.connect(None)
     }
 
-    /// Sends a datagram to `to`.
+    /// Sends a datagram to `to`; of several addresses to the first, as `std` does.
     pub fn send_to(&self, data: &[u8], to: impl ToAddress) -> io::Result<usize> {
         let to = to.to_address()?;
         self.0.host.shared().attempt(self.0.key(), |s| self.0.try_send(s, Some(to), data))

@@ -3,9 +3,10 @@
 //! driver: no reactor of a runtime is needed, nor any runtime of tokio's. In one the driver can be a task itself
 //! ([`crate::Builder::start_on_tokio`]).
 //!
-//! Futures are safe to cancel as there: one that is dropped before it is done has taken nothing. `poll_*` functions remember
-//! the last task for each direction, futures each their own. Reads never wait for a copy that was not asked for: text goes
-//! from the receive queue into the buffer.
+//! Futures are safe to cancel as there: one that is dropped before it is done has taken nothing. The exceptions write all of
+//! something, in several goes: `write_bytes`, of which the rest is lost then, and `write_all_bytes`, which leaves it to the caller;
+//! and those of `AsyncReadExt` and `AsyncWriteExt` that tokio names. `poll_*` functions remember the last task for each direction,
+//! futures each their own. Reads never wait for a copy that was not asked for: text goes from the receive queue into the buffer.
 //!
 //! # What `tokio::net` has and this has not
 //!
