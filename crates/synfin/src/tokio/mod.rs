@@ -12,7 +12,9 @@
 //!
 //! | what | why |
 //! |---|---|
-//! | what is missing in [`crate::blocking`] | for the same reasons |
+//! | `as_fd`, `as_raw_fd`, `into_raw_fd`, `from_raw_fd` | there is no descriptor: a socket is a record of the host |
+//! | `UdpSocket::set_broadcast`, `broadcast` | the host sends no broadcasts of its users |
+//! | `UdpSocket::join_multicast_v4`, `join_multicast_v6`, `leave_multicast_v4`, `leave_multicast_v6`, `multicast_loop_v4`, `set_multicast_loop_v4`, `multicast_loop_v6`, `set_multicast_loop_v6`, `multicast_ttl_v4`, `set_multicast_ttl_v4` | the host is in no groups but those of neighbor discovery |
 //! | `from_std`, `into_std`, `TcpSocket::from_std_stream` | std's sockets are the kernel's; `from_blocking` and `into_blocking` change the face of ours |
 //! | `TcpSocket::set_reuseport`, `reuseport` | one listener for each port; many tasks can accept from it |
 //! | `TcpSocket::bind_device`, `device`, `UdpSocket::bind_device`, `device` | a host has one link here |
