@@ -503,7 +503,7 @@ mod tests {
         let mut q = Chunks::default();
         q.push(c);
         q.push_copy(b"more", &mut pool);
-        assert_eq!((q.len(), q.pinned()), (13, SMALL + SMALL));
+        assert_eq!((q.len(), q.pinned()), (13, SMALL + LARGE));
         q.advance(9, &mut pool);
         assert_eq!(
             (pool.small.len(), Arc::strong_count(&theirs)),
