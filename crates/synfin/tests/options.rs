@@ -143,7 +143,8 @@ fn a_time_under_a_millisecond_is_not_off_and_zero_is_refused() -> io::Result<()>
     let (x, y) = pair()?;
     let (c, _s) = connected(&x, &y)?;
     let (s, l) = (TcpSocket::new_v4(&x)?, TcpListener::bind(&y, b(7))?);
-    let little = Some(Duration::from_micros(1));
+    let micro = Duration::from_micros(1);
+    let little = Some(micro);
     c.set_user_timeout(little)?;
     s.set_user_timeout(little)?;
     s.set_connect_timeout(little)?;
@@ -161,7 +162,7 @@ fn a_time_under_a_millisecond_is_not_off_and_zero_is_refused() -> io::Result<()>
     // As in std any time will do, for connecting.
     assert!(TcpStream::connect_timeout(&x, &b(7), Duration::MAX).is_ok());
     assert_eq!(
-        kind(TcpStream::connect_timeout(&x, &"192.0.2.77:9".parse().expect("an address"), little.unwrap())),
+        kind(TcpStream::connect_timeout(&x, &"192.0.2.77:9".parse().expect("an address"), micro)),
         ErrorKind::TimedOut
     );
     Ok(())

@@ -154,7 +154,7 @@ mod tests {
         let all: Vec<SocketAddr> = (1..=3).map(|n| SocketAddr::from(([192, 0, 2, n], 80))).collect();
         let asked = |good: u8| {
             let mut asked = Vec::new();
-            let r = each((&all[..]).to_addresses().unwrap(), |a| {
+            let r = each(all[..].to_addresses().unwrap(), |a| {
                 asked.push(a);
                 let last = all[usize::from(good)..].first().copied();
                 if last == Some(a) { Ok(a) } else { Err(io::Error::other(a.to_string())) }
@@ -163,7 +163,7 @@ mod tests {
         };
         assert_eq!((asked(0), asked(1)), ((Ok(all[0]), 1), (Ok(all[1]), 2)));
         assert_eq!(asked(3), (Err("192.0.2.3:80".to_string()), 3), "the last error");
-        assert_eq!((&all[..]).to_address().unwrap(), all[0]);
+        assert_eq!(all[..].to_address().unwrap(), all[0]);
         let nothing: &[SocketAddr] = &[];
         let e = each(nothing.to_addresses().unwrap(), |_| Ok(())).unwrap_err();
         assert_eq!((e.kind(), nothing.to_address().unwrap_err().kind()), (io::ErrorKind::InvalidInput, e.kind()));
