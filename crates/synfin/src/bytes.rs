@@ -3,6 +3,7 @@
 use crate::driver::Shared;
 use crate::handle::Stack;
 use std::ops::Deref;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Weak;
 use synfin_stack::engine::Chunk;
 
@@ -28,6 +29,15 @@ impl Bytes {
 
     pub(crate) fn chunk(&self) -> Chunk {
         self.chunk.clone()
+    }
+
+    /// What `owner` gives, without a copy: a mapped file, a buffer of another library. It is dropped when the last piece of it goes,
+    /// which may be on the thread of the host's driver. What is behind 4 GiB is out of reach.
+    pub fn from_owner<T>(owner: T) -> Bytes
+    where
+        T: AsRef<[u8]> + Send + Sync + UnwindSafe + RefUnwindSafe + 'static,
+    {
+        Bytes { chunk: Chunk::of_owner(owner), from: Weak::new() }
     }
 
     /// A copy of `bytes`.
@@ -90,6 +100,14 @@ impl From<Vec<u8>> for Bytes {
 impl From<Bytes> for ::bytes::Bytes {
     fn from(b: Bytes) -> ::bytes::Bytes {
         ::bytes::Bytes::from_owner(b)
+    }
+}
+
+/// Takes it over without a copy.
+#[cfg(feature = "tokio")]
+impl From<::bytes::Bytes> for Bytes {
+    fn from(b: ::bytes::Bytes) -> Bytes {
+        Bytes::from_owner(b)
     }
 }
 

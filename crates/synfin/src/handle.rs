@@ -17,7 +17,7 @@ pub struct Builder {
     addresses: Vec<Cidr>,
     routes: Vec<(Cidr, IpAddr)>,
     stack: StackConfig,
-    tcp: TcpConfig,
+    pub(crate) tcp: TcpConfig,
     mtu: Option<u32>,
     seed: Option<u64>,
     observer: Option<Box<dyn Observer + Send>>,
@@ -64,7 +64,8 @@ impl Builder {
         Ok(self)
     }
 
-    /// The settings of TCP.
+    /// The settings of TCP; starting refuses what is out of its range, or contradictory ([`TcpConfig::check`]), with
+    /// [`io::ErrorKind::InvalidInput`].
     pub fn tcp(mut self, cfg: TcpConfig) -> Builder {
         self.tcp = cfg;
         self
@@ -125,6 +126,7 @@ impl Builder {
     }
 
     fn shared(self, device: Device, driver_is_task: bool) -> io::Result<(Arc<Shared>, LinkId)> {
+        crate::socket::options::check(&self.tcp)?;
         let rng = match self.seed {
             Some(n) => Rng::from_number(n),
             //= RFC 6528 4
@@ -244,7 +246,8 @@ impl Stack {
 
     /// Closes everything: listeners at once, connections in order, so that what was written is delivered while their users
     /// may go on reading. What is not closed within `patience` is reset. It returns by then, and says whether all was closed
-    /// in order. From then on every call on a socket of this host fails with [`io::ErrorKind::NotConnected`].
+    /// in order. From then on every call that reads, writes, waits or opens something fails with
+    /// [`io::ErrorKind::NotConnected`]; what options were can still be asked.
     ///
     /// A host whose last handle is dropped, sockets included, does the same by itself, for a second at most; only what the
     /// peer has not acknowledged is reset. Both may block the thread for that long: in a task, call this from one that may block.

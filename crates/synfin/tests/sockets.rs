@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 use synfin::blocking::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 use synfin::stack::engine::State;
-use synfin::{Bytes, Cause, Keepalive, Stack, TcpConfig};
+use synfin::{Bytes, Cause, Stack, TcpConfig};
 
 fn connected(a: &Stack, at: &Stack) -> io::Result<(TcpStream, TcpStream)> {
     let l = TcpListener::bind(at, b(0))?;
@@ -175,82 +175,6 @@ fn lingering_waits_for_the_peer_but_not_longer_than_it_was_told() -> io::Result<
     drop(c);
     assert!(began.elapsed() >= t, "nobody reads: it waits as long as it was told");
     drop(s);
-    Ok(())
-}
-
-#[test]
-fn options_before_and_after_a_connection_is_open() -> io::Result<()> {
-    let (x, y) = pair()?;
-    let (c, _s) = connected(&x, &y)?;
-    assert_eq!((c.nodelay()?, c.ttl()?, c.keepalive()?, c.user_timeout()?), (false, 64, None, None));
-    c.set_nodelay(true)?;
-    c.set_ttl(7)?;
-    c.set_user_timeout(Some(Duration::from_secs(5)))?;
-    c.set_keepalive(Some(Keepalive { idle: Some(Duration::from_secs(9)), ..Keepalive::default() }))?;
-    let seconds = |n| Some(Duration::from_secs(n));
-    assert_eq!((c.nodelay()?, c.ttl()?, c.user_timeout()?), (true, 7, seconds(5)));
-    assert_eq!(c.keepalive()?, Some(Keepalive { idle: seconds(9), interval: seconds(75), count: Some(9) }));
-    c.set_keepalive(None)?;
-    assert_eq!(c.keepalive()?, None);
-    for (wrong, words) in [
-        (c.set_ttl(0), "a TTL of 0; there are 1..=255"),
-        (c.set_ttl(256), "a TTL of 256; there are 1..=255"),
-        (c.set_congestion("vegas"), "congestion: \"vegas\" is none of reno, cubic, dctcp, bbr"),
-        (
-            c.set_keepalive(Some(Keepalive { count: Some(0), ..Keepalive::default() })),
-            "keepalive-count: \"0\" is none of 1..=127",
-        ),
-    ] {
-        let e = wrong.expect_err(words);
-        assert_eq!((e.kind(), e.to_string().as_str()), (ErrorKind::InvalidInput, words));
-    }
-    assert_eq!(c.keepalive()?, None, "what was wrong has changed nothing");
-    let s = TcpSocket::new_v4(&x)?;
-    s.set_syn_retries(1)?;
-    s.set_connect_timeout(Some(Duration::from_millis(40)))?;
-    assert_eq!(kind(s.connect("192.0.2.77:9")), ErrorKind::TimedOut);
-    Ok(())
-}
-
-#[test]
-fn what_can_be_set_at_build_time_can_be_set_of_a_socket() -> io::Result<()> {
-    let (x, y) = pair()?;
-    let s = TcpSocket::new_v4(&y)?;
-    s.bind(b(7))?;
-    s.set_defer_accept(Duration::from_secs(3))?;
-    s.set_quick_acks(3)?;
-    s.set_user_timeout(Some(Duration::from_secs(8)))?;
-    s.set_rcv_lowat(5)?;
-    s.set_snd_lowat(6)?;
-    s.set_ttl(9)?;
-    let wrong = [s.set_rcv_lowat(0), s.set_defer_accept(Duration::from_secs(3_601)), s.set_syn_retries(200)];
-    assert!(wrong.into_iter().all(|r| r.is_err_and(|e| e.kind() == ErrorKind::InvalidInput)));
-    assert_eq!((s.defer_accept()?, s.quick_acks()?, s.ttl()?), (Duration::from_secs(3), 3, 9));
-    assert_eq!((s.syn_retries()?, s.connect_timeout()?, s.user_timeout()?), (6, None, Some(Duration::from_secs(8))));
-    let l = s.listen(8)?;
-    assert_eq!(l.defer_accept()?, Duration::from_secs(3));
-    // It is accepted when text has come, and not when its handshake is complete.
-    let c = TcpStream::connect(&x, b(7))?;
-    assert!(l.accept_within(Some(Duration::from_millis(100)))?.is_none());
-    (&c).write_all(b"text")?;
-    let (s, _) = l.accept()?;
-    assert_eq!((s.rcv_lowat()?, s.snd_lowat()?, s.ttl()?, s.user_timeout()?), (5, 6, 9, Some(Duration::from_secs(8))));
-    // A listener's settings are of the connections to come.
-    l.set_defer_accept(Duration::ZERO)?;
-    let d = TcpStream::connect(&x, b(7))?;
-    assert_eq!(l.accept()?.1, d.local_addr()?);
-    // Small text waits while it is corked, and leaves when it is not.
-    assert!(!c.cork()?);
-    c.set_cork(true)?;
-    (&c).write_all(b"mo")?;
-    assert!(c.cork()? && c.status().is_some());
-    c.set_cork(false)?;
-    let mut got = [0; 6];
-    (&s).read_exact(&mut got)?;
-    assert_eq!(&got, b"textmo");
-    c.set_send_buffer_size(5_000)?;
-    c.set_recv_buffer_size(6_000)?;
-    assert_eq!((c.send_buffer_size()?, c.recv_buffer_size()?), (5_000, 6_000));
     Ok(())
 }
 

@@ -13,6 +13,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::panic::{RefUnwindSafe, UnwindSafe};
 
 /// Octets of a small buffer.
 pub const SMALL: usize = 2_048;
@@ -21,15 +22,58 @@ pub const LARGE: usize = 65_536 + 48;
 /// Payload up to this is copied into the tail of a queue, larger is referenced.
 pub const COPY_LIMIT: usize = 4_096;
 
+/// What owns octets that are not ours.
+type Owner = Box<dyn AsRef<[u8]> + Send + Sync + UnwindSafe + RefUnwindSafe>;
+
+/// Where octets are.
+enum Buffer {
+    Ours(Box<[u8]>),
+    /// They are read only, and were so many when they were handed over.
+    Theirs(Owner, usize),
+}
+
+impl Buffer {
+    #[inline]
+    fn octets(&self) -> &[u8] {
+        match self {
+            Buffer::Ours(b) => b,
+            Buffer::Theirs(owner, _) => (**owner).as_ref(),
+        }
+    }
+
+    /// Those that may be written to.
+    #[inline]
+    fn octets_mut(&mut self) -> &mut [u8] {
+        match self {
+            Buffer::Ours(b) => b,
+            Buffer::Theirs(..) => &mut [],
+        }
+    }
+
+    #[inline]
+    fn len(&self) -> usize {
+        match self {
+            Buffer::Ours(b) => b.len(),
+            Buffer::Theirs(_, len) => *len,
+        }
+    }
+}
+
+impl core::fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{} octets", self.len())
+    }
+}
+
 /// A buffer with one holder, to be filled.
 #[derive(Debug)]
-pub struct BufMut(Arc<Box<[u8]>>);
+pub struct BufMut(Arc<Buffer>);
 
 impl BufMut {
     /// The whole buffer.
     pub fn as_mut_slice(&mut self) -> &mut [u8] {
         // A `BufMut` is made from an `Arc` nobody else holds, and cannot be cloned.
-        Arc::get_mut(&mut self.0).map_or(&mut [], |b| &mut b[..])
+        Arc::get_mut(&mut self.0).map_or(&mut [], Buffer::octets_mut)
     }
 
     /// Octets.
@@ -48,7 +92,7 @@ impl BufMut {
 /// A readable piece of a buffer. Cloning shares the buffer.
 #[derive(Debug, Clone, Default)]
 pub struct Chunk {
-    buf: Option<Arc<Box<[u8]>>>,
+    buf: Option<Arc<Buffer>>,
     off: u32,
     len: u32,
 }
@@ -56,14 +100,25 @@ pub struct Chunk {
 impl Chunk {
     /// A chunk with a copy of `bytes`, for tests and small control messages.
     pub fn copy_of(bytes: &[u8]) -> Chunk {
-        Chunk { buf: Some(Arc::new(bytes.into())), off: 0, len: bytes.len() as u32 }
+        Chunk { buf: Some(Arc::new(Buffer::Ours(bytes.into()))), off: 0, len: bytes.len() as u32 }
+    }
+
+    /// A chunk of what `owner` gives, without a copy; it is dropped with the last piece of it. A chunk has less than 4 GiB: what is
+    /// behind is out of its reach.
+    pub fn of_owner<T>(owner: T) -> Chunk
+    where
+        T: AsRef<[u8]> + Send + Sync + UnwindSafe + RefUnwindSafe + 'static,
+    {
+        let octets = owner.as_ref().len();
+        let len = u32::try_from(octets).unwrap_or(u32::MAX);
+        Chunk { buf: Some(Arc::new(Buffer::Theirs(Box::new(owner), octets))), off: 0, len }
     }
 
     /// The octets.
     #[inline]
     pub fn as_slice(&self) -> &[u8] {
         let (off, len) = (self.off as usize, self.len as usize);
-        self.buf.as_deref().and_then(|b| b.get(off..off + len)).unwrap_or_default()
+        self.buf.as_deref().and_then(|b| b.octets().get(off..off + len)).unwrap_or_default()
     }
 
     /// Octets.
@@ -100,15 +155,16 @@ impl Chunk {
     /// How much [`Chunk::extend`] would take.
     pub fn room(&mut self) -> usize {
         let end = (self.off + self.len) as usize;
-        self.buf.as_mut().and_then(Arc::get_mut).map_or(0, |b| b.len() - end)
+        self.buf.as_mut().and_then(Arc::get_mut).map_or(0, |b| b.octets_mut().len().saturating_sub(end))
     }
 
     /// Appends as much of `bytes` as the buffer has room for, if nobody else holds it; returns how much.
     pub fn extend(&mut self, bytes: &[u8]) -> usize {
         let end = (self.off + self.len) as usize;
         let Some(buf) = self.buf.as_mut().and_then(Arc::get_mut) else { return 0 };
-        let n = bytes.len().min(buf.len() - end);
-        buf[end..end + n].copy_from_slice(&bytes[..n]);
+        let Some(free) = buf.octets_mut().get_mut(end..) else { return 0 };
+        let n = bytes.len().min(free.len());
+        free[..n].copy_from_slice(&bytes[..n]);
         self.len += n as u32;
         n
     }
@@ -118,7 +174,7 @@ impl Chunk {
 impl From<Box<[u8]>> for Chunk {
     fn from(b: Box<[u8]>) -> Chunk {
         let len = u32::try_from(b.len()).unwrap_or(u32::MAX);
-        Chunk { buf: Some(Arc::new(b)), off: 0, len }
+        Chunk { buf: Some(Arc::new(Buffer::Ours(b))), off: 0, len }
     }
 }
 
@@ -315,8 +371,8 @@ pub enum Memory {
 /// Buffers and boxes that are used again, and how much of them connections hold.
 #[derive(Debug)]
 pub struct Pool {
-    small: Vec<Arc<Box<[u8]>>>,
-    large: Vec<Arc<Box<[u8]>>>,
+    small: Vec<Arc<Buffer>>,
+    large: Vec<Arc<Buffer>>,
     #[allow(clippy::vec_box)] // the boxes are what is used again
     boxes: Vec<Box<Chunks>>,
     #[allow(clippy::vec_box)]
@@ -370,12 +426,12 @@ impl Pool {
     /// A buffer of at least `size` octets, up to [`LARGE`].
     pub fn take(&mut self, size: usize) -> BufMut {
         let (list, size) = if size <= SMALL { (&mut self.small, SMALL) } else { (&mut self.large, LARGE) };
-        BufMut(list.pop().unwrap_or_else(|| Arc::new(vec![0; size].into_boxed_slice())))
+        BufMut(list.pop().unwrap_or_else(|| Arc::new(Buffer::Ours(vec![0; size].into_boxed_slice()))))
     }
 
     /// Gives a chunk back. Its buffer is used again if this was the last reference.
     pub fn give(&mut self, c: Chunk) {
-        let Some(buf) = c.buf else { return };
+        let Some(buf) = c.buf.filter(|b| matches!(**b, Buffer::Ours(_))) else { return };
         let list = match buf.len() {
             SMALL => &mut self.small,
             LARGE => &mut self.large,
@@ -434,6 +490,26 @@ mod tests {
         assert_eq!(pool.small.len(), 1);
         assert_eq!(pool.take(1).capacity(), SMALL);
         assert_eq!(pool.small.len(), 0);
+    }
+
+    #[test]
+    fn what_others_own_is_read_where_it_is_never_written_to_and_given_back() {
+        let theirs: Arc<[u8]> = vec![7; SMALL].into();
+        let mut c = Chunk::of_owner(theirs.clone());
+        assert_eq!((c.as_slice().as_ptr(), c.len(), c.pinned()), (theirs.as_ptr(), SMALL, SMALL));
+        c.truncate(9);
+        assert_eq!((c.room(), c.extend(b"more"), c.as_slice()), (0, 0, &[7; 9][..]));
+        let mut pool = Pool::new(4);
+        let mut q = Chunks::default();
+        q.push(c);
+        q.push_copy(b"more", &mut pool);
+        assert_eq!((q.len(), q.pinned()), (13, SMALL + LARGE));
+        q.advance(9, &mut pool);
+        assert_eq!(
+            (pool.small.len(), Arc::strong_count(&theirs)),
+            (0, 1),
+            "not one of our buffers, even of their size"
+        );
     }
 
     #[test]

@@ -241,9 +241,13 @@ macro_rules! settings {
                 }
             }
 
-            /// Whether its settings agree with each other; the error is one line that names both. To be asked when all are set. A
-            /// first buffer that was not asked for gives way to a smaller maximum.
+            /// Whether each of its settings is in its range, and they agree with each other; the error is one line that names the
+            /// one, or both. To be asked when all are set. A first buffer that was not asked for gives way to a smaller maximum.
             pub fn check(&self) -> Result<(), String> {
+                $(if !self.$field.in_range($lo, $hi) {
+                    let (is, choices) = (self.$field.show(), <$t as Value>::choices($lo, $hi));
+                    return Err(format!("{}: {is:?} is none of {choices}", $key));
+                })*
                 let d = TcpConfig::default();
                 let above = |least: &str, most: &str| {
                     let show = |key| self.get(key).unwrap_or_default();
@@ -492,6 +496,19 @@ mod tests {
         let small = TcpConfig { rcv_buf_max: 20_000, ..TcpConfig::default() };
         assert!(small.rcv_buf_initial > small.rcv_buf_max, "contradictory");
         assert_eq!((small.window_shift(), small.first_rcv_buf()), (0, 20_000), "the maximum holds");
+    }
+
+    #[test]
+    fn what_is_out_of_its_range_is_named_however_it_was_set() {
+        let d = TcpConfig::default;
+        for (wrong, said) in [
+            (TcpConfig { keepalive_count: 0, ..d() }, "keepalive-count: \"0\" is none of 1..=127"),
+            (TcpConfig { dscp: 64, ..d() }, "dscp: \"64\" is none of 0..=63"),
+            (TcpConfig { rto_min: Duration::ZERO, ..d() }, "rto-min: \"0s\" is none of 1ms..=120s"),
+            (TcpConfig { rcv_buf_max: 1 << 31, ..d() }, "rcv-buf-max: \"2147483648\" is none of 2048..=1073725440"),
+        ] {
+            assert_eq!(wrong.check(), Err(said.to_string()));
+        }
     }
 
     #[test]

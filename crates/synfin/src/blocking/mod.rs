@@ -8,11 +8,12 @@
 //!
 //! | what | why |
 //! |---|---|
-//! | `ToSocketAddrs` | it would ask the machine's resolver, past the host; [`ToAddress`] is the same without names |
-//! | `AsFd`, `AsRawFd`, `IntoRawFd`, `FromRawFd`, `From<OwnedFd>` | there is no descriptor: a socket is a record of the host. What waits on descriptors waits by a task here (feature `tokio`) |
+//! | `ToSocketAddrs` | it would ask the machine's resolver, past the host; [`ToAddress`] is the same without names: one address, or several of which each is tried |
+//! | `as_fd`, `as_raw_fd`, `into_raw_fd`, `from_raw_fd`, `From<OwnedFd>` | there is no descriptor: a socket is a record of the host. What waits on descriptors waits by a task here (feature `tokio`) |
 //! | `UdpSocket::set_broadcast`, `broadcast` | the host sends no broadcasts of its users |
-//! | `UdpSocket::join_multicast_v4`, `_v6`, `leave_..`, `multicast_loop_..`, `multicast_ttl_v4` and their setters | the host is in no groups but those of neighbor discovery |
+//! | `UdpSocket::join_multicast_v4`, `join_multicast_v6`, `leave_multicast_v4`, `leave_multicast_v6`, `multicast_loop_v4`, `set_multicast_loop_v4`, `multicast_loop_v6`, `set_multicast_loop_v6`, `multicast_ttl_v4`, `set_multicast_ttl_v4` | the host is in no groups but those of neighbor discovery |
 //! | `TcpListener::set_only_v6`, `only_v6` | deprecated there; a listener on `[::]` takes IPv4, too, unless another one on `0.0.0.0` does |
+//! | `TcpStream::quickack` | `set_quickack` lasts for some segments, as on Linux; what is left of it is not told |
 //! | `TcpStream::set_deferaccept`, `deferaccept` (unstable there) | it is the listener's: [`TcpListener::set_defer_accept`] |
 //!
 //! And what is otherwise: [`TcpSocket::bind`] takes its port when it connects or listens, so that a port that is taken is told
@@ -25,7 +26,9 @@ mod tcp;
 mod udp;
 
 pub use crate::socket::Request;
-pub use address::ToAddress;
+pub use address::{Addresses, ToAddress};
+#[cfg(feature = "tokio")]
+pub(crate) use address::{each, none as no_address};
 pub use any::AnyListener;
 pub use icmp::EchoSocket;
 pub use tcp::{Incoming, IntoIncoming, TcpListener, TcpSocket, TcpStream};

@@ -1,6 +1,6 @@
 //! TCP.
 
-use super::ToAddress;
+use super::address::{ToAddress, each};
 use crate::Bytes;
 use crate::driver::probed;
 use crate::handle::Stack;
@@ -22,22 +22,25 @@ pub struct TcpStream(Arc<Stream>);
 stream_options!(TcpStream);
 
 impl TcpStream {
-    /// Connects. How long it may take is a setting: see `connect-timeout` and `syn-retries` of [`TcpConfig`].
+    /// Connects. How long it may take is a setting: see `connect-timeout` and `syn-retries` of [`TcpConfig`]. Of several addresses
+    /// the first that answers is taken, one after another; if none does, the error is the last one's.
     pub fn connect(host: &Stack, to: impl ToAddress) -> io::Result<TcpStream> {
         let cfg = host.tcp_defaults();
-        TcpStream::connect_with(host, None, to.to_address()?, &cfg)
+        each(to.to_addresses()?, |to| TcpStream::connect_with(host, None, to, &cfg))
     }
 
-    /// Connects, and gives up after `timeout`.
+    /// Connects, and gives up after `timeout`; zero is refused.
     pub fn connect_timeout(host: &Stack, to: &SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
         if timeout.is_zero() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "a timeout of zero"));
         }
-        let cfg = TcpConfig { connect_timeout: timeout, ..host.tcp_defaults() };
+        let connect_timeout = options::millis(timeout).min(options::LONGEST_CONNECT);
+        let cfg = TcpConfig { connect_timeout, ..host.tcp_defaults() };
         TcpStream::connect_with(host, None, *to, &cfg)
     }
 
-    /// Connects with settings of its own, from `local` if given.
+    /// Connects with settings of its own, from `local` if given. [`io::ErrorKind::InvalidInput`] if they are out of their ranges or
+    /// contradict each other ([`TcpConfig::check`]).
     pub fn connect_with(
         host: &Stack,
         local: Option<SocketAddr>,
@@ -110,9 +113,13 @@ impl TcpStream {
         self.0.shutdown(how)
     }
 
-    /// Resets the connection.
+    /// Resets the connection at once (ABORT, RFC 9293 3.10.5), other handles of it or not: their calls fail from then on.
     pub fn abort(self) {
-        let _ = self.set_linger(Some(Duration::ZERO));
+        self.reset();
+    }
+
+    pub(crate) fn reset(&self) {
+        self.0.reset();
     }
 
     /// Reads without taking.
@@ -125,10 +132,17 @@ impl TcpStream {
         self.0.wait(Ready::READ, &self.0.read_timeout, |s| self.0.try_read_bytes(s))
     }
 
-    /// Writes all of `data` without a copy. After an error, what was not taken is lost to the caller.
+    /// Writes all of `data` without a copy. After an error, what was not taken is lost to the caller: see
+    /// [`TcpStream::write_all_bytes`].
     pub fn write_bytes(&self, mut data: Bytes) -> io::Result<()> {
+        self.write_all_bytes(&mut data)
+    }
+
+    /// Likewise, and cuts off from `data` what was taken: after an error, such as [`io::ErrorKind::WouldBlock`] when the time of
+    /// a write is over, the rest is there to go on with.
+    pub fn write_all_bytes(&self, data: &mut Bytes) -> io::Result<()> {
         while !data.is_empty() {
-            self.0.wait(Ready::WRITE, &self.0.write_timeout, |s| self.0.try_write_bytes(s, &mut data))?;
+            self.0.wait(Ready::WRITE, &self.0.write_timeout, |s| self.0.try_write_bytes(s, data))?;
         }
         Ok(())
     }
@@ -187,13 +201,15 @@ impl Write for TcpStream {
 pub struct TcpListener(Arc<Listener>);
 
 impl TcpListener {
-    /// Listens with a backlog of 128, as `std` does.
+    /// Listens with a backlog of 128, as `std` does. Of several addresses it is the first that can be had; if none can, the error
+    /// is the last one's.
     pub fn bind(host: &Stack, on: impl ToAddress) -> io::Result<TcpListener> {
         let cfg = host.tcp_defaults();
-        TcpListener::bind_with(host, on.to_address()?, 128, &cfg)
+        each(on.to_addresses()?, |on| TcpListener::bind_with(host, on, 128, &cfg))
     }
 
-    /// Listens with a backlog, which bounds the SYN queue and the accept queue each, and with settings of its own.
+    /// Listens with a backlog, which bounds the SYN queue and the accept queue each, and with settings of its own, which are checked
+    /// ([`TcpConfig::check`]).
     pub fn bind_with(host: &Stack, on: SocketAddr, backlog: usize, cfg: &TcpConfig) -> io::Result<TcpListener> {
         Ok(TcpListener(Arc::new(Listener::open(host, on, backlog, cfg)?)))
     }
@@ -277,9 +293,9 @@ listener_options!(TcpListener);
 tcp_socket!(TcpSocket);
 
 impl TcpSocket {
-    /// Connects, and waits until it is open.
+    /// Connects, and waits until it is open. Of several addresses the first that answers is taken.
     pub fn connect(self, to: impl ToAddress) -> io::Result<TcpStream> {
-        TcpStream::finish(self.begin(to.to_address()?)?)
+        each(to.to_addresses()?, |to| TcpStream::finish(self.begin(to)?))
     }
 
     /// Listens; `backlog` bounds the SYN queue and the accept queue each.

@@ -1,6 +1,6 @@
 //! UDP.
 
-use super::ToAddress;
+use super::address::{ToAddress, each};
 use crate::handle::Stack;
 use crate::socket::udp::copy;
 use crate::socket::{Datagrams, Ready, timed_out};
@@ -15,9 +15,9 @@ use std::time::Duration;
 pub struct UdpSocket(Arc<Datagrams>);
 
 impl UdpSocket {
-    /// Opens a socket; port 0 takes a free one.
+    /// Opens a socket; port 0 takes a free one. Of several addresses it is the first that can be had.
     pub fn bind(host: &Stack, on: impl ToAddress) -> io::Result<UdpSocket> {
-        Ok(UdpSocket(Arc::new(Datagrams::open(host, on.to_address()?)?)))
+        each(on.to_addresses()?, |on| Ok(UdpSocket(Arc::new(Datagrams::open(host, on)?))))
     }
 
     /// Where it is; while a destination is remembered, with the source to it in the place of any address.
@@ -36,9 +36,10 @@ impl UdpSocket {
     }
 
     /// Remembers a destination; only from there is received. The source to it is chosen here, and kept. Fails if no route leads
-    /// there ([`io::ErrorKind::NetworkUnreachable`]), or if it is of the other version of IP.
+    /// there ([`io::ErrorKind::NetworkUnreachable`]), or if it is of the other version of IP; of several addresses it is the first
+    /// that can be one.
     pub fn connect(&self, to: impl ToAddress) -> io::Result<()> {
-        self.0.connect(Some(to.to_address()?))
+        each(to.to_addresses()?, |to| self.0.connect(Some(to)))
     }
 
     /// Forgets the destination.
@@ -46,8 +47,8 @@ impl UdpSocket {
         self.0.connect(None)
     }
 
-    /// Sends a datagram to `to`. It waits while the device is full; what waits for a neighbor's address and is too much is lost, as
-    /// on Linux. [`io::ErrorKind::HostUnreachable`] if that neighbor does not answer.
+    /// Sends a datagram to `to`; of several addresses to the first, as `std` does. It waits while the device is full; what waits for a
+    /// neighbor's address and is too much is lost, as on Linux. [`io::ErrorKind::HostUnreachable`] if that neighbor does not answer.
     pub fn send_to(&self, data: &[u8], to: impl ToAddress) -> io::Result<usize> {
         self.transmit(data, Some(to.to_address()?))
     }

@@ -19,7 +19,8 @@ use synfin_stack::engine::Instant;
 pub trait Stream {
     /// Reads what has come, waiting not longer than `patience`: then [`io::ErrorKind::WouldBlock`].
     fn read_within(&self, patience: Duration, buf: &mut [u8]) -> io::Result<usize>;
-    /// Writes what there is room for, waiting not longer than `patience`: then [`io::ErrorKind::WouldBlock`].
+    /// Writes what there is room for, waiting not longer than `patience`: then [`io::ErrorKind::WouldBlock`]. Nothing at all is
+    /// taken for [`io::ErrorKind::WriteZero`].
     fn write_within(&self, patience: Duration, data: &[u8]) -> io::Result<usize>;
     /// Small pieces are not to be held back (`TCP_NODELAY`).
     fn set_nodelay(&self) -> io::Result<()>;
@@ -50,7 +51,10 @@ macro_rules! stream {
         }
     };
 }
-stream!(TcpStream, |s: &TcpStream| s.set_linger(Some(Duration::ZERO)));
+stream!(TcpStream, |s: &TcpStream| {
+    s.reset();
+    Ok(())
+});
 stream!(std::net::TcpStream, |s: &std::net::TcpStream| s.shutdown(Shutdown::Both));
 
 /// A stream with a heartbeat. Both ends must have one. It reads and writes as a stream does, and through `&` as well, so that
@@ -288,6 +292,7 @@ impl<S: Stream> HeartbeatStream<S> {
                 return Ok(true);
             }
             match self.stream.write_within(patience, &piece[..n]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(n) => self.lock().on_transmitted(n),
                 Err(e) if is_not_now(&e) => return Ok(false),
                 Err(e) => return Err(e),

@@ -11,7 +11,7 @@
 //! [`Heartbeat`] is the machine, without clock and I/O; [`frame`] is what goes over the stream; [`HeartbeatStream`] is both over
 //! a [`blocking::TcpStream`](crate::blocking::TcpStream) or one of `std::net`, and `tokio::HeartbeatStream`
 //! (feature `tokio`) over whatever reads and writes as tokio does. Both ends must speak it. [`keep_connected`] cleans up
-//! after a peer that is gone and connects anew.
+//! after a peer that is gone and connects anew, `tokio::keep_connected` in a task.
 //! `docs/heartbeat.md` has what it finds, when and at what cost, beside keepalive.
 //!
 //! ```

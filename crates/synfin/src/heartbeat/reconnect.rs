@@ -47,7 +47,7 @@ pub fn keep_connected<S: Stream, T>(
 }
 
 /// Whether such an error is the connection's, and not the work's.
-fn is_lost(kind: io::ErrorKind) -> bool {
+pub(super) fn is_lost(kind: io::ErrorKind) -> bool {
     use io::ErrorKind as K;
     matches!(
         kind,

@@ -66,6 +66,7 @@ impl Drop for Request {
 impl Listener {
     /// Listens for what no other listener takes, wherever it goes.
     pub(crate) fn open_any(host: &Stack, backlog: usize, cfg: &TcpConfig) -> io::Result<Listener> {
+        super::options::check(cfg)?;
         let mut s = host.shared().lock();
         s.opens()?;
         let now = s.now();

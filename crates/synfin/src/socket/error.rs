@@ -25,6 +25,8 @@ pub enum Cause {
     Listen(ListenError),
     /// A UDP socket could not do it.
     Udp(UdpError),
+    /// The table of settings is full: there are as many kinds of them as the host keeps.
+    SettingsFull,
     /// The link is gone, with this error.
     LinkGone(io::ErrorKind),
     /// The host was shut down.
@@ -67,6 +69,7 @@ impl Cause {
                 UdpError::Unreachable => K::NetworkUnreachable,
                 UdpError::Refused => K::ConnectionRefused,
             },
+            Cause::SettingsFull => K::OutOfMemory,
             Cause::LinkGone(kind) => *kind,
             Cause::Stopped => K::NotConnected,
         }
@@ -120,6 +123,7 @@ impl std::fmt::Display for Cause {
                 UdpError::NoRoom => "no room on the way out",
                 UdpError::Refused => "connection refused",
             }),
+            Cause::SettingsFull => f.write_str("too many kinds of settings"),
             Cause::LinkGone(_) => f.write_str("the link is gone"),
             Cause::Stopped => f.write_str("the host has stopped"),
         }

@@ -1,5 +1,6 @@
 //! A listening socket.
 
+use super::options::{changed, check};
 use super::{Cause, Stream};
 use crate::driver::{Shard, probed};
 use crate::handle::Stack;
@@ -22,6 +23,7 @@ pub(crate) struct Listener {
 impl Listener {
     /// Opens a port.
     pub(crate) fn open(host: &Stack, on: SocketAddr, backlog: usize, cfg: &TcpConfig) -> io::Result<Listener> {
+        check(cfg)?;
         let mut s = host.shared().lock();
         s.opens()?;
         let now = s.now();
@@ -43,28 +45,10 @@ impl Listener {
         s.stack.tcp_accept(self.id).map(Ok)
     }
 
-    pub(crate) fn set_ttl(&self, ttl: u32) -> io::Result<()> {
-        let ttl = super::options::hops(ttl)?;
-        self.configure(|c| c.ttl = ttl)
-    }
-
     pub(crate) fn ttl(&self) -> u32 {
         let s = self.host.shared().lock();
         let own = s.stack.tcp_listener_config(self.id).map_or(0, |c| c.ttl);
         if own == 0 { s.stack.config().hop_limit } else { own }.into()
-    }
-
-    /// The codepoint of differentiated services of its connections from now on.
-    pub(crate) fn set_dscp(&self, dscp: u8) -> io::Result<()> {
-        let dscp = super::options::codepoint(dscp)?;
-        self.configure(|c| c.dscp = dscp)
-    }
-
-    pub(crate) fn set_defer_accept(&self, t: std::time::Duration) -> io::Result<()> {
-        use super::options::{millis, set};
-        let mut new = self.config(Clone::clone).ok_or(Cause::Stopped)?;
-        set(&mut new, "defer-accept", &millis(t))?;
-        self.configure(|c| *c = new)
     }
 
     pub(crate) fn config<R>(&self, of: impl FnOnce(&TcpConfig) -> R) -> Option<R> {
@@ -73,8 +57,9 @@ impl Listener {
 
     /// Changes settings of its connections from now on.
     pub(crate) fn configure(&self, change: impl FnOnce(&mut TcpConfig)) -> io::Result<()> {
-        let done = self.host.shared().lock().stack.tcp_configure_listener(self.id, change);
-        done.then_some(()).ok_or_else(super::options::full)
+        let mut s = self.host.shared().lock();
+        let new = changed(s.stack.tcp_listener_config(self.id).ok_or(Cause::Stopped)?, change)?;
+        if s.stack.tcp_configure_listener(self.id, |c| *c = new) { Ok(()) } else { Err(Cause::SettingsFull.into()) }
     }
 
     /// A socket for a connection that was taken.

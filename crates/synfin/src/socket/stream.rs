@@ -1,5 +1,6 @@
 //! A connection.
 
+use super::options::{changed, check};
 use super::{Cause, Ready, Timeout};
 use crate::bytes::Bytes;
 use crate::driver::{Shard, probed};
@@ -43,6 +44,7 @@ impl Stream {
         to: SocketAddr,
         cfg: &TcpConfig,
     ) -> io::Result<Stream> {
+        check(cfg)?;
         let id = host.shared().act(|s| {
             s.opens()?;
             let now = s.now();
@@ -284,16 +286,37 @@ impl Stream {
         (!told).then(|| self.ended(&s, reason))
     }
 
-    /// Changes its settings; false if the table of settings is full.
-    pub(crate) fn configure(&self, change: impl FnOnce(&mut TcpConfig)) -> bool {
+    /// Changes its settings.
+    pub(crate) fn configure(&self, change: impl FnOnce(&mut TcpConfig)) -> io::Result<()> {
         self.host.shared().act(|s| {
+            let new = changed(s.stack.tcp_config(self.id).ok_or(Cause::Stopped)?, change)?;
             let now = s.now();
-            let done = probed!(s, stack, probe, stack.tcp_configure(now, probe, self.id, change));
+            if !probed!(s, stack, probe, stack.tcp_configure(now, probe, self.id, |c| *c = new)) {
+                return Err(Cause::SettingsFull.into());
+            }
             // What somebody waits for may be there by the new measure: low-water marks.
             s.waiters.wake(self.key(), Ready::READ);
             s.waiters.wake(self.key(), Ready::WRITE);
-            done
+            Ok(())
         })
+    }
+
+    /// Sets the size of a buffer, by one of `options`.
+    pub(crate) fn buffers(
+        &self,
+        set: fn(&mut TcpConfig, Option<usize>, &TcpConfig),
+        octets: Option<usize>,
+    ) -> io::Result<()> {
+        let host = self.host.tcp_defaults();
+        self.configure(|c| set(c, octets, &host))
+    }
+
+    /// Resets the connection at once; its holders still hold it, and are told.
+    pub(crate) fn reset(&self) {
+        self.host.shared().act(|s| {
+            let now = s.now();
+            probed!(s, stack, probe, stack.tcp_end(now, probe, self.id));
+        });
     }
 
     /// Its settings; those of the host if it is no more.

@@ -1,6 +1,7 @@
 //! Listening, and sockets before they are open.
 
 use super::{TcpStream, ToAddress, attempt};
+use crate::blocking::each;
 use crate::handle::Stack;
 use crate::socket::options::{self, Before, listener_options, tcp_socket};
 use crate::socket::{Cause, Keepalive, Listener, Ready, Stream};
@@ -18,10 +19,11 @@ use synfin_stack::{ConnId, ListenerStatus};
 pub struct TcpListener(Listener);
 
 impl TcpListener {
-    /// Listens with a backlog of 1024, as tokio does.
+    /// Listens with a backlog of 1024, as tokio does. Of several addresses it is the first that can be had; if none can, the error
+    /// is the last one's.
     pub async fn bind(host: &Stack, on: impl ToAddress) -> io::Result<TcpListener> {
         let cfg = host.tcp_defaults();
-        Ok(TcpListener(Listener::open(host, on.to_address()?, 1_024, &cfg)?))
+        each(on.to_addresses()?, |on| Ok(TcpListener(Listener::open(host, on, 1_024, &cfg)?)))
     }
 
     /// Waits for a connection. Dropping the future takes none.

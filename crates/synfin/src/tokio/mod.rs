@@ -3,15 +3,18 @@
 //! driver: no reactor of a runtime is needed, nor any runtime of tokio's. In one the driver can be a task itself
 //! ([`crate::Builder::start_on_tokio`]).
 //!
-//! Futures are safe to cancel as there: one that is dropped before it is done has taken nothing. `poll_*` functions remember
-//! the last task for each direction, futures each their own. Reads never wait for a copy that was not asked for: text goes
-//! from the receive queue into the buffer.
+//! Futures are safe to cancel as there: one that is dropped before it is done has taken nothing. The exceptions write all of
+//! something, in several goes: `write_bytes`, of which the rest is lost then, and `write_all_bytes`, which leaves it to the caller;
+//! and those of `AsyncReadExt` and `AsyncWriteExt` that tokio names. `poll_*` functions remember the last task for each direction,
+//! futures each their own. Reads never wait for a copy that was not asked for: text goes from the receive queue into the buffer.
 //!
 //! # What `tokio::net` has and this has not
 //!
 //! | what | why |
 //! |---|---|
-//! | what is missing in [`crate::blocking`] | for the same reasons |
+//! | `as_fd`, `as_raw_fd`, `into_raw_fd`, `from_raw_fd` | there is no descriptor: a socket is a record of the host |
+//! | `UdpSocket::set_broadcast`, `broadcast` | the host sends no broadcasts of its users |
+//! | `UdpSocket::join_multicast_v4`, `join_multicast_v6`, `leave_multicast_v4`, `leave_multicast_v6`, `multicast_loop_v4`, `set_multicast_loop_v4`, `multicast_loop_v6`, `set_multicast_loop_v6`, `multicast_ttl_v4`, `set_multicast_ttl_v4` | the host is in no groups but those of neighbor discovery |
 //! | `from_std`, `into_std`, `TcpSocket::from_std_stream` | std's sockets are the kernel's; `from_blocking` and `into_blocking` change the face of ours |
 //! | `TcpSocket::set_reuseport`, `reuseport` | one listener for each port; many tasks can accept from it |
 //! | `TcpSocket::bind_device`, `device`, `UdpSocket::bind_device`, `device` | a host has one link here |

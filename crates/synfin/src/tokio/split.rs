@@ -23,12 +23,12 @@ pub struct WriteHalf<'a>(pub(super) &'a TcpStream);
 
 /// The half of a stream that reads.
 #[derive(Debug)]
-pub struct OwnedReadHalf(pub(super) Arc<Stream>);
+pub struct OwnedReadHalf(pub(super) TcpStream);
 
 /// The half of a stream that writes. Dropping it closes that direction: the peer reads to the end.
 #[derive(Debug)]
 pub struct OwnedWriteHalf {
-    pub(super) stream: Arc<Stream>,
+    pub(super) stream: TcpStream,
     pub(super) closes: bool,
 }
 
@@ -45,16 +45,16 @@ impl std::fmt::Display for ReuniteError {
 impl std::error::Error for ReuniteError {}
 
 fn reunite(read: OwnedReadHalf, mut write: OwnedWriteHalf) -> Result<TcpStream, ReuniteError> {
-    if !Arc::ptr_eq(&read.0, &write.stream) {
+    if !Arc::ptr_eq(&read.0.0, &write.stream.0) {
         return Err(ReuniteError(read, write));
     }
     write.closes = false;
-    Ok(TcpStream(read.0))
+    Ok(read.0)
 }
 
 impl OwnedReadHalf {
     fn stream(&self) -> &Stream {
-        &self.0
+        self.0.stream()
     }
 
     /// Makes one of the halves again.
@@ -65,7 +65,7 @@ impl OwnedReadHalf {
 
 impl OwnedWriteHalf {
     fn stream(&self) -> &Stream {
-        &self.stream
+        self.stream.stream()
     }
 
     /// Makes one of the halves again.
@@ -82,7 +82,7 @@ impl OwnedWriteHalf {
 impl Drop for OwnedWriteHalf {
     fn drop(&mut self) {
         if self.closes {
-            let _ = close(&self.stream);
+            let _ = close(self.stream());
         }
     }
 }
@@ -108,6 +108,20 @@ impl AsRef<TcpStream> for ReadHalf<'_> {
 impl AsRef<TcpStream> for WriteHalf<'_> {
     fn as_ref(&self) -> &TcpStream {
         self.0
+    }
+}
+
+/// Options are reached through the stream, which is of both halves.
+impl AsRef<TcpStream> for OwnedReadHalf {
+    fn as_ref(&self) -> &TcpStream {
+        &self.0
+    }
+}
+
+/// Likewise.
+impl AsRef<TcpStream> for OwnedWriteHalf {
+    fn as_ref(&self) -> &TcpStream {
+        &self.stream
     }
 }
 
@@ -143,5 +157,5 @@ async_write!(WriteHalf<'_>, |s| close(s.stream()));
 async_write!(OwnedWriteHalf, |s| {
     let this = s.get_mut();
     this.closes = false; // once
-    close(&this.stream)
+    close(this.stream())
 });

@@ -27,14 +27,22 @@ pub struct TcpStream(pub(super) Arc<Stream>);
 stream_options!(TcpStream);
 
 impl TcpStream {
-    /// Connects. How long it may take is a setting: see `connect-timeout` and `syn-retries` of [`TcpConfig`]. Dropping the
-    /// future gives up.
+    /// Connects. How long it may take is a setting: see `connect-timeout` and `syn-retries` of [`TcpConfig`]. Of several addresses
+    /// the first that answers is taken, one after another; if none does, the error is the last one's. Dropping the future gives up.
     pub async fn connect(host: &Stack, to: impl ToAddress) -> io::Result<TcpStream> {
-        let (to, cfg) = (to.to_address()?, host.tcp_defaults());
-        TcpStream::finish(Stream::begin(host, None, to, &cfg)?).await
+        let (all, cfg) = (to.to_addresses()?, host.tcp_defaults());
+        let mut last = None;
+        for to in all {
+            match TcpStream::connect_with(host, None, to, &cfg).await {
+                Err(e) => last = Some(e),
+                open => return open,
+            }
+        }
+        Err(last.unwrap_or_else(blocking::no_address))
     }
 
-    /// Connects with settings of its own, from `local` if given.
+    /// Connects with settings of its own, from `local` if given. [`io::ErrorKind::InvalidInput`] if they are out of their ranges or
+    /// contradict each other ([`TcpConfig::check`]).
     pub async fn connect_with(
         host: &Stack,
         local: Option<SocketAddr>,
@@ -67,6 +75,15 @@ impl TcpStream {
         Ok(blocking::TcpStream::share(self.0))
     }
 
+    /// Resets the connection at once (ABORT, RFC 9293 3.10.5).
+    pub fn abort(self) {
+        self.reset();
+    }
+
+    pub(crate) fn reset(&self) {
+        self.0.reset();
+    }
+
     /// Borrows it as two halves.
     pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
         (ReadHalf(self), WriteHalf(self))
@@ -74,7 +91,7 @@ impl TcpStream {
 
     /// Makes two halves of it that can go to two tasks; dropping the one that writes closes that direction.
     pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
-        (OwnedReadHalf(self.0.clone()), OwnedWriteHalf { stream: self.0, closes: true })
+        (OwnedReadHalf(TcpStream(self.0.clone())), OwnedWriteHalf { stream: self, closes: true })
     }
 }
 
@@ -128,6 +145,12 @@ macro_rules! reads {
                 let s = self.stream();
                 attempt(&s.host, s.key(), Ready::READ, |shard| s.try_read_bytes(shard)).await
             }
+
+            /// Likewise, of what is there; [`io::ErrorKind::WouldBlock`] if nothing is.
+            pub fn try_read_bytes(&self) -> io::Result<Option<Bytes>> {
+                let s = self.stream();
+                s.now(|shard| s.try_read_bytes(shard))
+            }
         }
     };
 }
@@ -153,14 +176,27 @@ macro_rules! writes {
                 s.now(|shard| s.try_write(shard, bufs))
             }
 
-            /// Writes all of `data` without a copy. After an error, or when the future is dropped, what was not taken is lost
-            /// to the caller.
+            /// Writes all of `data` without a copy. After an error, or when the future is dropped, what was not taken is lost to the
+            /// caller: see [`write_all_bytes`](Self::write_all_bytes).
             pub async fn write_bytes(&self, mut data: Bytes) -> io::Result<()> {
+                self.write_all_bytes(&mut data).await
+            }
+
+            /// Likewise, and cuts off from `data` what was taken: after an error, or when the future is dropped, the rest is there to
+            /// go on with.
+            pub async fn write_all_bytes(&self, data: &mut Bytes) -> io::Result<()> {
                 let s = self.stream();
                 while !data.is_empty() {
-                    attempt(&s.host, s.key(), Ready::WRITE, |shard| s.try_write_bytes(shard, &mut data)).await?;
+                    attempt(&s.host, s.key(), Ready::WRITE, |shard| s.try_write_bytes(shard, data)).await?;
                 }
                 Ok(())
+            }
+
+            /// Writes as much of `data` as there is room for without a copy, cuts it off and says how much it was;
+            /// [`io::ErrorKind::WouldBlock`] if there is no room.
+            pub fn try_write_bytes(&self, data: &mut Bytes) -> io::Result<usize> {
+                let s = self.stream();
+                s.now(|shard| s.try_write_bytes(shard, data))
             }
         }
     };

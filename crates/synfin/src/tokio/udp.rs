@@ -1,6 +1,7 @@
 //! UDP.
 
 use super::{ToAddress, async_io, attempt, found, wanted};
+use crate::blocking::each;
 use crate::driver::Shard;
 use crate::handle::Stack;
 use crate::socket::options::of_octet;
@@ -29,9 +30,9 @@ fn put<B: BufMut>(data: &[u8], buf: &mut B) -> usize {
 }
 
 impl UdpSocket {
-    /// Opens a socket; port 0 takes a free one.
+    /// Opens a socket; port 0 takes a free one. Of several addresses it is the first that can be had.
     pub async fn bind(host: &Stack, on: impl ToAddress) -> io::Result<UdpSocket> {
-        Ok(UdpSocket(Datagrams::open(host, on.to_address()?)?))
+        each(on.to_addresses()?, |on| Ok(UdpSocket(Datagrams::open(host, on)?)))
     }
 
     /// Where it is; while a destination is remembered, with the source to it in the place of any address.
@@ -47,7 +48,7 @@ impl UdpSocket {
     /// Remembers a destination; only from there is received. The source to it is chosen here, and kept. Fails if no route leads
     /// there ([`io::ErrorKind::NetworkUnreachable`]), or if it is of the other version of IP.
     pub async fn connect(&self, to: impl ToAddress) -> io::Result<()> {
-        self.0.connect(Some(to.to_address()?))
+        each(to.to_addresses()?, |to| self.0.connect(Some(to)))
     }
 
     /// Forgets the destination.

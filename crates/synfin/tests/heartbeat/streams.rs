@@ -254,3 +254,22 @@ fn attempts_end_when_the_back_off_says_so_and_errors_of_the_work_are_its_own() {
     );
     assert_eq!(r.unwrap_err().to_string(), "mine");
 }
+
+/// A stream that takes nothing and does not say so is an error, and no endless loop.
+#[test]
+fn a_stream_that_takes_nothing_fails() {
+    struct Full;
+    impl synfin::heartbeat::Stream for Full {
+        fn read_within(&self, _: Duration, _: &mut [u8]) -> io::Result<usize> {
+            Err(ErrorKind::WouldBlock.into())
+        }
+        fn write_within(&self, _: Duration, _: &[u8]) -> io::Result<usize> {
+            Ok(0)
+        }
+        fn set_nodelay(&self) -> io::Result<()> {
+            Ok(())
+        }
+        fn give_up(&self) {}
+    }
+    assert_eq!(HeartbeatStream::new(Full, Settings::USUAL).err().map(|e| e.kind()), Some(ErrorKind::WriteZero));
+}

@@ -6,19 +6,22 @@
 //! Reader and writer may be different tasks (`tokio::io::split`), and each poll may have to read, to write and to wait for a
 //! deadline. So what is below gets one waker that wakes both.
 
-use super::blocking::error;
-use super::{Counters, Heartbeat, SendError, Settings, Verdict};
+use crate::heartbeat::blocking::error;
+use crate::heartbeat::{Counters, Heartbeat, SendError, Settings, Verdict};
 use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use ::tokio::time::Sleep;
+use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker, ready};
 use synfin_stack::engine::Instant;
 
 /// A stream with a heartbeat. Both ends must have one. It fails as the
-/// [blocking one](super::HeartbeatStream) does. `poll_shutdown` says the end, and shuts the stream below when the other end has
+/// [blocking one](crate::heartbeat::HeartbeatStream) does, and after a verdict the stream below is given up: one of ours is reset at
+/// once, one of tokio's when it is dropped, another as [`give_up_by`](Self::give_up_by) says, and else it is only dropped. `poll_shutdown` says the end, and shuts the stream below when the other end has
 /// ended too, or the stream is dropped: until then hearts beat. One that is dropped without it was cut short. After the last write
 /// before a pause, flush: what the stream below did not take at once goes with the next poll.
 ///
@@ -33,9 +36,12 @@ pub struct HeartbeatStream<S> {
     /// Something was written that the stream below may still hold.
     unflushed: bool,
     piece: Box<[u8]>,
+    /// What is done to the stream below after a verdict, and whether it was.
+    give_up: fn(&S),
+    fate: Arc<Fate>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> HeartbeatStream<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin + 'static> HeartbeatStream<S> {
     /// On a stream that was connected just now: this end asks first. Needs a runtime with time.
     pub fn new(stream: S, settings: Settings) -> Self {
         Self::of(stream, Heartbeat::new(EPOCH, settings))
@@ -56,7 +62,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> HeartbeatStream<S> {
             wakers: Arc::default(),
             unflushed: false,
             piece: vec![0; PIECE].into(),
+            give_up,
+            fate: Arc::default(),
         }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> HeartbeatStream<S> {
+    /// What is to be done to the stream below when it has a verdict, for a type that this does not know: TLS over a stream, which
+    /// says what is below it.
+    pub fn give_up_by(mut self, give_up: fn(&S)) -> Self {
+        self.give_up = give_up;
+        self
     }
 
     /// Keeps the heart beating without taking text, until the peer is gone or the stream fails: the error. For a `select!` beside
@@ -94,8 +111,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> HeartbeatStream<S> {
         self.stream
     }
 
+    /// What becomes of it, for who gives it away.
+    pub(super) fn fate(&self) -> Arc<Fate> {
+        self.fate.clone()
+    }
+
     /// Does all there is to do, and asks for whoever polls to be woken for the rest.
     fn drive(&mut self, side: Side, cx: &Context<'_>) -> io::Result<()> {
+        let driven = self.exchange(side, cx);
+        if self.beat.has_heard() {
+            self.fate.heard.store(true, Ordering::Relaxed);
+        }
+        if self.beat.verdict().is_some() && !self.fate.decided.swap(true, Ordering::Relaxed) {
+            (self.give_up)(&self.stream);
+        }
+        driven
+    }
+
+    fn exchange(&mut self, side: Side, cx: &Context<'_>) -> io::Result<()> {
         self.wakers.set(side, cx);
         let waker = Waker::from(self.wakers.clone());
         let cx = &mut Context::from_waker(&waker);
@@ -111,6 +144,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> HeartbeatStream<S> {
     }
 
     fn write_out(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.beat.verdict().is_some() {
+            return Ok(()); // to nobody
+        }
         while self.beat.wants_to_transmit() {
             match Pin::new(&mut self.stream).poll_write(cx, self.beat.poll_transmit()) {
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
@@ -216,6 +252,35 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for HeartbeatStream<S> {
         ready!(self.as_mut().poll_flush(cx))?;
         let s = self.get_mut();
         if s.beat.is_finished() { Pin::new(&mut s.stream).poll_shutdown(cx) } else { Poll::Ready(Ok(())) }
+    }
+}
+
+/// Nothing more is to be delivered to the peer of a stream, if it is of a kind that can be told so.
+fn give_up<S: 'static>(stream: &S) {
+    let stream: &dyn Any = stream;
+    if let Some(s) = stream.downcast_ref::<crate::tokio::TcpStream>() {
+        s.reset();
+    } else if let Some(s) = stream.downcast_ref::<::tokio::net::TcpStream>() {
+        let _ = s.set_zero_linger();
+    }
+}
+
+/// What has become of a stream.
+#[derive(Debug, Default)]
+pub(super) struct Fate {
+    heard: AtomicBool,
+    decided: AtomicBool,
+}
+
+impl Fate {
+    /// Whether anything has come from the peer's program.
+    pub(super) fn has_heard(&self) -> bool {
+        self.heard.load(Ordering::Relaxed)
+    }
+
+    /// Whether there is a verdict.
+    pub(super) fn is_decided(&self) -> bool {
+        self.decided.load(Ordering::Relaxed)
     }
 }
 

@@ -1,7 +1,10 @@
 //! What std's and tokio's sockets have and ours have too, method by method: each function here is compiled twice, for theirs
-//! and for ours. What they have and ours have not stands in the docs of `synfin::blocking` and `synfin::tokio`.
+//! and for ours, so that arguments and results are the same. Whether that is all of them is seen in `methods`. What they have and
+//! ours have not stands in the docs of `synfin::blocking` and `synfin::tokio`.
 
 #![allow(dead_code, unused_mut)] // compiled and never called; some of theirs take `&mut self`
+
+mod methods;
 
 use bytes::BytesMut;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
