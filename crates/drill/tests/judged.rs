@@ -248,6 +248,19 @@ fn text_where_a_buffer_stands_is_what_must_be_read() {
 }
 
 #[test]
+fn words_of_commands_are_cut_at_letters_and_not_within_them() {
+    for (text, line) in [
+        ("\u{e9}\u{20ac}", 2),
+        ("sysctl -q net.\u{20ac}=1", 1),
+        ("true;\u{e9}; sysctl -q \u{1f600};\u{e9}", 2),
+        ("\u{3000}sysctl\u{3000}\u{e9}", 2),
+    ] {
+        let e = Script::parse("x.pkt", &format!("`{text}`\n0 close(3 = 0"), &[]).unwrap_err().to_string();
+        assert!(e.starts_with(&format!("x.pkt:{line}:")), "{text}: {e}");
+    }
+}
+
+#[test]
 fn control_characters_of_a_script_do_not_reach_the_terminal() {
     let said = Script::parse("x.pkt", "0 bind(3, \u{1b}[31mRED, ...) = 0", &[]).unwrap_err().to_string();
     assert!(!said.contains('\u{1b}') && said.contains("\u{241b}[31mRED"), "{said}");
