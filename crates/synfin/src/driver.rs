@@ -7,20 +7,22 @@
 //! Where nothing happens everybody sleeps: the leader until the next deadline, the driver thread until it is needed. A task of
 //! tokio's can stand in the driver thread's place (`tokio/driver.rs`).
 
-use crate::outbox::{Outbox, Written};
+mod flush;
+
+use self::flush::Held;
+use crate::outbox::Outbox;
 use crate::socket::{Cause, Ready};
 use crate::sync::{Condvar, Mutex, now as now_of_the_machine, park_timeout, wait, wait_timeout};
-use crate::waiting::{Guard, Key, Waiters, key_of};
-use std::io::{self, IoSlice};
+use crate::waiting::{Guard, Key, Waiters};
+use std::io;
 #[cfg(all(feature = "tokio", not(shuttle)))]
 use std::os::fd::OwnedFd;
 use std::os::fd::RawFd;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
-use synfin_device::{Device, EventFd, Received, Transmit, VirtioNetHdr};
-use synfin_stack::engine::probe::Watch;
+use synfin_device::{Device, EventFd, Received};
 use synfin_stack::engine::{Chunk, Instant, Observer, State};
-use synfin_stack::{Checksum, LinkId, RxChecksum, RxFrame, SocketEvent, Stack, TxFrame};
+use synfin_stack::{LinkId, RxChecksum, RxFrame, SocketEvent, Stack};
 
 /// A packet as it crosses the link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,13 +96,6 @@ pub(crate) struct Sleep {
     pub device: Option<bool>,
     /// Until the next deadline, if there is one.
     pub timeout: Option<Duration>,
-}
-
-/// A frame that was taken from the stack and not by the device.
-#[derive(Debug)]
-struct Held {
-    bytes: Vec<u8>,
-    offload: VirtioNetHdr,
 }
 
 /// Buffers that zero-copy readers were done with while the lock was held.
@@ -194,73 +189,6 @@ impl Shard {
         Instant::from_nanos(now_of_the_machine().duration_since(self.start).as_nanos() as u64 + 1)
     }
 
-    /// Writes frames until there are none, or the device is full.
-    ///
-    /// A frame that the device refuses is offered again, or another in its place. Where somebody watches that would show it twice,
-    /// and ask twice whether it is to be lost; so the frame that was shown is kept, and the stack believes it gone.
-    pub(crate) fn flush(&mut self) {
-        let now = self.now();
-        let Shard { stack, device, link, outbox, log, observer, blocked, held, broken, .. } = self;
-        let mut lost = *broken;
-        let written = outbox.as_ref().map_or(Written::All, |o| o.write_again());
-        if let Written::Gone(kind) = written {
-            lost = Some(kind);
-        }
-        *blocked = written == Written::Stuck;
-        let mut put = |pieces: &[IoSlice<'_>], offload| {
-            if lost.is_some() {
-                return true; // as on a cable that is cut
-            }
-            let sent = match outbox {
-                Some(o) => o.send(pieces, offload),
-                None => device.send(&Transmit { pieces, offload }),
-            };
-            sent.unwrap_or_else(|e| {
-                lost = Some(e.kind());
-                true
-            })
-        };
-        match held {
-            Some(h) if *blocked || !put(&[IoSlice::new(&h.bytes)], h.offload) => *blocked = true,
-            _ => *held = None,
-        }
-        let mut sink = |f: &TxFrame<'_>| {
-            if *blocked {
-                return false;
-            }
-            let Some(log) = log.as_deref_mut() else {
-                *blocked = !gathered(f, &mut put);
-                return !*blocked;
-            };
-            let bytes = f.to_vec();
-            if !log.packet(Sniffed { at: now, out: true, bytes: &bytes }) {
-                return true;
-            }
-            *blocked = !put(&[IoSlice::new(&bytes)], offload(f));
-            if *blocked {
-                *held = Some(Held { bytes, offload: offload(f) });
-            }
-            true
-        };
-        loop {
-            let sent = match observer {
-                None => stack.poll_frame(now, &mut (), *link, &mut sink),
-                Some(o) => stack.poll_frame(now, &mut Watch::new(&mut **o), *link, &mut sink),
-            };
-            if !sent {
-                break;
-            }
-        }
-        if let Some(kind) = lost {
-            self.break_link(kind);
-        }
-        if !self.crowded.is_empty() && self.stack.udp_has_room() {
-            for key in std::mem::take(&mut self.crowded) {
-                self.waiters.wake(key, Ready::WRITE);
-            }
-        }
-    }
-
     /// Whoever leads will sleep until then, unless the device has something.
     pub(crate) fn fall_asleep(&mut self, until: Instant) -> Sleep {
         self.asleep_until = until;
@@ -348,7 +276,7 @@ impl Shard {
                 SocketEvent::Tcp(id) => Ready::of(self.stack.tcp_events(id)),
                 SocketEvent::Listener(_) | SocketEvent::Udp(_) | SocketEvent::Echo(_) => Ready::READ,
             };
-            self.waiters.wake(key_of(e), ready);
+            self.waiters.wake(e, ready);
         }
     }
 
@@ -388,12 +316,12 @@ impl Shard {
         let listeners: Vec<_> = self.stack.tcp_listeners().collect();
         for id in listeners {
             probed!(self, stack, probe, stack.tcp_close_listener(now, probe, id));
-            self.waiters.wake(key_of(SocketEvent::Listener(id)), Ready::READ);
+            self.waiters.wake(SocketEvent::Listener(id), Ready::READ);
         }
         let conns: Vec<_> = self.stack.tcp_connections().map(|(id, _)| id).collect();
         for id in conns {
             probed!(self, stack, probe, stack.tcp_shutdown_write(now, probe, id));
-            self.waiters.wake(key_of(SocketEvent::Tcp(id)), Ready::WRITE);
+            self.waiters.wake(SocketEvent::Tcp(id), Ready::WRITE);
         }
     }
 
@@ -410,37 +338,6 @@ impl Shard {
         self.down = true;
         self.waiters.wake_all();
     }
-}
-
-/// What the device is to do about a frame.
-fn offload(f: &TxFrame<'_>) -> VirtioNetHdr {
-    VirtioNetHdr {
-        csum: match f.checksum {
-            Checksum::Complete => None,
-            Checksum::Partial { start, offset } => Some((start, offset)),
-        },
-        data_valid: false,
-        gso: f.gso.map(|g| (f.ipv4, g.size, g.header_len)),
-    }
-}
-
-/// Hands the pieces of a frame to `put`, which says whether they were taken.
-fn gathered(f: &TxFrame<'_>, put: &mut impl FnMut(&[IoSlice<'_>], VirtioNetHdr) -> bool) -> bool {
-    let mut pieces = [IoSlice::new(&[]); 64];
-    pieces[0] = IoSlice::new(f.header);
-    let mut n = 1;
-    let mut rest = f.payload.clone();
-    while n < pieces.len()
-        && let Some(p) = rest.next()
-    {
-        pieces[n] = IoSlice::new(p);
-        n += 1;
-    }
-    if rest.is_empty() {
-        return put(&pieces[..n], offload(f));
-    }
-    // More pieces than one call gathers: the text of very small writes. It is copied together.
-    put(&[IoSlice::new(&f.to_vec())], offload(f))
 }
 
 impl Shared {

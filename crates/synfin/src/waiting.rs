@@ -24,10 +24,6 @@ use synfin_stack::engine::Instant;
 /// A socket: what its events say of it.
 pub(crate) type Key = SocketEvent;
 
-pub(crate) fn key_of(e: SocketEvent) -> Key {
-    e
-}
-
 /// Which of those that wait on a socket: two places for `poll_*` functions, where the last task counts, and a number for
 /// each future or blocked call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

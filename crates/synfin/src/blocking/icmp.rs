@@ -2,7 +2,7 @@
 
 use crate::handle::Stack;
 use crate::socket::{Ready, Timeout, timed_out};
-use crate::waiting::{Key, key_of};
+use crate::waiting::Key;
 use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -38,7 +38,7 @@ impl EchoSocket {
     }
 
     fn key(&self) -> Key {
-        key_of(SocketEvent::Echo(self.id))
+        SocketEvent::Echo(self.id)
     }
 
     /// The identifier in its requests.

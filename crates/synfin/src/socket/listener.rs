@@ -4,7 +4,7 @@ use super::options::{changed, check};
 use super::{Cause, Stream};
 use crate::driver::{Shard, probed};
 use crate::handle::Stack;
-use crate::waiting::{Key, key_of};
+use crate::waiting::Key;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
@@ -34,7 +34,7 @@ impl Listener {
     }
 
     pub(crate) fn key(&self) -> Key {
-        key_of(SocketEvent::Listener(self.id))
+        SocketEvent::Listener(self.id)
     }
 
     /// Takes a finished connection, if there is one, and makes a socket of it with [`Listener::adopt`].

@@ -5,9 +5,9 @@ use super::{Cause, Ready, Timeout};
 use crate::bytes::Bytes;
 use crate::driver::{Shard, probed};
 use crate::handle::Stack;
+use crate::waiting::Key;
 #[cfg(feature = "tokio")]
 use crate::waiting::Ticket;
-use crate::waiting::{Key, key_of};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -73,7 +73,7 @@ impl Stream {
     }
 
     pub(crate) fn key(&self) -> Key {
-        key_of(SocketEvent::Tcp(self.id))
+        SocketEvent::Tcp(self.id)
     }
 
     /// Tries once.

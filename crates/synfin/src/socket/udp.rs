@@ -3,7 +3,7 @@
 use super::{Cause, Timeout};
 use crate::driver::Shard;
 use crate::handle::Stack;
-use crate::waiting::{Key, key_of};
+use crate::waiting::Key;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
@@ -45,7 +45,7 @@ impl Datagrams {
     }
 
     pub(crate) fn key(&self) -> Key {
-        key_of(SocketEvent::Udp(self.id))
+        SocketEvent::Udp(self.id)
     }
 
     /// Where it is; while a destination is remembered, with the source to it.
