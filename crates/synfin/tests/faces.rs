@@ -5,24 +5,14 @@
 
 mod pair;
 
-use pair::{b, pair};
+use pair::{b, connected, kind, pair};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::thread;
 use std::time::Duration;
 use synfin::blocking::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 use synfin::stack::engine::State;
-use synfin::{Bytes, Stack, tokio as tasks};
-
-fn connected(a: &Stack, at: &Stack) -> io::Result<(TcpStream, TcpStream)> {
-    let l = TcpListener::bind(at, b(0))?;
-    let c = TcpStream::connect(a, l.local_addr()?)?;
-    Ok((c, l.accept()?.0))
-}
-
-fn kind<T: std::fmt::Debug>(r: io::Result<T>) -> ErrorKind {
-    r.expect_err("it fails").kind()
-}
+use synfin::{Bytes, tokio as tasks};
 
 /// Nobody's here, and no way there.
 fn elsewhere() -> SocketAddr {

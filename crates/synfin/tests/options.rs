@@ -4,7 +4,7 @@
 
 mod pair;
 
-use pair::{b, pair, pair_with};
+use pair::{b, connected, kind, pair, pair_with};
 use std::io::{self, ErrorKind, Read, Write};
 use std::thread;
 use std::time::Duration;
@@ -14,16 +14,6 @@ use synfin::stack::StackConfig;
 use synfin::{Cause, Keepalive, Stack, TcpConfig};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
-
-fn connected(a: &Stack, at: &Stack) -> io::Result<(TcpStream, TcpStream)> {
-    let l = TcpListener::bind(at, b(0))?;
-    let c = TcpStream::connect(a, l.local_addr()?)?;
-    Ok((c, l.accept()?.0))
-}
-
-fn kind<T: std::fmt::Debug>(r: io::Result<T>) -> ErrorKind {
-    r.expect_err("it fails").kind()
-}
 
 fn cause(e: &io::Error) -> Option<Cause> {
     e.get_ref().and_then(|e| e.downcast_ref()).copied()

@@ -4,7 +4,7 @@
 
 mod pair;
 
-use pair::{b, pair, pair_with};
+use pair::{b, connected, kind, pair, pair_with};
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::net::Shutdown;
 use std::sync::mpsc;
@@ -13,16 +13,6 @@ use std::time::{Duration, Instant};
 use synfin::blocking::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 use synfin::stack::engine::State;
 use synfin::{Bytes, Cause, Stack, TcpConfig};
-
-fn connected(a: &Stack, at: &Stack) -> io::Result<(TcpStream, TcpStream)> {
-    let l = TcpListener::bind(at, b(0))?;
-    let c = TcpStream::connect(a, l.local_addr()?)?;
-    Ok((c, l.accept()?.0))
-}
-
-fn kind<T: std::fmt::Debug>(r: io::Result<T>) -> ErrorKind {
-    r.expect_err("it fails").kind()
-}
 
 #[test]
 fn what_would_wait_says_so_after_its_time_or_at_once() -> io::Result<()> {

@@ -4,6 +4,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use synfin::blocking::{TcpListener, TcpStream};
 use synfin::device::{Device, memory_pair};
 use synfin::{Stack, TcpConfig};
 
@@ -30,4 +31,16 @@ pub fn pair_with(tcp: TcpConfig) -> io::Result<(Stack, Stack)> {
 /// A port of the second host.
 pub fn b(port: u16) -> SocketAddr {
     SocketAddr::new(B.parse().expect("an address"), port)
+}
+
+/// A connection from `a` to `at`, both of its ends.
+pub fn connected(a: &Stack, at: &Stack) -> io::Result<(TcpStream, TcpStream)> {
+    let l = TcpListener::bind(at, b(0))?;
+    let c = TcpStream::connect(a, l.local_addr()?)?;
+    Ok((c, l.accept()?.0))
+}
+
+/// How a call failed.
+pub fn kind<T: std::fmt::Debug>(r: io::Result<T>) -> io::ErrorKind {
+    r.expect_err("it fails").kind()
 }
