@@ -361,7 +361,8 @@ settings! {
     delayed_ack: Duration = Duration::from_millis(40), "delayed-ack", 0..=499, "TCP_DELACK_MIN", "under 500 ms (RFC 9293 3.8.6.3, MUST-40)";
     /// How long the acknowledgment of a FIN that comes after silence may wait for a FIN of ours to carry it.
     fin_ack_delay: Duration = Duration::from_millis(2), "fin-ack-delay", 0..=499, "-", "-";
-    /// Segments acknowledged at once when a connection begins.
+    /// Segments acknowledged at once when a connection begins, and when text comes after more than an RTO without. If not
+    /// 0, pushed text is acknowledged when it is read (in either case not from a peer that is being answered).
     quick_acks: u8 = 16, "quick-acks", 0..=255, "TCP_QUICKACK", "-";
     /// Send small segments at once (Nagle's algorithm off).
     //= RFC 9293 3.7.4 MUST-17

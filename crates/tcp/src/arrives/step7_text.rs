@@ -10,6 +10,7 @@ use crate::segment::Segment;
 use crate::state::State;
 use crate::tcb::Tcb;
 use core::ops::ControlFlow;
+use synfin_wire::tcp::Flags;
 
 pub(super) fn process<P: Probe>(
     t: &mut Tcb,
@@ -33,6 +34,11 @@ pub(super) fn process<P: Probe>(
             return ControlFlow::Break(Verdict::Acked(Rule::TextAfterFin));
         }
         seg.trim(seq, fin);
+    }
+    let answered = t.snd.last_sent > t.rcv.ack.last_text;
+    if !answered && cx.cfg.quick_acks > 0 {
+        let silence = cx.now.since(t.rcv.ack.last_text);
+        t.rcv.ack.hurry(silence > t.snd.rtt.rto(cx.cfg), seg.has(Flags::PSH), cx.cfg.quick_acks);
     }
     t.rcv.ack.last_text = cx.now;
     measure(t, cx, seg);

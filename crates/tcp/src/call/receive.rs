@@ -128,5 +128,8 @@ impl Tcb {
         if !self.state.peer_closed() && self.rcv.update_is_due(memory) && !matches!(self.rcv.ack.owed, Owed::Now(_)) {
             self.rcv.ack.owed = Owed::Now(SendReason::WindowUpdate);
         }
+        if self.rcv.queue.is_empty() {
+            self.rcv.ack.read();
+        }
     }
 }

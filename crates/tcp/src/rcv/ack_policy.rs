@@ -28,6 +28,8 @@ pub struct AckPolicy {
     pub acked: SeqNum,
     /// Segments still to be acknowledged at once.
     pub quick: u8,
+    /// The last text was pushed, and is not acknowledged yet.
+    pub pushed: bool,
     /// Acknowledgments to be sent once more as they are, for further segments out of order.
     pub repeat: u8,
     /// When text came last.
@@ -43,6 +45,7 @@ impl AckPolicy {
             owed: Owed::Nothing,
             acked: nxt,
             quick,
+            pushed: false,
             repeat: 0,
             last_text: Instant::ZERO,
             last_challenge: Instant::NEVER,
@@ -62,6 +65,25 @@ impl AckPolicy {
     pub fn soon(&mut self) {
         if self.owed == Owed::Nothing {
             self.owed = Owed::Soon;
+        }
+    }
+
+    /// Text arrived, in order or not, from a peer that we have not answered since its last: no answer is likely to carry
+    /// the acknowledgment, and its sender may wait for it. After `silence` (more than an RTO) the peer has begun anew, with
+    /// one segment after a timeout or with the restart window after a pause (RFC 5681 3.1, 4.1): `quick` segments are
+    /// acknowledged at once, as when the connection began. Text that is `pushed` is the last that the peer can send for
+    /// now: its user has no more, or its window is full.
+    pub fn hurry(&mut self, silence: bool, pushed: bool, quick: u8) {
+        if silence {
+            self.quick = self.quick.max(quick);
+        }
+        self.pushed = pushed;
+    }
+
+    /// The user has read all there is: what was pushed is acknowledged no later.
+    pub fn read(&mut self) {
+        if self.pushed && self.owed == Owed::Soon {
+            self.now(SendReason::Ack);
         }
     }
 
@@ -94,6 +116,7 @@ impl AckPolicy {
     /// An acknowledgment up to `nxt` has gone out, alone (`pure`) or with something else.
     pub fn sent(&mut self, nxt: SeqNum, pure: bool) {
         self.acked = nxt;
+        self.pushed = false;
         if pure && self.repeat > 0 {
             self.repeat -= 1;
             self.owed = Owed::Now(SendReason::OutOfOrderAck);
@@ -141,6 +164,28 @@ mod tests {
             a.text_in_order(a.acked + 1, 1000);
             assert_eq!(a.owed, want);
             a.sent(a.acked + 1, true);
+        }
+    }
+
+    #[test]
+    fn after_a_silence_at_once_again_and_what_was_pushed_as_soon_as_it_is_read() {
+        let full = 1000;
+        let mut a = AckPolicy::new(SeqNum(0), 0);
+        a.hurry(true, false, 16);
+        a.text_in_order(a.acked + full, full);
+        assert_eq!((a.owed, a.quick), (Owed::Now(SendReason::Ack), 15));
+
+        for (pushed, want) in [(true, Owed::Now(SendReason::Ack)), (false, Owed::Soon)] {
+            let mut a = AckPolicy::new(SeqNum(0), 0);
+            a.hurry(false, pushed, 16);
+            a.text_in_order(a.acked + full, full);
+            assert_eq!(a.owed, Owed::Soon);
+            a.read();
+            assert_eq!(a.owed, want);
+            a.sent(a.acked + full, true);
+            a.soon();
+            a.read();
+            assert_eq!(a.owed, Owed::Soon, "only what was pushed");
         }
     }
 
