@@ -13,7 +13,7 @@ pub struct Writer(To);
 
 #[derive(Debug)]
 enum To {
-    /// A TUN, TAP or packet socket, with or without the virtio-net header.
+    /// A TUN or TAP, with or without the virtio-net header.
     Descriptor(OwnedFd, bool),
     Memory(MemoryDevice),
 }

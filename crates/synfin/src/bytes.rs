@@ -31,8 +31,9 @@ impl Bytes {
         self.chunk.clone()
     }
 
-    /// What `owner` gives, without a copy: a mapped file, a buffer of another library. It is dropped when the last piece of it goes,
-    /// which may be on the thread of the host's driver. What is behind 4 GiB is out of reach.
+    /// What `owner` gives, without a copy: a mapped file, a buffer of another library. It is dropped when the last piece of it goes:
+    /// on any thread, and, when its text is acknowledged, while the host is at work. So its drop must not call the host, nor drop a
+    /// socket of it. What is behind 4 GiB is out of reach.
     pub fn from_owner<T>(owner: T) -> Bytes
     where
         T: AsRef<[u8]> + Send + Sync + UnwindSafe + RefUnwindSafe + 'static,

@@ -59,6 +59,8 @@ pub(crate) struct Shard {
     unread: bool,
     /// UDP sockets whose datagrams found no room: they are woken when there is.
     pub crowded: Vec<Key>,
+    /// Frames have left since they were last looked at.
+    pub drained: bool,
     /// A caller waits on the device.
     pub leading: bool,
     /// The driver thread does.
@@ -170,6 +172,7 @@ impl Shard {
             held: None,
             unread: false,
             crowded: Vec::new(),
+            drained: false,
             leading: false,
             driver_leads: false,
             driver_sleeps: false,
@@ -277,6 +280,12 @@ impl Shard {
                 SocketEvent::Listener(_) | SocketEvent::Udp(_) | SocketEvent::Echo(_) => Ready::READ,
             };
             self.waiters.wake(e, ready);
+        }
+        // Here and not where frames leave: one who finds no room, and makes some, has yet to register.
+        if std::mem::take(&mut self.drained) && !self.crowded.is_empty() && self.stack.udp_has_room() {
+            for key in std::mem::take(&mut self.crowded) {
+                self.waiters.wake(key, Ready::WRITE);
+            }
         }
     }
 
@@ -404,10 +413,10 @@ impl Shared {
         s
     }
 
-    /// Handles what there is after a sleep: a batch, and whoever waits on the device next reads on.
+    /// Handles what there is, a batch; whoever waits on the device next reads on. Others may sleep on it meanwhile.
     pub(crate) fn pump(&self, s: &mut Shard) {
-        if !s.leading {
-            s.asleep_until = Instant::ZERO;
+        if !s.leading && !s.driver_leads {
+            s.asleep_until = Instant::ZERO; // nobody sleeps
         }
         let returned = std::mem::take(&mut *self.returned.lock().unwrap_or_else(PoisonError::into_inner));
         for c in returned.chunks {
@@ -435,16 +444,15 @@ impl Shared {
         self.returned.lock().unwrap_or_else(PoisonError::into_inner).octets
     }
 
-    /// Waits until `done` says so; for hosts that are to finish. It turns the crank itself: a driver that is a task may be of the
-    /// very thread that waits here.
+    /// Waits until `done` says so; for hosts that are to finish. It turns the crank itself: the driver may be a task of the very
+    /// thread that waits here, and a caller that leads may wait here for the end of a socket that one of its wakers owned.
     pub(crate) fn wait_until(&self, patience: Duration, done: impl Fn(&Shard) -> bool) -> bool {
         let until = self.lock().now() + patience;
         let mut pause = LOOK;
         loop {
             let mut s = self.lock();
-            if self.driver_is_task {
-                s.pump();
-            }
+            self.pump(&mut s);
+            self.nudge(&s);
             if done(&s) {
                 return true;
             }
@@ -496,8 +504,11 @@ pub(crate) fn run(shared: &Shared) {
     let mut s = shared.lock();
     let until = s.now() + FAREWELL;
     while !s.down && !s.is_settled() && s.now() < until {
+        s.driver_leads = true;
         let next = s.next_deadline().min(until);
-        s = shared.wait_and_pump(s, next, &shared.driver_wake, |_| {});
+        // Released once more: what was put aside meanwhile is written then.
+        drop(shared.wait_and_pump(s, next, &shared.driver_wake, |s| s.driver_leads = false));
+        s = shared.lock();
     }
     if !s.down {
         s.end(false);

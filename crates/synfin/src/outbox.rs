@@ -6,8 +6,8 @@
 
 use crate::sync::{AtomicBool, Mutex, MutexGuard};
 use std::io::{self, IoSlice};
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::sync::{PoisonError, TryLockError};
 use synfin_device::{Transmit, VirtioNetHdr, Writer};
 
 /// Frames that are written later.
@@ -85,7 +85,11 @@ impl Outbox {
             if self.trouble.load(Ordering::Relaxed) || self.is_empty() {
                 return Written::All;
             }
-            let Ok(w) = self.writer.try_lock() else { return Written::All };
+            let w = match self.writer.try_lock() {
+                Ok(w) => w,
+                Err(TryLockError::Poisoned(w)) => w.into_inner(),
+                Err(TryLockError::WouldBlock) => return Written::All,
+            };
             let done = self.write_with(&w);
             drop(w);
             if done != Written::All {

@@ -359,6 +359,8 @@ impl Shared {
             parker.park(patience);
             let mut s = self.lock();
             s.waiters.follows_no_more(ticket);
+            // A call within a waker of an outer call's may have been what waited here: the outer one looks again.
+            parker.woken.store(true, Ordering::Relaxed);
             s
         })
     }
@@ -414,7 +416,7 @@ thread_local! {
 
 impl Shard {
     /// The end of every call on a host that was shut down.
-    fn stopped<R>(&self) -> Option<io::Result<R>> {
+    pub(crate) fn stopped<R>(&self) -> Option<io::Result<R>> {
         self.down.then(|| Err(Cause::Stopped.into()))
     }
 

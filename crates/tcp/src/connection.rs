@@ -185,10 +185,12 @@ impl Connection {
         }
     }
 
-    /// The next `count` segments of text are acknowledged at once (0: acknowledgments wait as the policy allows).
+    /// The next `count` segments of text are acknowledged at once, and the policy of `quick-acks` holds; with 0,
+    /// acknowledgments wait as long as RFC 9293 3.8.6.3 allows.
     pub fn set_quick_ack(&mut self, count: u8) {
         if let Phase::Synchronized(t) = &mut self.phase {
             t.rcv.ack.quick = count;
+            t.rcv.ack.hurries = count > 0;
         }
     }
 

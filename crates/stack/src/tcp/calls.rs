@@ -166,8 +166,8 @@ impl Stack {
         self.tcp.conns.get((id.0, id.1)).map(|e| &self.configs[e.cfg])
     }
 
-    /// The next `count` segments of text are acknowledged at once; with 0, acknowledgments wait from now on as the
-    /// policy of RFC 9293 3.8.6.3 allows.
+    /// The next `count` segments of text are acknowledged at once, and from then on the setting `quick-acks` holds; with 0,
+    /// acknowledgments wait from now on as RFC 9293 3.8.6.3 allows.
     pub fn tcp_quick_ack<P: Probe>(&mut self, now: Instant, probe: &mut P, id: ConnId, count: u8) {
         self.with(now, probe, id, |c, _| c.set_quick_ack(count));
     }

@@ -161,7 +161,7 @@ impl Stack {
         s.remote = remote;
         s.local.set_ip(source);
         if remote.is_some() {
-            s.queue.retain(|d| Some(d.from) == remote);
+            s.queue.retain(|d| Some(d.from) == remote && d.to.ip() == source);
             s.held = s.queue.iter().map(|d| d.data.len() + OVERHEAD).sum();
         }
         Ok(())
@@ -335,6 +335,7 @@ impl Stack {
             let generation = self.udp.sockets.generation(i);
             if let Some(s) = self.udp.sockets.at_mut(i)
                 && s.remote == Some(remote)
+                && s.local == local
             {
                 s.refused = true;
                 used = true;

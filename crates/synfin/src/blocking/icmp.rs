@@ -50,6 +50,9 @@ impl EchoSocket {
     /// Returns when it was sent, on the clock on which answers arrive ([`EchoAnswer::at`]).
     pub fn send_to(&self, data: &[u8], dst: IpAddr, seq: u16, hop_limit: Option<u8>) -> io::Result<Instant> {
         self.host.shared().act(|s| {
+            if let Some(stopped) = s.stopped() {
+                return stopped;
+            }
             let now = s.now();
             s.stack.echo_send(now, self.id, dst, seq, hop_limit, data).map_err(error)?;
             Ok(now)

@@ -2,7 +2,6 @@
 
 use super::{Shard, Sniffed};
 use crate::outbox::Written;
-use crate::socket::Ready;
 use std::io::IoSlice;
 use synfin_device::{Transmit, VirtioNetHdr};
 use synfin_stack::engine::probe::Watch;
@@ -72,14 +71,10 @@ impl Shard {
             if !sent {
                 break;
             }
+            self.drained = true;
         }
         if let Some(kind) = lost {
             self.break_link(kind);
-        }
-        if !self.crowded.is_empty() && self.stack.udp_has_room() {
-            for key in std::mem::take(&mut self.crowded) {
-                self.waiters.wake(key, Ready::WRITE);
-            }
         }
     }
 }

@@ -5,7 +5,7 @@
 //! that hangs; one that is to compute for longer calls [`HeartbeatStream::tend`] now and then, or from a thread beside it.
 //!
 //! Three locks: the machine's, which is held for moments only; and the turns to read and to write, which are held while that
-//! waits. Who has the turn to read hears and judges; who has none to write leaves its probe or answer to the one that has.
+//! waits. Who has the turn to read hears and judges, for others that would read as well; who has none to write leaves its probe or answer to the one that has.
 
 use super::{Counters, FrameError, Heartbeat, SendError, Settings, Verdict};
 use crate::blocking::TcpStream;
@@ -67,6 +67,8 @@ stream!(std::net::TcpStream, |s: &std::net::TcpStream| s.shutdown(Shutdown::Both
 pub struct HeartbeatStream<S: Stream = TcpStream> {
     stream: S,
     beat: Mutex<Heartbeat>,
+    /// Something was heard.
+    news: Condvar,
     reading: Mutex<()>,
     writing: Mutex<()>,
     read_timeout: Mutex<Option<Duration>>,
@@ -89,6 +91,7 @@ impl<S: Stream> HeartbeatStream<S> {
         let s = HeartbeatStream {
             stream,
             beat: Mutex::new(beat),
+            news: Condvar::new(),
             reading: Mutex::default(),
             writing: Mutex::default(),
             read_timeout: Mutex::default(),
@@ -121,7 +124,7 @@ impl<S: Stream> HeartbeatStream<S> {
             }
             match try_lock(&self.reading) {
                 Some(_turn) => self.turn(until)?,
-                None => pause(left),
+                None => pause(left.min(LOOK)), // it may stop at any time
             }
         }
     }
@@ -157,23 +160,27 @@ impl<S: Stream> HeartbeatStream<S> {
             return Ok(0);
         }
         let until = lock(&self.read_timeout).map_or(Instant::NEVER, |t| self.now() + t);
-        let _turn = lock(&self.reading);
         loop {
             let now = self.now();
-            {
-                let mut b = self.lock();
-                let n = b.receive(now, buf);
-                if n > 0 || b.is_at_end() {
-                    return Ok(n);
-                }
-                if let Some(v) = b.verdict() {
-                    return Err(error(v));
-                }
+            let mut b = self.lock();
+            let n = b.receive(now, buf);
+            if n > 0 || b.is_at_end() {
+                return Ok(n);
+            }
+            if let Some(v) = b.verdict() {
+                return Err(error(v));
             }
             if now >= until {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
-            self.turn(until)?;
+            match try_lock(&self.reading) {
+                Some(_turn) => {
+                    drop(b);
+                    self.turn(until)?;
+                }
+                // Another thread hears, and tells.
+                None => drop(self.news.wait_timeout(b, until.since(now).min(LOOK))),
+            }
         }
     }
 
@@ -230,6 +237,7 @@ impl<S: Stream> HeartbeatStream<S> {
             Err(e) if is_not_now(&e) => return Ok(false),
             Err(e) => return Err(e),
         }
+        self.news.notify_all();
         Ok(true)
     }
 

@@ -5,7 +5,7 @@ use synfin_stack::engine::arrives::icmp::IcmpError;
 use synfin_stack::engine::{CloseReason, Rule};
 use synfin_stack::{ConnectError, EndedBy, ListenError, UdpError};
 
-/// Why a call failed: what is inside of the [`io::Error`] of every socket (`get_ref()`, then `downcast_ref::<Cause>()`), beside
+/// Why a call failed: what is inside of the [`io::Error`] of TCP's and UDP's sockets (`get_ref()`, then `downcast_ref::<Cause>()`), beside
 /// its kind, which is that of `std::net`. What only says "not now" ([`io::ErrorKind::WouldBlock`]) carries nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

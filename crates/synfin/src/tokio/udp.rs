@@ -47,6 +47,7 @@ impl UdpSocket {
 
     /// Remembers a destination; only from there is received. The source to it is chosen here, and kept. Fails if no route leads
     /// there ([`io::ErrorKind::NetworkUnreachable`]), or if it is of the other version of IP.
+    /// Of several addresses the first that can be is taken.
     pub async fn connect(&self, to: impl ToAddress) -> io::Result<()> {
         each(to.to_addresses()?, |to| self.0.connect(Some(to)))
     }

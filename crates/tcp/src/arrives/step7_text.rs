@@ -35,11 +35,8 @@ pub(super) fn process<P: Probe>(
         }
         seg.trim(seq, fin);
     }
-    let answered = t.snd.last_sent > t.rcv.ack.last_text;
-    if !answered && cx.cfg.quick_acks > 0 {
-        let silence = cx.now.since(t.rcv.ack.last_text);
-        t.rcv.ack.hurry(silence > t.snd.rtt.rto(cx.cfg), seg.has(Flags::PSH), cx.cfg.quick_acks);
-    }
+    let silence = cx.now.since(t.rcv.ack.last_text) > t.snd.rtt.rto(cx.cfg);
+    t.rcv.ack.text(silence, seg.has(Flags::PSH), cx.cfg.quick_acks);
     t.rcv.ack.last_text = cx.now;
     measure(t, cx, seg);
     let chunk = core::mem::take(&mut seg.payload);

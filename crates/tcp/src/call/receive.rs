@@ -128,7 +128,8 @@ impl Tcb {
         if !self.state.peer_closed() && self.rcv.update_is_due(memory) && !matches!(self.rcv.ack.owed, Owed::Now(_)) {
             self.rcv.ack.owed = Owed::Now(SendReason::WindowUpdate);
         }
-        if self.rcv.queue.is_empty() {
+        // What is owed for a FIN waits for ours.
+        if self.rcv.queue.is_empty() && !self.state.peer_closed() {
             self.rcv.ack.read();
         }
     }

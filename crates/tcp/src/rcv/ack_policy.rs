@@ -26,9 +26,13 @@ pub struct AckPolicy {
     pub owed: Owed,
     /// Up to where the peer's text was acknowledged when something was last sent.
     pub acked: SeqNum,
-    /// Segments still to be acknowledged at once.
+    /// Segments still to be acknowledged at once; renewed after a silence.
     pub quick: u8,
-    /// The last text was pushed, and is not acknowledged yet.
+    /// Whether anything is acknowledged sooner than it must be.
+    pub hurries: bool,
+    /// We have sent text since the peer's last.
+    pub answered: bool,
+    /// The last text was pushed, is not acknowledged yet, and will be when it is read.
     pub pushed: bool,
     /// Acknowledgments to be sent once more as they are, for further segments out of order.
     pub repeat: u8,
@@ -45,6 +49,8 @@ impl AckPolicy {
             owed: Owed::Nothing,
             acked: nxt,
             quick,
+            hurries: true,
+            answered: false,
             pushed: false,
             repeat: 0,
             last_text: Instant::ZERO,
@@ -68,12 +74,16 @@ impl AckPolicy {
         }
     }
 
-    /// Text arrived, in order or not, from a peer that we have not answered since its last: no answer is likely to carry
-    /// the acknowledgment, and its sender may wait for it. After `silence` (more than an RTO) the peer has begun anew, with
-    /// one segment after a timeout or with the restart window after a pause (RFC 5681 3.1, 4.1): `quick` segments are
+    /// Text arrived, in order or not. If we have sent none since the peer's last, no answer is likely to carry the
+    /// acknowledgment, and the peer may wait for it. After `silence` (more than an RTO) the peer has begun anew, with one
+    /// segment after a timeout or with the restart window after a pause (RFC 5681 3.1, 4.1): `quick` segments are
     /// acknowledged at once, as when the connection began. Text that is `pushed` is the last that the peer can send for
     /// now: its user has no more, or its window is full.
-    pub fn hurry(&mut self, silence: bool, pushed: bool, quick: u8) {
+    pub fn text(&mut self, silence: bool, pushed: bool, quick: u8) {
+        let answered = core::mem::take(&mut self.answered);
+        if answered || !self.hurries || quick == 0 {
+            return;
+        }
         if silence {
             self.quick = self.quick.max(quick);
         }
@@ -88,7 +98,7 @@ impl AckPolicy {
     }
 
     /// Text arrived in order, RCV.NXT is `nxt` now. The second segment is acknowledged at once, full-sized or not, two
-    /// full-sized ones that came as one, and everything while the connection is young (the peer is in slow start).
+    /// full-sized ones that came as one, and everything while the peer is likely to be in slow start.
     //= RFC 9293 3.8.6.3 SHLD-18 SHLD-19
     //= RFC 5681 4.2 (a)
     pub fn text_in_order(&mut self, nxt: SeqNum, full: u32) {
@@ -171,13 +181,13 @@ mod tests {
     fn after_a_silence_at_once_again_and_what_was_pushed_as_soon_as_it_is_read() {
         let full = 1000;
         let mut a = AckPolicy::new(SeqNum(0), 0);
-        a.hurry(true, false, 16);
+        a.text(true, false, 16);
         a.text_in_order(a.acked + full, full);
         assert_eq!((a.owed, a.quick), (Owed::Now(SendReason::Ack), 15));
 
         for (pushed, want) in [(true, Owed::Now(SendReason::Ack)), (false, Owed::Soon)] {
             let mut a = AckPolicy::new(SeqNum(0), 0);
-            a.hurry(false, pushed, 16);
+            a.text(false, pushed, 16);
             a.text_in_order(a.acked + full, full);
             assert_eq!(a.owed, Owed::Soon);
             a.read();
@@ -186,6 +196,13 @@ mod tests {
             a.soon();
             a.read();
             assert_eq!(a.owed, Owed::Soon, "only what was pushed");
+        }
+
+        // Not if we have answered, if it was turned off, or if it never was on.
+        for (answered, hurries, quick) in [(true, true, 16), (false, false, 16), (false, true, 0)] {
+            let mut a = AckPolicy { answered, hurries, ..AckPolicy::new(SeqNum(0), 0) };
+            a.text(true, true, quick);
+            assert_eq!((a.quick, a.pushed, a.answered), (0, false, false));
         }
     }
 

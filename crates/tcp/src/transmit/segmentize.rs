@@ -216,7 +216,10 @@ pub(super) fn sent<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, plan: &Plan, edge:
     if plan.len > 0 || end.gt(plan.seq) {
         t.sws_override = false;
         // A probe of a shut window asks for the window, and tells nothing of the path.
-        s.last_sent = if plan.kind == Kind::WindowProbe { s.last_sent } else { cx.now };
+        if plan.kind != Kind::WindowProbe {
+            s.last_sent = cx.now;
+            t.rcv.ack.answered |= plan.len > 0;
+        }
     }
     let pieces = u64::from(if plan.gso > 0 { plan.len.div_ceil(u32::from(plan.gso)) } else { 1 });
     t.counters.segs_out += pieces;

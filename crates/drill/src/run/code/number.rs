@@ -26,7 +26,7 @@ fn int(n: Option<i128>) -> Result {
 }
 
 /// Beyond this not every whole number is a floating one.
-const EXACT: i128 = 1 << 53;
+const EXACT: u128 = 1 << 53;
 
 impl Number {
     /// Of something that holds or not.
@@ -66,7 +66,7 @@ impl Number {
             ("-", ..) => Ok(Float(a.float() - b.float())),
             ("*", ..) => Ok(Float(a.float() * b.float())),
             ("/" | "//" | "%", ..) if !b.is_true() => raises("division by zero"),
-            ("/", Int(x), Int(y)) if x.abs() > EXACT || y.abs() > EXACT => {
+            ("/", Int(x), Int(y)) if x.unsigned_abs().max(y.unsigned_abs()) > EXACT => {
                 Err(Trouble::Unsupported("a quotient of numbers as large as these".into()))
             }
             ("/", ..) => Ok(Float(a.float() / b.float())),

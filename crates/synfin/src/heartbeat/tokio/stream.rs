@@ -21,9 +21,10 @@ use synfin_stack::engine::Instant;
 
 /// A stream with a heartbeat. Both ends must have one. It fails as the
 /// [blocking one](crate::heartbeat::HeartbeatStream) does, and after a verdict the stream below is given up: one of ours is reset at
-/// once, one of tokio's when it is dropped, another as [`give_up_by`](Self::give_up_by) says, and else it is only dropped. `poll_shutdown` says the end, and shuts the stream below when the other end has
-/// ended too, or the stream is dropped: until then hearts beat. One that is dropped without it was cut short. After the last write
-/// before a pause, flush: what the stream below did not take at once goes with the next poll.
+/// once, one of tokio's when it is dropped, another as [`give_up_by`](Self::give_up_by) says, and else it is only dropped.
+/// `poll_shutdown` says the end, and shuts the stream below when the other end has ended too, or the stream is dropped: until then
+/// hearts beat. One that is dropped without it was cut short. After the last write before a pause, flush: what the stream below
+/// did not take at once goes with the next poll.
 ///
 /// What is below must not hold small pieces back while others are unacknowledged: `TcpStream::set_nodelay` before.
 #[derive(Debug)]

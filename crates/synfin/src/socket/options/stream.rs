@@ -98,8 +98,8 @@ macro_rules! stream_options {
                 name.ok_or_else(|| io::ErrorKind::NotConnected.into())
             }
 
-            /// Acknowledges what comes from now on at once, or as the policy of RFC 9293 3.8.6.3 allows (`TCP_QUICKACK`). Not
-            /// for ever: 255 segments.
+            /// Acknowledges what comes from now on at once, though not for ever: 255 segments, then as the setting `quick-acks`
+            /// has it; or (`false`) as late as RFC 9293 3.8.6.3 allows (`TCP_QUICKACK`).
             pub fn set_quickack(&self, on: bool) -> io::Result<()> {
                 let s = self.stream();
                 s.host.shared().act(|shard| {
