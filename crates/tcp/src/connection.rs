@@ -189,8 +189,7 @@ impl Connection {
     /// acknowledgments wait as long as RFC 9293 3.8.6.3 allows.
     pub fn set_quick_ack(&mut self, count: u8) {
         if let Phase::Synchronized(t) = &mut self.phase {
-            t.rcv.ack.quick = count;
-            t.rcv.ack.hurries = count > 0;
+            t.rcv.ack.set_quick(count);
         }
     }
 

@@ -76,7 +76,7 @@ impl Tcb {
         (s.ecn.feedback(), s.ecn.ect, s.ecn.cep, s.ecn.cwr().0, r.ecn.ece, r.ecn.cep, r.ecn.handshake).hash(h);
         [r.nxt, r.edge, r.last_ack_sent, r.ack.acked].map(|n| n.0).hash(h);
         (r.fin.map(|n| n.0), r.up.map(|n| n.0), r.buf, r.closed, r.queue.len(), r.ack.repeat).hash(h);
-        (r.ack.quick, r.ack.hurries, r.ack.answered, r.ack.pushed).hash(h);
+        (r.ack.quick, r.ack.hurry).hash(h);
         match r.ack.owed {
             Owed::Nothing => 0u8,
             Owed::Soon => 1,

@@ -19,6 +19,19 @@ pub enum Owed {
     Now(SendReason),
 }
 
+/// What speaks for an acknowledgment sooner than it must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Hurry {
+    /// Nothing: the user does not want it.
+    Never,
+    /// Nothing yet.
+    Little,
+    /// Nothing: we have sent text since the peer's last, and may again.
+    Answered,
+    /// The last text was pushed and is not acknowledged yet: it will be when it is read.
+    Pushed,
+}
+
 /// The state of the policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AckPolicy {
@@ -28,12 +41,8 @@ pub struct AckPolicy {
     pub acked: SeqNum,
     /// Segments still to be acknowledged at once; renewed after a silence.
     pub quick: u8,
-    /// Whether anything is acknowledged sooner than it must be.
-    pub hurries: bool,
-    /// We have sent text since the peer's last.
-    pub answered: bool,
-    /// The last text was pushed, is not acknowledged yet, and will be when it is read.
-    pub pushed: bool,
+    /// What speaks for an acknowledgment sooner than it must be.
+    pub hurry: Hurry,
     /// Acknowledgments to be sent once more as they are, for further segments out of order.
     pub repeat: u8,
     /// When text came last.
@@ -49,9 +58,7 @@ impl AckPolicy {
             owed: Owed::Nothing,
             acked: nxt,
             quick,
-            hurries: true,
-            answered: false,
-            pushed: false,
+            hurry: Hurry::Little,
             repeat: 0,
             last_text: Instant::ZERO,
             last_challenge: Instant::NEVER,
@@ -80,19 +87,38 @@ impl AckPolicy {
     /// acknowledged at once, as when the connection began. Text that is `pushed` is the last that the peer can send for
     /// now: its user has no more, or its window is full.
     pub fn text(&mut self, silence: bool, pushed: bool, quick: u8) {
-        let answered = core::mem::take(&mut self.answered);
-        if answered || !self.hurries || quick == 0 {
-            return;
+        self.hurry = match self.hurry {
+            Hurry::Never => Hurry::Never,
+            Hurry::Answered => Hurry::Little,
+            Hurry::Little | Hurry::Pushed => {
+                if silence {
+                    self.quick = self.quick.max(quick);
+                }
+                if pushed && quick > 0 { Hurry::Pushed } else { Hurry::Little }
+            }
+        };
+    }
+
+    /// We have sent text.
+    pub fn answered(&mut self) {
+        if self.hurry != Hurry::Never {
+            self.hurry = Hurry::Answered;
         }
-        if silence {
-            self.quick = self.quick.max(quick);
-        }
-        self.pushed = pushed;
+    }
+
+    /// The user asks for `count` acknowledgments at once, or, with 0, for none before its time.
+    pub fn set_quick(&mut self, count: u8) {
+        self.quick = count;
+        self.hurry = match self.hurry {
+            _ if count == 0 => Hurry::Never,
+            Hurry::Never => Hurry::Little,
+            same => same,
+        };
     }
 
     /// The user has read all there is: what was pushed is acknowledged no later.
     pub fn read(&mut self) {
-        if self.pushed && self.owed == Owed::Soon {
+        if self.hurry == Hurry::Pushed && self.owed == Owed::Soon {
             self.now(SendReason::Ack);
         }
     }
@@ -126,7 +152,9 @@ impl AckPolicy {
     /// An acknowledgment up to `nxt` has gone out, alone (`pure`) or with something else.
     pub fn sent(&mut self, nxt: SeqNum, pure: bool) {
         self.acked = nxt;
-        self.pushed = false;
+        if self.hurry == Hurry::Pushed {
+            self.hurry = Hurry::Little;
+        }
         if pure && self.repeat > 0 {
             self.repeat -= 1;
             self.owed = Owed::Now(SendReason::OutOfOrderAck);
@@ -199,11 +227,17 @@ mod tests {
         }
 
         // Not if we have answered, if it was turned off, or if it never was on.
-        for (answered, hurries, quick) in [(true, true, 16), (false, false, 16), (false, true, 0)] {
-            let mut a = AckPolicy { answered, hurries, ..AckPolicy::new(SeqNum(0), 0) };
-            a.text(true, true, quick);
-            assert_eq!((a.quick, a.pushed, a.answered), (0, false, false));
-        }
+        let plain = AckPolicy::new(SeqNum(0), 0);
+        let (mut answered, mut never, mut none) = (plain, plain, plain);
+        answered.answered();
+        answered.text(true, true, 16);
+        never.set_quick(0);
+        never.text(true, true, 16);
+        never.answered();
+        none.text(true, true, 0);
+        assert_eq!((answered, never, none), (plain, AckPolicy { hurry: Hurry::Never, ..plain }, plain));
+        never.set_quick(9);
+        assert_eq!(never, AckPolicy { quick: 9, ..plain });
     }
 
     #[test]

@@ -218,7 +218,9 @@ pub(super) fn sent<P: Probe>(t: &mut Tcb, cx: &mut Cx<'_, P>, plan: &Plan, edge:
         // A probe of a shut window asks for the window, and tells nothing of the path.
         if plan.kind != Kind::WindowProbe {
             s.last_sent = cx.now;
-            t.rcv.ack.answered |= plan.len > 0;
+            if plan.len > 0 {
+                t.rcv.ack.answered();
+            }
         }
     }
     let pieces = u64::from(if plan.gso > 0 { plan.len.div_ceil(u32::from(plan.gso)) } else { 1 });
