@@ -4,8 +4,9 @@
 
 mod pair;
 
-use pair::{b, pair};
+use pair::{b, connected, pair};
 use std::io::{self, ErrorKind, Read, Write};
+use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread::{self, JoinHandle};
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 use std::{future::Future, sync::mpsc};
 use synfin::blocking::{TcpListener, TcpStream};
 use synfin::device::{Device, Packets, channel};
-use synfin::{Builder, Cause, Stack, TcpConfig};
+use synfin::{Builder, Cause, Keepalive, Stack, TcpConfig};
 use tokio::io::AsyncReadExt;
 
 /// Longer than anything takes here on any machine, and shorter than the retries of TCP, which are a quarter of an hour.
@@ -210,4 +211,46 @@ fn nor_does_one_that_a_task_drives() -> io::Result<()> {
         let _inside = rt.enter();
         host.start_on_tokio(device)
     })
+}
+
+/// The last acknowledgment of a connection is put aside while the host is locked: it is written before anybody waits again.
+#[test]
+fn a_host_whose_peers_close_ends_at_once() -> io::Result<()> {
+    let mut took = Vec::new();
+    for _ in 0..5 {
+        let (x, y) = pair()?;
+        let (ours, theirs) = connected(&x, &y)?;
+        ours.shutdown(Shutdown::Write)?;
+        let mut theirs = theirs;
+        assert_eq!(theirs.read(&mut [0; 1])?, 0);
+        drop(ours);
+        let start = Instant::now();
+        let gone = thread::spawn(move || drop(x));
+        thread::sleep(Duration::from_millis(20)); // it is likely to say farewell now
+        drop(theirs);
+        gone.join().expect("no panic");
+        took.push(start.elapsed());
+    }
+    // What it would wait for in vain is a second, each time.
+    assert!(took.iter().any(|t| *t < Duration::from_millis(900)), "{took:?}");
+    Ok(())
+}
+
+/// A call that looks at the device and does not wait leaves the driver asleep: it is still woken for what is due.
+#[test]
+fn a_timer_that_is_set_after_a_glance_at_the_device_runs() -> io::Result<()> {
+    let (x, y) = pair()?;
+    let (c, _theirs) = connected(&x, &y)?;
+    let l = TcpListener::bind(&x, "192.0.2.1:9")?;
+    thread::sleep(Duration::from_millis(300)); // the driver is likely to sleep now
+    assert!(l.accept_within(Some(Duration::ZERO))?.is_none());
+    let sent = c.status().map(|s| s.counters.segs_out);
+    let times = Keepalive { idle: Some(Duration::from_millis(10)), ..Keepalive::default() };
+    c.set_keepalive_times(times)?;
+    let start = Instant::now();
+    while c.status().map(|s| s.counters.segs_out) == sent {
+        assert!(start.elapsed() < PATIENCE, "no probe is sent");
+        thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
 }

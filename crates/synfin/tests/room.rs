@@ -143,3 +143,20 @@ async fn and_so_does_a_task() -> io::Result<()> {
     }
     Ok(())
 }
+
+/// One that finds no room, and makes some by its own try, has not missed it.
+#[tokio::test]
+async fn a_task_that_makes_room_itself_does_not_wait_for_more() -> io::Result<()> {
+    let (x, y) = UnixDatagram::pair()?;
+    let host = Stack::builder().address("192.0.2.1/24")?.limits(small());
+    let x = host.start_on_tokio(Device::Datagram(DatagramDevice::from_socket(x, 1500)?))?;
+    let u = synfin::tokio::UdpSocket::bind(&x, "192.0.2.1:9").await?;
+    u.connect(TO).await?;
+    fill(|| u.try_send(&[7; 1_000]));
+    // The far end takes all there is, before the driver, a task of the same thread, can look.
+    y.set_nonblocking(true)?;
+    while read(&y).is_ok() {}
+    let sent = tokio::time::timeout(Duration::from_secs(60), u.send(b"last")).await.expect("it is sent")?;
+    assert_eq!(sent, 4);
+    Ok(())
+}

@@ -3,7 +3,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use synfin::Stack;
 use synfin::blocking::{TcpListener, TcpStream};
 use synfin::device::{Device, memory_pair};
@@ -64,6 +64,30 @@ fn text_goes_both_ways_at_once_and_ends() {
     let b = HeartbeatStream::accepted(b, Settings::USUAL).unwrap();
     both_ways(&a, &b);
     assert_eq!((a.verdict(), b.verdict()), (None, None));
+}
+
+/// A thread tends beside the one that reads: neither keeps the other from what it came for.
+#[test]
+fn who_reads_beside_one_that_tends_gets_its_text_and_its_timeout() {
+    let (a, b) = plain();
+    let a = HeartbeatStream::new(a, Settings::USUAL).unwrap();
+    let b = HeartbeatStream::accepted(b, Settings::USUAL).unwrap();
+    thread::scope(|s| {
+        let tends = s.spawn(|| a.tend(Duration::from_secs(3_600)));
+        a.set_read_timeout(Some(MS(20))).unwrap();
+        let mut got = [0; 4];
+        let start = Instant::now();
+        for _ in 0..10 {
+            assert_eq!((&a).read(&mut got).unwrap_err().kind(), ErrorKind::WouldBlock);
+        }
+        assert!(start.elapsed() < Duration::from_secs(15), "not as long as there is nothing to do for who tends");
+        a.set_read_timeout(None).unwrap();
+        (&b).write_all(b"text").unwrap();
+        (&a).read_exact(&mut got).unwrap();
+        assert_eq!(&got, b"text");
+        synfin::heartbeat::Stream::give_up(b.get_ref());
+        assert!(tends.join().unwrap().is_err(), "the stream is gone");
+    });
 }
 
 #[test]
