@@ -379,8 +379,8 @@ impl Snd {
         }
         let told_by_others = self.board.sacked() > 0 || self.recovery.duplicates.octets > 0;
         let flight = if told_by_others { flight.min(self.recovery.flight_before) } else { flight };
-        // Where cwnd, and not the peer's window, is what limits the sender it is what the path bore. FlightSize is short of it by less than a segment, or by
-        // what was acknowledged just before the loss was told of, with nothing sent in between.
+        // Where cwnd, and not the peer's window, is what limits the sender it is what the path bore. FlightSize is short of it
+        // by less than a segment, or by what was acknowledged just before the loss was told of, with nothing sent in between.
         let full = self.usage.full() && self.has_pending() && self.wnd >= self.window.cwnd;
         let flight = if full { flight.max(self.window.cwnd) } else { flight };
         let loss = Loss { now: cx.now, flight, smss: u32::from(self.mss), cause: LossCause::Lost };
