@@ -2,6 +2,7 @@
 //! how congestion control does.
 
 mod bulk;
+mod drawn;
 mod play;
 mod tables;
 
