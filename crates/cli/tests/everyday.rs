@@ -139,6 +139,54 @@ fn mistakes_get_one_clear_line_and_the_right_code() {
 }
 
 #[test]
+fn machines_are_told_a_failure_once_on_the_stream_of_the_objects() {
+    let name = "\"x.test\" is no address, and there is no --dns to ask for it";
+    let (file, capture, pem) =
+        ("http://x.test/file", "/nowhere/x: No such file or directory (os error 2)", "/nowhere: No such file");
+    for (args, code, on_stdout, words) in [
+        (&["connect", "x.test", "80"][..], 2, false, name),
+        (&["connect", "x.test", "80", "--echo"], 2, true, name),
+        (&["listen", "7", "--pcap", "/nowhere/x"], 1, false, capture),
+        (&["listen", "7", "--echo", "--pcap", "/nowhere/x"], 1, true, capture),
+        (&["get", file], 2, false, name),
+        (&["get", file, "-o", "nothing"], 2, true, name),
+        (&["get", file, "-O"], 2, true, name),
+        (&["get", file, "--cacert", "/nowhere"], 1, false, pem),
+        (&["serve", "--echo", "--pcap", "/nowhere/x"], 1, true, capture),
+        (&["ping", "x.test"], 2, true, name),
+        (&["sim", "/nowhere/x"], 1, true, capture),
+        (&["drill", "/nowhere/x"], 1, true, capture),
+        (&["demo", "--backend", "memory", "--pcap", "/nowhere/x"], 1, true, capture),
+    ] {
+        let o = synfin(&[args, &["--json"]].concat());
+        let (told, silent) = if on_stdout { (&o.stdout, &o.stderr) } else { (&o.stderr, &o.stdout) };
+        assert!(silent.is_empty(), "{args:?}: {}{}", text(&o.stdout), text(&o.stderr));
+        let objects: Vec<serde_json::Value> = text(told).lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+        assert_eq!(
+            (o.status.code(), objects.len(), &objects[0]["event"]),
+            (Some(code), 1, &"error".into()),
+            "{args:?}"
+        );
+        assert!(objects[0]["error"].as_str().unwrap().contains(words), "{args:?}: {}", objects[0]);
+    }
+}
+
+#[test]
+fn below_1280_bytes_the_namespace_has_ipv4_only() {
+    if !has("below_1280_bytes_the_namespace_has_ipv4_only", &[]) {
+        return;
+    }
+    let o = synfin(&["ping", "-c", "1", "--mtu", "1279", "-s", "2000", "192.0.2.1"]);
+    assert!(o.status.success() && o.stderr.is_empty(), "{}{}", text(&o.stdout), text(&o.stderr));
+    let o = synfin(&["ping", "-c", "1", "--mtu", "1280", "-s", "2000", "fd00:2::1"]);
+    assert!(o.status.success() && o.stderr.is_empty(), "{}{}", text(&o.stdout), text(&o.stderr));
+    let mut s = Server::start(&["listen", "7", "--mtu", "600", "--echo"]);
+    assert!(s.said().starts_with("listening on 192.0.2.2:7 echo\nin a network namespace"), "{}", s.said());
+    s.kill("-TERM");
+    assert!(s.end().success());
+}
+
+#[test]
 fn nobody_listens_and_the_line_says_so() {
     if !has("nobody_listens_and_the_line_says_so", &[]) {
         return;
@@ -398,14 +446,17 @@ fn the_first_signal_closes_and_the_second_resets() {
         assert!(code == 130 || told.contains("close 1/4"), "{signals}: {told}");
         assert!(told.contains("Flags [R"), "what does not end in order is reset: {told}");
     }
-    // Nor is a handshake that nobody answers waited for.
+    // Nor is a handshake that nobody answers waited for; but there never was a connection.
     let p = Place::new("signals-early");
     let o = p.script(
         "$SYNFIN connect -v $LINK 192.0.2.77 7000 2>told & c=$!
          until grep -q 'handshake 1/3' told; do sleep 0.02; done
          kill -TERM $c; wait $c; exit $?",
     );
-    assert!(o.status.success(), "{}", text(&p.read("told")));
+    let told = text(&p.read("told"));
+    assert_eq!(o.status.code(), Some(1), "{told}");
+    let ours: Vec<&str> = told.lines().filter(|l| l.starts_with("synfin: ")).collect();
+    assert_eq!(ours, ["synfin: connect 192.0.2.77: ended by a signal before there was a connection"], "{told}");
 }
 
 #[test]

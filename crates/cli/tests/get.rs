@@ -38,6 +38,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif self.path == '/long': self.say(200, b'x', **{f'X-{i}': 'y' * 60000 for i in range(3)})
         elif self.path == '/many': self.say(200, b'x', **{f'X-{i}': 'y' for i in range(90)}, **{f'Y-{i}': 'y' for i in range(90)})
         elif self.path in ('/slow', '/slower'): time.sleep(60)
+        elif self.path == '/stall':
+            try:
+                self.send_response(200); self.send_header('Content-Length', '1000'); self.end_headers(); self.wfile.write(b'x' * 400)
+                how = 'closed' if self.connection.recv(1) == b'' else 'asked'
+            except ConnectionResetError: how = 'reset'
+            with open('ending', 'w') as f: f.write(how + '\n')
+            os.rename('ending', 'ended')
         elif self.path == '/noise': self.wfile.write(b'SSH-2.0-OpenSSH\r\n\r\n'); self.close_connection = True
         elif self.path == '/cut':
             self.send_response(200); self.send_header('Content-Length', '1000'); self.send_header('Last-Modified', DATE); self.end_headers()
@@ -221,6 +228,48 @@ fn answers_that_are_none_are_errors() {
 }
 
 #[test]
+fn when_the_time_is_over_nothing_is_waited_for() {
+    if !has("when_the_time_is_over_nothing_is_waited_for", &["python3"]) {
+        return;
+    }
+    let (p, _) = place("get-time");
+    let (out, err) = beside(
+        &p,
+        "8000",
+        "get --max-time 3 -o got http://192.0.2.1:8000/stall; echo $?
+         until test -e ended; do sleep 0.02; done; cat ended",
+    );
+    // Whoever waits for a close in order sends a FIN first.
+    assert_eq!(out, "1\nreset\n", "{err}");
+    assert_eq!(err, "synfin: get http://192.0.2.1:8000/stall: not done within 3 s (--max-time)\n");
+}
+
+#[test]
+fn objects_are_on_standard_output_where_that_carries_no_data() {
+    if !has("objects_are_on_standard_output_where_that_carries_no_data", &["python3"]) {
+        return;
+    }
+    let (p, _) = place("get-json");
+    let (out, err) = beside(
+        &p,
+        "8000",
+        "get --json -o got http://192.0.2.1:8000/page >events; get --json -O http://192.0.2.1:8000/none >failed; echo $?
+         get --json http://192.0.2.1:8000/none 2>told; echo $?",
+    );
+    assert_eq!((out.as_str(), err.as_str()), ("1\n1\n", ""));
+    let events = |file: &str| -> Vec<serde_json::Value> {
+        text(&p.read(file)).lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+    };
+    let names =
+        |file: &str| -> Vec<String> { events(file).iter().map(|o| o["event"].as_str().unwrap().to_string()).collect() };
+    assert_eq!(names("events"), ["connected", "response", "done", "tcp"]);
+    for file in ["failed", "told"] {
+        assert_eq!(names(file), ["connected", "response", "error"]);
+        assert_eq!(events(file)[2]["error"], "get http://192.0.2.1:8000/none: 404 Not Found");
+    }
+}
+
+#[test]
 fn what_was_cut_off_is_gone_on_with_if_it_is_the_same() {
     if !has("what_was_cut_off_is_gone_on_with_if_it_is_the_same", &["python3"]) {
         return;
@@ -310,6 +359,7 @@ fn https_is_checked_and_the_line_says_what_is_wrong() {
     let names: Vec<&str> = events.iter().map(|o| o["event"].as_str().unwrap()).collect();
     assert_eq!(names, ["connected", "tls", "certificate", "response", "done", "tcp"]);
     assert_eq!((&events[3]["status"], &events[4]["bytes"]), (&200.into(), &7.into()));
+    assert!(events[5]["segs_in"].as_u64() > Some(0) && events[5]["cwnd"].as_u64() > Some(0), "{}", events[5]);
     let segments = text(&p.read("segments"));
     assert!(segments.contains("handshake 3/3") && segments.contains("TLS 1.3"), "{segments}");
 }

@@ -15,8 +15,8 @@ pub(crate) use stop::{Listening, Stop};
 pub(crate) use voice::Voice;
 
 use crate::clock::now;
-use crate::namespace::{self, OURS};
-use crate::output::{Output, exit, exit_code, usage};
+use crate::namespace::{self, LEAST_V6, OURS};
+use crate::output::{Output, exit, usage};
 use crate::settings;
 use filter::Filter;
 use serde_json::{Map, Value, json};
@@ -25,7 +25,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use synfin::device::{LinkSpec, Medium, Signals};
 use synfin::{Stack, TcpConfig};
 use watch::Watch;
@@ -108,6 +108,11 @@ pub(crate) struct Host {
 }
 
 impl HostArgs {
+    /// How is told what happens, where standard output is for `stdout`.
+    pub fn voice(&self, stdout: Stdout) -> Voice {
+        Voice::new(self.json, stdout)
+    }
+
     /// Whether objects are asked for.
     pub fn is_json(&self) -> bool {
         self.json
@@ -150,7 +155,7 @@ impl HostArgs {
             None => namespace::open(mtu)?,
         };
         let ethernet = matches!(device.capabilities().medium, Medium::Ethernet(_));
-        let voice = Voice::new(self.json, stdout);
+        let voice = self.voice(stdout);
         let mut builder = Stack::builder().tcp(cfg);
         if let Some(mtu) = self.mtu {
             builder = builder.mtu(mtu);
@@ -213,22 +218,19 @@ impl Host {
         })
     }
 
-    /// Ends it as it is: nothing was opened that could be closed.
-    pub fn abandon(self) -> io::Result<()> {
-        let asked = self.stop.asked();
-        self.stop.end();
-        let told = self.watch.map_or(Ok(()), Watch::finish);
-        if asked > 1 { Err(exit(130)) } else { told }
-    }
-
     /// Ends it, when all connections are closed: what was written has arrived and both FINs are acknowledged. A first signal
     /// ends the wait within [`GRACE`], a second at once.
     pub fn finish(self, done: io::Result<()>) -> io::Result<()> {
+        self.finish_until(done, None)
+    }
+
+    /// Likewise; after `until` nothing is waited for, and what is still open is reset.
+    pub fn finish_until(self, done: io::Result<()>, until: Option<Instant>) -> io::Result<()> {
         let Host { stack, stop, voice, watch, stats, dropped, link, .. } = self;
         // After a failure nothing more is to arrive, and perhaps nothing can.
-        let until = done.is_err().then(|| now() + GRACE);
+        let until = until.into_iter().chain(done.is_err().then(|| now() + GRACE)).min();
         let is_over = || stop.is_over() || stack.link_error().is_some() || until.is_some_and(|u| now() >= u);
-        while !stack.wait_closed(Duration::from_millis(50)) && !is_over() {}
+        while !is_over() && !stack.wait_closed(Duration::from_millis(50)) {}
         let asked = stop.asked();
         stop.end();
         // Whatever else has failed has failed for that.
@@ -236,7 +238,6 @@ impl Host {
             Some(kind) => Err(io::Error::new(kind, format!("{link}: the link is gone: {kind}"))),
             None => done,
         };
-        let done = done.or_else(|e| tell_failure(e, voice));
         if stats {
             tell_counters(&stack, &dropped, &voice);
         }
@@ -248,15 +249,6 @@ impl Host {
         }
         done.and(told)
     }
-}
-
-/// Tells machines why it failed; where objects go there is no line for people then.
-fn tell_failure(e: io::Error, voice: Voice) -> io::Result<()> {
-    if !voice.is_json() || exit_code(&e).is_some() {
-        return Err(e);
-    }
-    voice.object(&json!({"event": "error", "error": e.to_string()}));
-    Err(if voice.is_on_stderr() { exit(1) } else { e })
 }
 
 /// The counters that are not zero, as nstat prints them.

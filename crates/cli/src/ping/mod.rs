@@ -58,6 +58,13 @@ The kernel of this machine, over a link of a namespace of its own:
     synfin ping -c 3 192.0.2.1
     synfin ping -c 3 fd00:2::1 --json";
 
+impl Args {
+    /// Whether objects are asked for.
+    pub fn is_json(&self) -> bool {
+        self.at.is_json()
+    }
+}
+
 /// How often signals are looked for while nothing comes.
 const TURN: Duration = Duration::from_millis(100);
 

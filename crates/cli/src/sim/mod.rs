@@ -32,6 +32,13 @@ enum Command {
     Table(tables::Tables),
 }
 
+impl Args {
+    /// Whether objects are asked for.
+    pub fn is_json(&self) -> bool {
+        self.play.is_json()
+    }
+}
+
 /// Runs it.
 pub(crate) fn run(args: &Args, out: &mut Output) -> io::Result<()> {
     match &args.command {
