@@ -715,6 +715,11 @@ fn a_link_that_is_gone_ends_whoever_is_on_it() {
         assert_eq!(o.status.code(), Some(1), "{args:?}: {err}");
         assert!(err.ends_with("synfin: fd:0: the link is gone: unexpected end of file\n"), "{args:?}: {err}");
     }
+    // Open for reading only, it cannot be one.
+    let args = ["connect", "192.0.2.1", "7", "--link", "fd:0", "--addr", "192.0.2.2/24"];
+    let o = Command::new(SYNFIN).args(args).stdin(fs::File::open("/dev/null").unwrap()).output().unwrap();
+    let words = "synfin: fd:0: it is open for reading only: a link is read and written\n";
+    assert_eq!((o.status.code(), text(&o.stderr).as_str()), (Some(1), words));
 }
 
 /// Lines with their figures taken out, and that a reply was not there before the next request if that was so.

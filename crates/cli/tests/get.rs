@@ -59,7 +59,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.path == '/half':
             self.send_response(200); self.send_header('Content-Length', str(n)); self.send_header('Last-Modified', DATE); self.end_headers()
             self.wfile.write(BIG[:n // 2]); self.close_connection = True
-        elif r is None or self.headers.get('If-Range', DATE) != DATE: self.say(200, BIG, Last_Modified=DATE)
+        elif r is None or self.headers.get('If-Range', DATE) != DATE: self.say(200, BIG, Last_Modified=DATE, Accept_Ranges='bytes')
         else:
             first = int(r[len('bytes='):-1])
             if self.path == '/liar': first -= 1
@@ -107,6 +107,11 @@ fn mistakes_get_one_line_and_the_right_code() {
         (&["http://192.0.2.1/", "-C"], 2, "-C goes on with a file"),
         (&["http://192.0.2.1/", "--max-time", "0"], 2, "is no time"),
         (&["http://www.example.test/"], 2, "there is no --dns"),
+        (
+            &["http://www.example.test/", "--hosts", "/dev/null"],
+            2,
+            "is no address and not in /dev/null, and there is no",
+        ),
         (&["http://192.0.2.1/", "-o", "/"], 1, "synfin: /: is a directory"),
         (&["http://192.0.2.1/", "--cacert", "/nowhere"], 1, "synfin: /nowhere: No such file"),
         (&["http://192.0.2.1/", "--cacert", "/dev/null"], 1, "synfin: /dev/null: no certificates"),
@@ -285,10 +290,11 @@ fn what_was_cut_off_is_gone_on_with_if_it_is_the_same() {
          get -C -o part http://192.0.2.1:8000/big; echo $?
          get -C -o liar http://192.0.2.1:8000/liar; echo $?
          get -C -o other http://192.0.2.1:8000/big; echo $?
-         get -C -o new http://192.0.2.1:8000/big; echo $?",
+         get -C -o new http://192.0.2.1:8000/big; echo $?
+         cp -p part page; get -C -o page http://192.0.2.1:8000/page; echo $?",
     );
     // The date of the file is what the next request asks by.
-    assert_eq!(out, "1\n1572864 1577836800\n0\n0\n1\n0\n0\n", "{err}");
+    assert_eq!(out, "1\n1572864 1577836800\n0\n0\n1\n0\n0\n0\n", "{err}");
     for name in ["part", "other", "new"] {
         assert!(p.read(name) == big, "{name}");
     }
@@ -304,7 +310,9 @@ fn what_was_cut_off_is_gone_on_with_if_it_is_the_same() {
         lines[1].ends_with("/liar: asked for what follows 1572864 octets, it sends octets 1572863 to 3145727"),
         "{err}"
     );
-    assert!(lines[2].contains("it begins anew") && lines.len() == 3, "{err}");
+    assert_eq!(lines[2], "synfin: it begins anew: what the server has is no continuation of the file");
+    assert_eq!(lines[3..], ["synfin: it begins anew: the server offers no ranges"]);
+    assert_eq!(p.read("page"), b"a page\n");
     assert!(p.read("liar") == big[..big.len() / 2], "nothing is added to it");
 }
 

@@ -305,7 +305,7 @@ impl Job {
             }
             (resume, s) if s.is_success() && s != StatusCode::PARTIAL_CONTENT => {
                 if resume.is_some() {
-                    self.tell.voice.line("synfin: it begins anew: what the server has is no continuation of the file");
+                    self.tell.voice.line(format_args!("synfin: it begins anew: {}", why_all(headers)));
                 }
                 (0, text(headers, header::CONTENT_LENGTH).and_then(|l| l.parse().ok()))
             }
@@ -330,6 +330,17 @@ fn moved(url: &Url, response: &Response<Incoming>) -> io::Result<Option<Url>> {
     match (response.status().as_u16(), response.headers().get(header::LOCATION)) {
         (301 | 302 | 303 | 307 | 308, Some(to)) => address::redirect(url, to.as_bytes()).map(Some),
         _ => Ok(None),
+    }
+}
+
+/// Why all of it comes, where a part was asked for. Who has no ranges need not say so; who has them mostly does.
+//= RFC 9110 14.3
+fn why_all(headers: &HeaderMap) -> &'static str {
+    let units = text(headers, header::ACCEPT_RANGES).unwrap_or("none");
+    if units.split(',').any(|u| u.trim().eq_ignore_ascii_case("bytes")) {
+        "what the server has is no continuation of the file"
+    } else {
+        "the server offers no ranges"
     }
 }
 

@@ -1,6 +1,7 @@
 //! A host of ours, as every command with a stack has one: its link, its addresses, its settings, and what is told of it.
 
 mod accept;
+mod descriptor;
 mod filter;
 mod line;
 mod names;
@@ -147,6 +148,7 @@ impl HostArgs {
                 return Err(usage(format!("--link {} needs --addr A/P, the host's own address", link.name())));
             }
         };
+        self.link.as_ref().map_or(Ok(()), descriptor::both_ways)?;
         let signals = Signals::take_with_tell()?;
         let pcap = self.pcap.as_deref().map(watch::Capture::create).transpose()?;
         let mtu = self.mtu.unwrap_or(1_500);
@@ -235,7 +237,7 @@ impl Host {
         stop.end();
         // Whatever else has failed has failed for that.
         let done = match stack.link_error() {
-            Some(kind) => Err(io::Error::new(kind, format!("{link}: the link is gone: {kind}"))),
+            Some(kind) => Err(io::Error::new(kind, format!("{link}: the link is gone{}", descriptor::why(kind)))),
             None => done,
         };
         if stats {

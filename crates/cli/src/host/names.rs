@@ -25,7 +25,8 @@ impl HostArgs {
             return Err(usage(format!("{a} is this host's own address: it has a link to others, and none to itself")));
         }
         if matches!(target, Target::Name(_)) && self.dns.is_empty() {
-            return Err(usage(format!("{name:?} is no address, and there is no --dns to ask for it")));
+            let not_there = self.hosts.as_ref().map(|p| format!(" and not in {}", p.display())).unwrap_or_default();
+            return Err(usage(format!("{name:?} is no address{not_there}, and there is no --dns to ask for it")));
         }
         Ok(target)
     }
