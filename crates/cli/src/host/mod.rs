@@ -59,7 +59,7 @@ pub(crate) struct HostArgs {
     /// A file with the addresses of names, which is asked before any server (hosts(5))
     #[arg(long, value_name = "FILE")]
     hosts: Option<PathBuf>,
-    /// Bytes of the greatest IP packet
+    /// Bytes of the greatest IP packet; below 1280 there is no IPv6 in the program's own namespace
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(68..=65_535))]
     mtu: Option<u32>,
     /// A setting of TCP; may be repeated; `--tcp help` lists them
@@ -124,6 +124,16 @@ impl HostArgs {
         self.verbose
     }
 
+    /// Whether there is IPv6 for this address, if it needs that: the kernel's end of our namespace may have none.
+    fn carries(&self, a: IpAddr) -> io::Result<()> {
+        match self.mtu {
+            Some(mtu) if self.link.is_none() && a.is_ipv6() && mtu < LEAST_V6 => {
+                Err(usage(format!("{a} is IPv6, which no link with less than {LEAST_V6} bytes carries (--mtu {mtu})")))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The same host, but what comes for these ports is lost, as behind a firewall.
     pub fn silent_at(&self, ports: &[u16]) -> HostArgs {
         HostArgs { silent: ports.to_vec(), ..self.clone() }
@@ -141,9 +151,11 @@ impl HostArgs {
             cfg.set(key, value).map_err(|e| usage(format!("--tcp {e}")))?;
         }
         cfg.check().map_err(|e| usage(format!("--tcp {e}")))?;
+        let mtu = self.mtu.unwrap_or(1_500);
+        self.addr.iter().try_for_each(|(a, _)| self.carries(*a))?;
         let addresses: Vec<(IpAddr, u8)> = match (&self.link, self.addr.is_empty()) {
             (_, false) => self.addr.clone(),
-            (None, true) => OURS.to_vec(),
+            (None, true) => namespace::fitting(&OURS, mtu),
             (Some(link), true) => {
                 return Err(usage(format!("--link {} needs --addr A/P, the host's own address", link.name())));
             }
@@ -151,7 +163,6 @@ impl HostArgs {
         self.link.as_ref().map_or(Ok(()), descriptor::both_ways)?;
         let signals = Signals::take_with_tell()?;
         let pcap = self.pcap.as_deref().map(watch::Capture::create).transpose()?;
-        let mtu = self.mtu.unwrap_or(1_500);
         let device = match &self.link {
             Some(link) => self.mtu.map_or(link.clone(), |n| link.clone().with_mtu(n)).open()?,
             None => namespace::open(mtu)?,
