@@ -126,6 +126,25 @@ fn mistakes_get_one_clear_line_and_the_right_code() {
         (&["serve", "--http", "80=/nowhere"], 1, "synfin: serve /nowhere: No such file"),
         (&["ping", "192.0.2.1", "-i", "0"], 2, "is not at least 0.002"),
         (&["ping", "192.0.2.1", "-s", "65508"], 2, "65508"),
+        // Not that nobody has answered: that would be 1.
+        (&["ping", "192.0.2.1", "--pcap", "/nowhere/x"], 2, "synfin: /nowhere/x: No such file"),
+        (&["ping", "www.example.test", "--hosts", "/nowhere/x"], 2, "synfin: /nowhere/x: No such file"),
+        (
+            &["ping", "192.0.2.1", "--link", "fd:999", "--addr", "192.0.2.2/24"],
+            2,
+            "synfin: fd:999: descriptor 999 is not open",
+        ),
+        (
+            &["ping", "www.example.test", "--hosts", "/dev/null"],
+            2,
+            "synfin: \"www.example.test\" is no address and not in /dev/null, and there is no --dns",
+        ),
+        (
+            &["connect", "fd00:2::1", "80", "--mtu", "1279"],
+            2,
+            "synfin: fd00:2::1 is IPv6, which no link with less than 1280 bytes carries (--mtu 1279)",
+        ),
+        (&["listen", "80", "--mtu", "68", "--addr", "fd00:2::2/64"], 2, "synfin: fd00:2::2 is IPv6, which no link"),
     ] {
         let o = synfin(args);
         let err = text(&o.stderr);

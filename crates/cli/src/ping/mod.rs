@@ -4,7 +4,7 @@ mod statistics;
 
 use crate::clock::now;
 use crate::host::{Host, HostArgs, Stdout};
-use crate::output::{Output, complain, exit, named, usage};
+use crate::output::{Output, complain, exit, exit_code, named, usage};
 use serde_json::json;
 use statistics::Statistics;
 use std::collections::HashMap;
@@ -53,6 +53,8 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "\
 Exit status 0 if a reply came, 1 if none did (or fewer than -c asked for before the -w time was over), 2 for anything else.
 
+Unlike iputils' it does not say of a neighbor that it does not answer (ARP, NDP): such requests count as lost.
+
 The kernel of this machine, over a link of a namespace of its own:
 
     synfin ping -c 3 192.0.2.1
@@ -70,6 +72,15 @@ const TURN: Duration = Duration::from_millis(100);
 
 /// Runs it.
 pub(crate) fn run(args: &Args, out: &mut Output) -> io::Result<()> {
+    ping(args, out).map_err(|e| match exit_code(&e) {
+        Some(_) => e,
+        None if out.is_closed() => e,
+        // Whatever else it is: not that nobody has answered.
+        None => usage(e.to_string()),
+    })
+}
+
+fn ping(args: &Args, out: &mut Output) -> io::Result<()> {
     let target = args.at.target(&args.host)?;
     let host = args.at.open(Stdout::Words, &[])?;
     let done = args.at.address_of(&host, &target).and_then(|a| ask(args, &host, a, out));
@@ -77,8 +88,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> io::Result<()> {
         Ok(true) => Ok(()),
         Ok(false) => Err(exit(1)),
         Err(e) if out.is_closed() => Err(e),
-        // Not that nobody has answered: it could not be found out.
-        Err(e) => Err(usage(named("ping", &args.host, &e).to_string())),
+        Err(e) => Err(named("ping", &args.host, &e)),
     };
     host.finish(done)
 }
@@ -89,7 +99,8 @@ fn ask(args: &Args, host: &Host, to: IpAddr, out: &mut Output) -> io::Result<boo
     let mut ping = Ping::new(args, host, to, &socket);
     let asked = ping.run(out);
     if ping.statistics.sent == 0 {
-        return asked.map(|()| false);
+        let what = if host.stop.asked() > 0 { "ended by a signal" } else { "the time of -w was over" };
+        return asked.and_then(|()| Err(io::Error::other(format!("{what} before a request was sent"))));
     }
     ping.statistics.total(&args.host, out, args.at.is_json())?;
     out.flush()?;
