@@ -826,6 +826,34 @@ fn ping_ends_with_the_status_of_iputils() {
 }
 
 #[test]
+fn ping_says_of_a_silent_neighbor_what_iputils_says() {
+    if !has("ping_says_of_a_silent_neighbor_what_iputils_says", &[]) {
+        return;
+    }
+    let p = Place::new("neighbor");
+    // A TAP has neighbors: nobody answers for 77. On a TUN a request is lost without a word.
+    let o = p.script(
+        "tap=tap:t,host=192.0.2.1/24
+         $SYNFIN ping --link $tap --addr 192.0.2.2/24 -c 4 -i 0.2 -W 60 192.0.2.77; echo $?
+         $SYNFIN ping --link $tap --addr 192.0.2.2/24 -c 1 -W 60 --json 192.0.2.77; echo $?
+         $SYNFIN ping --link $tap --addr 192.0.2.2/24 -c 2 -i 0.2 192.0.2.1 | grep -c errors",
+    );
+    let out = text(&o.stdout);
+    let line = |n: u32| format!("From 192.0.2.2 icmp_seq={n} Destination Host Unreachable\n");
+    assert!(out.contains(&(1..=4).map(line).collect::<String>()), "{out}{}", text(&o.stderr));
+    assert!(out.contains("4 packets transmitted, 0 received, +4 errors, 100% packet loss"), "{out}");
+    assert!(out.contains("pipe 4\n1\n"), "{out}");
+    let objects: Vec<serde_json::Value> =
+        out.lines().filter(|l| l.starts_with('{')).map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_eq!(
+        (&objects[0]["event"], &objects[0]["seq"], &objects[0]["from"]),
+        (&"error".into(), &1.into(), &"192.0.2.2".into())
+    );
+    assert_eq!((&objects[1]["errors"], objects.len()), (&1.into(), 2));
+    assert!(out.ends_with("}\n1\n0\n") && o.stderr.is_empty(), "{out}{}", text(&o.stderr));
+}
+
+#[test]
 fn the_doctor_tells_what_is_allowed_and_what_helps() {
     let o = synfin(&["doctor", "--json"]);
     let checks: Vec<serde_json::Value> = text(&o.stdout).lines().map(|l| serde_json::from_str(l).unwrap()).collect();

@@ -1,5 +1,6 @@
 //! `synfin ping`: echo requests, with the output, the statistics and the exit status of iputils' ping.
 
+mod neighbor;
 mod statistics;
 
 use crate::clock::now;
@@ -52,8 +53,6 @@ pub(crate) struct Args {
 
 const EXAMPLES: &str = "\
 Exit status 0 if a reply came, 1 if none did (or fewer than -c asked for before the -w time was over), 2 for anything else.
-
-Unlike iputils' it does not say of a neighbor that it does not answer (ARP, NDP): such requests count as lost.
 
 The kernel of this machine, over a link of a namespace of its own:
 
@@ -118,12 +117,18 @@ struct Ping<'a> {
     data: Vec<u8>,
     /// When each request left, on the stack's clock, and whether its reply has come. No more than there are numbers.
     sent: HashMap<u16, (synfin_tcp::Instant, bool)>,
+    /// When the last reply came, on the same clock.
+    heard: Option<synfin_tcp::Instant>,
+    /// How often a neighbor has failed to answer, and whether it was ours.
+    failures: u64,
+    silent: bool,
 }
 
 impl<'a> Ping<'a> {
     fn new(args: &'a Args, host: &'a Host, to: IpAddr, socket: &'a EchoSocket) -> Ping<'a> {
         let data = (0..args.size).map(|i| i as u8).collect();
-        Ping { args, host, to, socket, statistics: Statistics::new(), data, sent: HashMap::new() }
+        let (statistics, sent, failures) = (Statistics::new(), HashMap::new(), neighbor::failures(host));
+        Ping { args, host, to, socket, statistics, data, sent, heard: None, failures, silent: false }
     }
 
     fn head(&self, out: &mut Output) -> io::Result<()> {
@@ -146,6 +151,7 @@ impl<'a> Ping<'a> {
             if self.host.stop.asked() > 0 || end.is_some_and(|e| now() >= e) {
                 return Ok(());
             }
+            self.look_for_neighbor(out)?;
             let s = &self.statistics;
             let enough =
                 self.args.count.is_some_and(|c| s.received >= c || (end.is_none() && s.received + s.errors >= c));
@@ -156,10 +162,11 @@ impl<'a> Ping<'a> {
             let all_sent = end.is_none() && self.args.count.is_some_and(|c| s.sent >= c);
             if !all_sent && now() >= next {
                 last = now();
-                self.send(start)?;
+                let lost = self.send(start)?;
                 if self.statistics.sent == 1 {
                     self.head(out)?;
                 }
+                lost.map_or(Ok(()), |seq| self.no_neighbor(seq, out))?;
                 // What was late does not make the next come sooner, as a burst.
                 next = (next + self.args.interval).max(last);
                 continue;
@@ -187,18 +194,26 @@ impl<'a> Ping<'a> {
         }
     }
 
-    fn send(&mut self, start: Instant) -> io::Result<()> {
+    /// Sends the next; its number, if it could not leave because the neighbor does not answer.
+    fn send(&mut self, start: Instant) -> io::Result<Option<u16>> {
         let seq = (self.statistics.sent + 1) as u16;
-        match self.socket.send_to(&self.data, self.to, seq, self.args.ttl) {
-            Ok(at) => drop(self.sent.insert(seq, (at, false))),
+        let sent = self.socket.send_to(&self.data, self.to, seq, self.args.ttl);
+        let lost = match sent {
+            Ok(at) => {
+                self.sent.insert(seq, (at, false));
+                None
+            }
             Err(e) if self.statistics.sent == 0 => return Err(e),
+            // The way was there for the first.
+            Err(_) if self.silent => Some(seq),
             Err(e) => {
                 self.sent.remove(&seq);
                 complain(named("ping", self.to, &e));
+                None
             }
-        }
+        };
         self.statistics.on_sent(start.elapsed());
-        Ok(())
+        Ok(lost)
     }
 
     fn answer(&mut self, a: &EchoAnswer, out: &mut Output) -> io::Result<()> {
@@ -208,6 +223,7 @@ impl<'a> Ping<'a> {
         match &a.what {
             EchoOutcome::Reply { hop_limit, data } => {
                 *answered = true;
+                self.heard = Some(a.at);
                 let wrong = data.iter().zip(&self.data).position(|(got, want)| got != want);
                 self.statistics.on_reply(a.seq, rtt, again, wrong.is_some());
                 self.reply(a, *hop_limit, data, (rtt, again, wrong), out)
