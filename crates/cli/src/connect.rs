@@ -55,6 +55,7 @@ Each segment, with the states of both ends:
 pub(crate) fn run(args: &Args, _: &mut Output) -> io::Result<()> {
     let target = args.at.target(&args.host)?;
     let host = args.at.open(args.stdout(), &[])?;
+    args.at.settle(&host, &target)?;
     // The handshake may take minutes: it is waited for on a thread, so that signals are heard meanwhile.
     let (tell, told) = mpsc::channel();
     let listening = host.stop.tell({

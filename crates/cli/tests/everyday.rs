@@ -854,6 +854,24 @@ fn ping_says_of_a_silent_neighbor_what_iputils_says() {
 }
 
 #[test]
+fn who_needs_an_ipv6_address_waits_until_it_is_not_tentative() {
+    if !has("who_needs_an_ipv6_address_waits_until_it_is_not_tentative", &[]) {
+        return;
+    }
+    let p = Place::new("tentative");
+    let o = p.script(
+        "L='--link tap:t,host=fd00:2::1/64 --addr fd00:2::2/64'
+         $SYNFIN ping $L -c 1 -W 60 fd00:2::1 | grep -c ' bytes from fd00:2::1'
+         $SYNFIN connect $L fd00:2::1 81; $SYNFIN get $L 'http://[fd00:2::1]:81/'",
+    );
+    let refused = "connection refused\n";
+    assert_eq!(
+        (text(&o.stdout).as_str(), text(&o.stderr)),
+        ("1\n", format!("synfin: connect [fd00:2::1]:81: {refused}synfin: get http://[fd00:2::1]:81/: {refused}"))
+    );
+}
+
+#[test]
 fn the_doctor_tells_what_is_allowed_and_what_helps() {
     let o = synfin(&["doctor", "--json"]);
     let checks: Vec<serde_json::Value> = text(&o.stdout).lines().map(|l| serde_json::from_str(l).unwrap()).collect();

@@ -80,6 +80,7 @@ pub(crate) fn run(args: &Args, _: &mut Output) -> io::Result<()> {
     let first = args.target(&args.url)?;
     let host = args.at.open_telling(args.stdout(), &[], args.at.verbosity() > 1)?;
     let until = args.max_time.and_then(|t| now().checked_add(t));
+    args.at.settle(&host, &first)?;
     let job = Job {
         url: args.url.clone(),
         first,

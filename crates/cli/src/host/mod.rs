@@ -5,6 +5,7 @@ mod descriptor;
 mod filter;
 mod line;
 mod names;
+mod settle;
 mod stop;
 mod voice;
 mod watch;
@@ -99,6 +100,7 @@ pub(crate) struct Host {
     pub stop: Arc<Stop>,
     pub voice: Voice,
     addresses: Vec<IpAddr>,
+    ethernet: bool,
     watch: Option<Watch>,
     stats: bool,
     /// Packets that were lost at ports where it is silent.
@@ -202,7 +204,7 @@ impl HostArgs {
         })?;
         let link = self.link.as_ref().map_or("namespace", LinkSpec::name).to_string();
         let (stats, namespace) = (self.stats, self.link.is_none());
-        Ok(Host { stack, stop, voice, addresses, watch, stats, dropped, link, namespace })
+        Ok(Host { stack, stop, voice, addresses, ethernet, watch, stats, dropped, link, namespace })
     }
 }
 

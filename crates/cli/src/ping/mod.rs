@@ -82,6 +82,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> io::Result<()> {
 fn ping(args: &Args, out: &mut Output) -> io::Result<()> {
     let target = args.at.target(&args.host)?;
     let host = args.at.open(Stdout::Words, &[])?;
+    args.at.settle(&host, &target)?;
     let done = args.at.address_of(&host, &target).and_then(|a| ask(args, &host, a, out));
     let done = match done {
         Ok(true) => Ok(()),
