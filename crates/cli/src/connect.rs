@@ -1,6 +1,7 @@
 //! `synfin connect`: a connection to somewhere, with standard input and output.
 
-use crate::host::{HostArgs, Stdout};
+use crate::clock::now;
+use crate::host::{HostArgs, Stdout, Voice};
 use crate::output::{Output, named};
 use crate::talk::{Around, With, converse};
 use std::io;
@@ -25,6 +26,18 @@ pub(crate) struct Args {
     at: HostArgs,
 }
 
+impl Args {
+    /// How is told what happens.
+    pub fn voice(&self) -> Voice {
+        self.at.voice(self.stdout())
+    }
+
+    /// What standard output is for.
+    fn stdout(&self) -> Stdout {
+        if self.with.uses_stdout() { Stdout::Data } else { Stdout::Words }
+    }
+}
+
 const EXAMPLES: &str = "\
 The end of standard input sends a FIN; what the peer still sends is received until its own. On a terminal, ^] and `quit`
 closes, ^] and `close` sends the FIN, ^] and `status` shows the connection. It exits when both FINs are acknowledged, and
@@ -41,8 +54,8 @@ Each segment, with the states of both ends:
 /// Runs it.
 pub(crate) fn run(args: &Args, _: &mut Output) -> io::Result<()> {
     let target = args.at.target(&args.host)?;
-    let stdout = if args.with.uses_stdout() { Stdout::Data } else { Stdout::Words };
-    let host = args.at.open(stdout, &[])?;
+    let host = args.at.open(args.stdout(), &[])?;
+    args.at.settle(&host, &target)?;
     // The handshake may take minutes: it is waited for on a thread, so that signals are heard meanwhile.
     let (tell, told) = mpsc::channel();
     let listening = host.stop.tell({
@@ -71,7 +84,10 @@ pub(crate) fn run(args: &Args, _: &mut Output) -> io::Result<()> {
         Some(Ok(stream)) => converse(stream, &args.with, &around),
         Some(Err(e)) => Err(e),
         // Not connected yet, and not any more: nothing is left to be closed in order.
-        None => return host.abandon(),
+        None => {
+            let e = io::Error::new(io::ErrorKind::Interrupted, "ended by a signal before there was a connection");
+            return host.finish_until(Err(named("connect", &args.host, &e)), Some(now()));
+        }
     };
     host.finish(done)
 }

@@ -18,6 +18,13 @@ pub(crate) struct Args {
     json: bool,
 }
 
+impl Args {
+    /// Whether objects are asked for.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+}
+
 /// What was looked at.
 struct Check {
     name: &'static str,

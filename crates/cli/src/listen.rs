@@ -1,6 +1,6 @@
 //! `synfin listen`: waits for a connection, and talks with standard input and output.
 
-use crate::host::{Accepting, Arrival, HostArgs, Stdout};
+use crate::host::{Accepting, Arrival, HostArgs, Stdout, Voice};
 use crate::output::{Output, complain};
 use crate::talk::{Around, With, converse};
 use std::io;
@@ -22,6 +22,18 @@ pub(crate) struct Args {
     at: HostArgs,
 }
 
+impl Args {
+    /// How is told what happens.
+    pub fn voice(&self) -> Voice {
+        self.at.voice(self.stdout())
+    }
+
+    /// What standard output is for.
+    fn stdout(&self) -> Stdout {
+        if self.with.uses_stdout() { Stdout::Data } else { Stdout::Words }
+    }
+}
+
 const EXAMPLES: &str = "\
 Try it with no root and nothing prepared: it prints the line that leads into its network namespace.
 
@@ -37,8 +49,7 @@ const MOST: usize = 256;
 
 /// Runs it.
 pub(crate) fn run(args: &Args, _: &mut Output) -> io::Result<()> {
-    let stdout = if args.with.uses_stdout() { Stdout::Data } else { Stdout::Words };
-    let host = args.at.open(stdout, &[args.port])?;
+    let host = args.at.open(args.stdout(), &[args.port])?;
     let at_once = if args.keep_open && !args.with.uses_stdout() { MOST } else { 1 };
     let (tell, arrivals) = mpsc::channel();
     let accepting = match Accepting::start(&host, args.port, at_once, &tell) {
@@ -65,15 +76,15 @@ pub(crate) fn run(args: &Args, _: &mut Output) -> io::Result<()> {
             break;
         }
         if at_once == 1 {
-            // That one conversation has failed does not concern the next.
+            // That one conversation has failed does not concern the next. Objects have told it: `closed` says why.
             if let Err(e) = converse(stream, &args.with, &around) {
-                complain(e);
+                host.voice.line(format_args!("synfin: {e}"));
             }
         } else {
             let (with, around) = (args.with.clone(), around.clone());
             let talk = std::thread::Builder::new().spawn(move || {
                 if let Err(e) = converse(stream, &with, &around) {
-                    complain(e);
+                    around.voice.line(format_args!("synfin: {e}"));
                 }
                 drop(place);
             });

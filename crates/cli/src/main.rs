@@ -26,6 +26,7 @@ mod table;
 mod talk;
 
 use clap::{Parser, Subcommand};
+use host::{Stdout, Voice};
 use output::{Output, complain, exit_code, is_failed, is_usage};
 use std::io::Write;
 use std::process::ExitCode;
@@ -71,9 +72,31 @@ enum Command {
     Settings,
 }
 
+impl Command {
+    /// How is told what happens, and what fails.
+    fn voice(&self) -> Voice {
+        let on_stdout = |json| Voice::new(json, Stdout::Words);
+        match self {
+            Command::Demo(a) => on_stdout(a.is_json()),
+            Command::Connect(a) => a.voice(),
+            Command::Listen(a) => a.voice(),
+            Command::Get(a) => a.voice(),
+            Command::Drill(a) => on_stdout(a.json),
+            Command::States(a) => on_stdout(a.is_json()),
+            Command::Path(a) => on_stdout(a.is_json()),
+            Command::Sim(a) => on_stdout(a.is_json()),
+            Command::Serve(a) => on_stdout(a.is_json()),
+            Command::Ping(a) => on_stdout(a.is_json()),
+            Command::Doctor(a) => on_stdout(a.is_json()),
+            Command::Settings => on_stdout(false),
+        }
+    }
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let mut out = Output::new();
+    let voice = cli.command.voice();
     let done = match cli.command {
         Command::Demo(a) => demo::run(&a, &mut out),
         Command::Connect(a) => connect::run(&a, &mut out),
@@ -97,7 +120,12 @@ fn main() -> ExitCode {
         Err(e) if let Some(code) = exit_code(&e) => ExitCode::from(code),
         Err(e) => {
             let usage = is_usage(&e);
-            complain(e);
+            // What was judged, the objects have told one by one.
+            if is_failed(&e) {
+                complain(e)
+            } else {
+                voice.failure(e)
+            }
             if usage { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }

@@ -14,21 +14,31 @@ pub(crate) const KERNEL: [(IpAddr, u8); 2] =
 pub(crate) const OURS: [(IpAddr, u8); 2] =
     [(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2)), 24), (IpAddr::V6(Ipv6Addr::new(0xfd00, 2, 0, 0, 0, 0, 0, 2)), 64)];
 
+/// Those of the addresses that a link of this MTU carries: the kernel has no IPv6 where a packet of 1280 octets does not fit.
+//= RFC 8200 5
+pub(crate) fn fitting(all: &[(IpAddr, u8)], mtu: u32) -> Vec<(IpAddr, u8)> {
+    all.iter().filter(|(a, _)| a.is_ipv4() || mtu >= LEAST_V6).copied().collect()
+}
+
+/// Octets that every link of IPv6 carries at once.
+pub(crate) const LEAST_V6: u32 = 1_280;
+
 /// Enters one, and opens our end of the link. Only before the first thread is started.
 pub(crate) fn open(mtu: u32) -> io::Result<Device> {
     netns::enter_new()?;
-    let device = open_here(mtu)?;
-    for (addr, _) in KERNEL {
+    let kernel = fitting(&KERNEL, mtu);
+    let device = open_here(mtu, &kernel)?;
+    for (addr, _) in kernel {
         wait_for_address(addr, Duration::from_secs(2))?;
     }
     Ok(device)
 }
 
-fn open_here(mtu: u32) -> io::Result<Device> {
+fn open_here(mtu: u32, kernel: &[(IpAddr, u8)]) -> io::Result<Device> {
     match tun("synfin0", true, mtu) {
         Ok(t) => {
-            for (addr, prefix) in KERNEL {
-                add_address("synfin0", addr, prefix)?;
+            for (addr, prefix) in kernel {
+                add_address("synfin0", *addr, *prefix)?;
             }
             Ok(Device::Tun(t))
         }
@@ -37,7 +47,7 @@ fn open_here(mtu: u32) -> io::Result<Device> {
             // Nobody else is there to have the kernel's address: it need not wait to find out. (Where this cannot be
             // written, it does.)
             let _ = std::fs::write("/proc/sys/net/ipv6/conf/default/accept_dad", "0");
-            veth(&KERNEL).map(Device::Packet)
+            veth(kernel).map(Device::Packet)
         }
     }
 }

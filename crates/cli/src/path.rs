@@ -124,6 +124,11 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> io::Result<()> {
 }
 
 impl Args {
+    /// Whether objects are asked for.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
     fn settings(&self, own: &[String], flag: &str) -> io::Result<Settings> {
         let mut s = Settings::default();
         for (key, value) in self.both() {

@@ -15,6 +15,13 @@ pub(crate) struct Args {
     json: bool,
 }
 
+impl Args {
+    /// Whether objects are asked for.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+}
+
 /// Prints it.
 pub(crate) fn run(args: &Args, out: &mut Output) -> io::Result<()> {
     if args.diagram {

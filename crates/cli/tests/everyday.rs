@@ -126,6 +126,25 @@ fn mistakes_get_one_clear_line_and_the_right_code() {
         (&["serve", "--http", "80=/nowhere"], 1, "synfin: serve /nowhere: No such file"),
         (&["ping", "192.0.2.1", "-i", "0"], 2, "is not at least 0.002"),
         (&["ping", "192.0.2.1", "-s", "65508"], 2, "65508"),
+        // Not that nobody has answered: that would be 1.
+        (&["ping", "192.0.2.1", "--pcap", "/nowhere/x"], 2, "synfin: /nowhere/x: No such file"),
+        (&["ping", "www.example.test", "--hosts", "/nowhere/x"], 2, "synfin: /nowhere/x: No such file"),
+        (
+            &["ping", "192.0.2.1", "--link", "fd:999", "--addr", "192.0.2.2/24"],
+            2,
+            "synfin: fd:999: descriptor 999 is not open",
+        ),
+        (
+            &["ping", "www.example.test", "--hosts", "/dev/null"],
+            2,
+            "synfin: \"www.example.test\" is no address and not in /dev/null, and there is no --dns",
+        ),
+        (
+            &["connect", "fd00:2::1", "80", "--mtu", "1279"],
+            2,
+            "synfin: fd00:2::1 is IPv6, which no link with less than 1280 bytes carries (--mtu 1279)",
+        ),
+        (&["listen", "80", "--mtu", "68", "--addr", "fd00:2::2/64"], 2, "synfin: fd00:2::2 is IPv6, which no link"),
     ] {
         let o = synfin(args);
         let err = text(&o.stderr);
@@ -136,6 +155,54 @@ fn mistakes_get_one_clear_line_and_the_right_code() {
     }
     let o = synfin(&["connect", "--tcp", "help"]);
     assert!(o.status.success() && text(&o.stdout).contains("syn-retries"), "{}", text(&o.stderr));
+}
+
+#[test]
+fn machines_are_told_a_failure_once_on_the_stream_of_the_objects() {
+    let name = "\"x.test\" is no address, and there is no --dns to ask for it";
+    let (file, capture, pem) =
+        ("http://x.test/file", "/nowhere/x: No such file or directory (os error 2)", "/nowhere: No such file");
+    for (args, code, on_stdout, words) in [
+        (&["connect", "x.test", "80"][..], 2, false, name),
+        (&["connect", "x.test", "80", "--echo"], 2, true, name),
+        (&["listen", "7", "--pcap", "/nowhere/x"], 1, false, capture),
+        (&["listen", "7", "--echo", "--pcap", "/nowhere/x"], 1, true, capture),
+        (&["get", file], 2, false, name),
+        (&["get", file, "-o", "nothing"], 2, true, name),
+        (&["get", file, "-O"], 2, true, name),
+        (&["get", file, "--cacert", "/nowhere"], 1, false, pem),
+        (&["serve", "--echo", "--pcap", "/nowhere/x"], 1, true, capture),
+        (&["ping", "x.test"], 2, true, name),
+        (&["sim", "/nowhere/x"], 1, true, capture),
+        (&["drill", "/nowhere/x"], 1, true, capture),
+        (&["demo", "--backend", "memory", "--pcap", "/nowhere/x"], 1, true, capture),
+    ] {
+        let o = synfin(&[args, &["--json"]].concat());
+        let (told, silent) = if on_stdout { (&o.stdout, &o.stderr) } else { (&o.stderr, &o.stdout) };
+        assert!(silent.is_empty(), "{args:?}: {}{}", text(&o.stdout), text(&o.stderr));
+        let objects: Vec<serde_json::Value> = text(told).lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+        assert_eq!(
+            (o.status.code(), objects.len(), &objects[0]["event"]),
+            (Some(code), 1, &"error".into()),
+            "{args:?}"
+        );
+        assert!(objects[0]["error"].as_str().unwrap().contains(words), "{args:?}: {}", objects[0]);
+    }
+}
+
+#[test]
+fn below_1280_bytes_the_namespace_has_ipv4_only() {
+    if !has("below_1280_bytes_the_namespace_has_ipv4_only", &[]) {
+        return;
+    }
+    let o = synfin(&["ping", "-c", "1", "--mtu", "1279", "-s", "2000", "192.0.2.1"]);
+    assert!(o.status.success() && o.stderr.is_empty(), "{}{}", text(&o.stdout), text(&o.stderr));
+    let o = synfin(&["ping", "-c", "1", "--mtu", "1280", "-s", "2000", "fd00:2::1"]);
+    assert!(o.status.success() && o.stderr.is_empty(), "{}{}", text(&o.stdout), text(&o.stderr));
+    let mut s = Server::start(&["listen", "7", "--mtu", "600", "--echo"]);
+    assert!(s.said().starts_with("listening on 192.0.2.2:7 echo\nin a network namespace"), "{}", s.said());
+    s.kill("-TERM");
+    assert!(s.end().success());
 }
 
 #[test]
@@ -398,14 +465,17 @@ fn the_first_signal_closes_and_the_second_resets() {
         assert!(code == 130 || told.contains("close 1/4"), "{signals}: {told}");
         assert!(told.contains("Flags [R"), "what does not end in order is reset: {told}");
     }
-    // Nor is a handshake that nobody answers waited for.
+    // Nor is a handshake that nobody answers waited for; but there never was a connection.
     let p = Place::new("signals-early");
     let o = p.script(
         "$SYNFIN connect -v $LINK 192.0.2.77 7000 2>told & c=$!
          until grep -q 'handshake 1/3' told; do sleep 0.02; done
          kill -TERM $c; wait $c; exit $?",
     );
-    assert!(o.status.success(), "{}", text(&p.read("told")));
+    let told = text(&p.read("told"));
+    assert_eq!(o.status.code(), Some(1), "{told}");
+    let ours: Vec<&str> = told.lines().filter(|l| l.starts_with("synfin: ")).collect();
+    assert_eq!(ours, ["synfin: connect 192.0.2.77: ended by a signal before there was a connection"], "{told}");
 }
 
 #[test]
@@ -664,6 +734,11 @@ fn a_link_that_is_gone_ends_whoever_is_on_it() {
         assert_eq!(o.status.code(), Some(1), "{args:?}: {err}");
         assert!(err.ends_with("synfin: fd:0: the link is gone: unexpected end of file\n"), "{args:?}: {err}");
     }
+    // Open for reading only, it cannot be one.
+    let args = ["connect", "192.0.2.1", "7", "--link", "fd:0", "--addr", "192.0.2.2/24"];
+    let o = Command::new(SYNFIN).args(args).stdin(fs::File::open("/dev/null").unwrap()).output().unwrap();
+    let words = "synfin: fd:0: it is open for reading only: a link is read and written\n";
+    assert_eq!((o.status.code(), text(&o.stderr).as_str()), (Some(1), words));
 }
 
 /// Lines with their figures taken out, and that a reply was not there before the next request if that was so.
@@ -748,6 +823,52 @@ fn ping_ends_with_the_status_of_iputils() {
     let events: Vec<_> = objects.iter().map(|o| o["event"].as_str().unwrap()).collect();
     assert_eq!(events, ["reply", "reply", "statistics"]);
     assert!(objects[0]["rtt_us"].as_f64().unwrap() > 0.0 && objects[2]["received"] == 2);
+}
+
+#[test]
+fn ping_says_of_a_silent_neighbor_what_iputils_says() {
+    if !has("ping_says_of_a_silent_neighbor_what_iputils_says", &[]) {
+        return;
+    }
+    let p = Place::new("neighbor");
+    // A TAP has neighbors: nobody answers for 77. On a TUN a request is lost without a word.
+    let o = p.script(
+        "tap=tap:t,host=192.0.2.1/24
+         $SYNFIN ping --link $tap --addr 192.0.2.2/24 -c 4 -i 0.2 -W 60 192.0.2.77; echo $?
+         $SYNFIN ping --link $tap --addr 192.0.2.2/24 -c 1 -W 60 --json 192.0.2.77; echo $?
+         $SYNFIN ping --link $tap --addr 192.0.2.2/24 -c 2 -i 0.2 192.0.2.1 | grep -c errors",
+    );
+    let out = text(&o.stdout);
+    let line = |n: u32| format!("From 192.0.2.2 icmp_seq={n} Destination Host Unreachable\n");
+    assert!(out.contains(&(1..=4).map(line).collect::<String>()), "{out}{}", text(&o.stderr));
+    assert!(out.contains("4 packets transmitted, 0 received, +4 errors, 100% packet loss"), "{out}");
+    assert!(out.contains("pipe 4\n1\n"), "{out}");
+    let objects: Vec<serde_json::Value> =
+        out.lines().filter(|l| l.starts_with('{')).map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_eq!(
+        (&objects[0]["event"], &objects[0]["seq"], &objects[0]["from"]),
+        (&"error".into(), &1.into(), &"192.0.2.2".into())
+    );
+    assert_eq!((&objects[1]["errors"], objects.len()), (&1.into(), 2));
+    assert!(out.ends_with("}\n1\n0\n") && o.stderr.is_empty(), "{out}{}", text(&o.stderr));
+}
+
+#[test]
+fn who_needs_an_ipv6_address_waits_until_it_is_not_tentative() {
+    if !has("who_needs_an_ipv6_address_waits_until_it_is_not_tentative", &[]) {
+        return;
+    }
+    let p = Place::new("tentative");
+    let o = p.script(
+        "L='--link tap:t,host=fd00:2::1/64 --addr fd00:2::2/64'
+         $SYNFIN ping $L -c 1 -W 60 fd00:2::1 | grep -c ' bytes from fd00:2::1'
+         $SYNFIN connect $L fd00:2::1 81; $SYNFIN get $L 'http://[fd00:2::1]:81/'",
+    );
+    let refused = "connection refused\n";
+    assert_eq!(
+        (text(&o.stdout).as_str(), text(&o.stderr)),
+        ("1\n", format!("synfin: connect [fd00:2::1]:81: {refused}synfin: get http://[fd00:2::1]:81/: {refused}"))
+    );
 }
 
 #[test]

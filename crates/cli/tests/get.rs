@@ -38,6 +38,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif self.path == '/long': self.say(200, b'x', **{f'X-{i}': 'y' * 60000 for i in range(3)})
         elif self.path == '/many': self.say(200, b'x', **{f'X-{i}': 'y' for i in range(90)}, **{f'Y-{i}': 'y' for i in range(90)})
         elif self.path in ('/slow', '/slower'): time.sleep(60)
+        elif self.path == '/stall':
+            try:
+                self.send_response(200); self.send_header('Content-Length', '1000'); self.end_headers(); self.wfile.write(b'x' * 400)
+                how = 'closed' if self.connection.recv(1) == b'' else 'asked'
+            except ConnectionResetError: how = 'reset'
+            with open('ending', 'w') as f: f.write(how + '\n')
+            os.rename('ending', 'ended')
         elif self.path == '/noise': self.wfile.write(b'SSH-2.0-OpenSSH\r\n\r\n'); self.close_connection = True
         elif self.path == '/cut':
             self.send_response(200); self.send_header('Content-Length', '1000'); self.send_header('Last-Modified', DATE); self.end_headers()
@@ -52,7 +59,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.path == '/half':
             self.send_response(200); self.send_header('Content-Length', str(n)); self.send_header('Last-Modified', DATE); self.end_headers()
             self.wfile.write(BIG[:n // 2]); self.close_connection = True
-        elif r is None or self.headers.get('If-Range', DATE) != DATE: self.say(200, BIG, Last_Modified=DATE)
+        elif r is None or self.headers.get('If-Range', DATE) != DATE: self.say(200, BIG, Last_Modified=DATE, Accept_Ranges='bytes')
         else:
             first = int(r[len('bytes='):-1])
             if self.path == '/liar': first -= 1
@@ -100,6 +107,11 @@ fn mistakes_get_one_line_and_the_right_code() {
         (&["http://192.0.2.1/", "-C"], 2, "-C goes on with a file"),
         (&["http://192.0.2.1/", "--max-time", "0"], 2, "is no time"),
         (&["http://www.example.test/"], 2, "there is no --dns"),
+        (
+            &["http://www.example.test/", "--hosts", "/dev/null"],
+            2,
+            "is no address and not in /dev/null, and there is no",
+        ),
         (&["http://192.0.2.1/", "-o", "/"], 1, "synfin: /: is a directory"),
         (&["http://192.0.2.1/", "--cacert", "/nowhere"], 1, "synfin: /nowhere: No such file"),
         (&["http://192.0.2.1/", "--cacert", "/dev/null"], 1, "synfin: /dev/null: no certificates"),
@@ -221,6 +233,48 @@ fn answers_that_are_none_are_errors() {
 }
 
 #[test]
+fn when_the_time_is_over_nothing_is_waited_for() {
+    if !has("when_the_time_is_over_nothing_is_waited_for", &["python3"]) {
+        return;
+    }
+    let (p, _) = place("get-time");
+    let (out, err) = beside(
+        &p,
+        "8000",
+        "get --max-time 3 -o got http://192.0.2.1:8000/stall; echo $?
+         until test -e ended; do sleep 0.02; done; cat ended",
+    );
+    // Whoever waits for a close in order sends a FIN first.
+    assert_eq!(out, "1\nreset\n", "{err}");
+    assert_eq!(err, "synfin: get http://192.0.2.1:8000/stall: not done within 3 s (--max-time)\n");
+}
+
+#[test]
+fn objects_are_on_standard_output_where_that_carries_no_data() {
+    if !has("objects_are_on_standard_output_where_that_carries_no_data", &["python3"]) {
+        return;
+    }
+    let (p, _) = place("get-json");
+    let (out, err) = beside(
+        &p,
+        "8000",
+        "get --json -o got http://192.0.2.1:8000/page >events; get --json -O http://192.0.2.1:8000/none >failed; echo $?
+         get --json http://192.0.2.1:8000/none 2>told; echo $?",
+    );
+    assert_eq!((out.as_str(), err.as_str()), ("1\n1\n", ""));
+    let events = |file: &str| -> Vec<serde_json::Value> {
+        text(&p.read(file)).lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+    };
+    let names =
+        |file: &str| -> Vec<String> { events(file).iter().map(|o| o["event"].as_str().unwrap().to_string()).collect() };
+    assert_eq!(names("events"), ["connected", "response", "done", "tcp"]);
+    for file in ["failed", "told"] {
+        assert_eq!(names(file), ["connected", "response", "error"]);
+        assert_eq!(events(file)[2]["error"], "get http://192.0.2.1:8000/none: 404 Not Found");
+    }
+}
+
+#[test]
 fn what_was_cut_off_is_gone_on_with_if_it_is_the_same() {
     if !has("what_was_cut_off_is_gone_on_with_if_it_is_the_same", &["python3"]) {
         return;
@@ -236,10 +290,11 @@ fn what_was_cut_off_is_gone_on_with_if_it_is_the_same() {
          get -C -o part http://192.0.2.1:8000/big; echo $?
          get -C -o liar http://192.0.2.1:8000/liar; echo $?
          get -C -o other http://192.0.2.1:8000/big; echo $?
-         get -C -o new http://192.0.2.1:8000/big; echo $?",
+         get -C -o new http://192.0.2.1:8000/big; echo $?
+         cp -p part page; get -C -o page http://192.0.2.1:8000/page; echo $?",
     );
     // The date of the file is what the next request asks by.
-    assert_eq!(out, "1\n1572864 1577836800\n0\n0\n1\n0\n0\n", "{err}");
+    assert_eq!(out, "1\n1572864 1577836800\n0\n0\n1\n0\n0\n0\n", "{err}");
     for name in ["part", "other", "new"] {
         assert!(p.read(name) == big, "{name}");
     }
@@ -255,7 +310,9 @@ fn what_was_cut_off_is_gone_on_with_if_it_is_the_same() {
         lines[1].ends_with("/liar: asked for what follows 1572864 octets, it sends octets 1572863 to 3145727"),
         "{err}"
     );
-    assert!(lines[2].contains("it begins anew") && lines.len() == 3, "{err}");
+    assert_eq!(lines[2], "synfin: it begins anew: what the server has is no continuation of the file");
+    assert_eq!(lines[3..], ["synfin: it begins anew: the server offers no ranges"]);
+    assert_eq!(p.read("page"), b"a page\n");
     assert!(p.read("liar") == big[..big.len() / 2], "nothing is added to it");
 }
 
@@ -310,6 +367,7 @@ fn https_is_checked_and_the_line_says_what_is_wrong() {
     let names: Vec<&str> = events.iter().map(|o| o["event"].as_str().unwrap()).collect();
     assert_eq!(names, ["connected", "tls", "certificate", "response", "done", "tcp"]);
     assert_eq!((&events[3]["status"], &events[4]["bytes"]), (&200.into(), &7.into()));
+    assert!(events[5]["segs_in"].as_u64() > Some(0) && events[5]["cwnd"].as_u64() > Some(0), "{}", events[5]);
     let segments = text(&p.read("segments"));
     assert!(segments.contains("handshake 3/3") && segments.contains("TLS 1.3"), "{segments}");
 }

@@ -56,6 +56,30 @@ fn mistakes_get_one_clear_line_and_the_right_code() {
 }
 
 #[test]
+fn a_seed_says_in_words_what_it_decides() {
+    let o = synfin(&["sim", "bulk", "--seed", "4711"]);
+    let lines: Vec<String> = stdout(&o).lines().map(str::to_string).collect();
+    assert!(o.status.success(), "{}", String::from_utf8_lossy(&o.stderr));
+    assert_eq!(lines[0], "seed 4711: 39907 octets one way, 165037 the other, over IPv4");
+    assert!(lines[2].starts_with("link, each way: delay 18.744 ms, 48.9 Mbit/s, "), "{lines:?}");
+    assert!(lines[3].starts_with("TCP: ") && lines[3].contains(" timestamps=off "), "{lines:?}");
+    assert!(lines[5].ends_with(" s of virtual time") && lines.len() == 6, "{lines:?}");
+    assert!(lines.iter().all(|l| !l.contains(['{', '}'])), "{lines:?}");
+}
+
+#[test]
+fn the_scenes_are_listed_for_machines_too() {
+    let o = synfin(&["demo", "--list", "--json"]);
+    let all: Vec<serde_json::Value> = stdout(&o).lines().map(|l| serde_json::from_str(l).expect("an object")).collect();
+    let words = stdout(&synfin(&["demo", "--list"]));
+    assert!(all.len() > 5 && all.len() == words.lines().count());
+    for (o, line) in all.iter().zip(words.lines()) {
+        assert!(line.starts_with(&format!("{} ", o["scene"].as_str().unwrap())), "{o}: {line}");
+        assert_eq!(o["default"], !line.ends_with("(not played by default)"), "{o}: {line}");
+    }
+}
+
+#[test]
 fn the_last_seed_is_a_seed() {
     let o = synfin(&["sim", "bulk", "--from", "18446744073709551615", "--seeds", "1"]);
     assert!(o.status.success() && stdout(&o).starts_with("1 seeds"), "{}", String::from_utf8_lossy(&o.stderr));
@@ -128,11 +152,15 @@ fn a_scenario_is_told_in_every_form() {
     );
     let packets = std::fs::read(pcap).unwrap();
     assert!(packets.windows(20).any(|w| w == b"hop2 forth, lost: lo"));
-    let kinds: Vec<String> = play(&["--json"])
-        .lines()
-        .map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()["kind"].as_str().unwrap().to_string())
-        .collect();
+    let objects =
+        |json: String| -> Vec<serde_json::Value> { json.lines().map(|l| serde_json::from_str(l).unwrap()).collect() };
+    let all = objects(play(&["--json"]));
+    let kinds: Vec<&str> = all.iter().map(|o| o["kind"].as_str().unwrap()).collect();
     assert_eq!(kinds, [vec!["run"], vec!["flow"; 2], vec!["link"; 10]].concat());
+    // Nothing was asked, so there is no time of an answer; elsewhere there is.
+    assert!(all[1]["requests"] == 0 && all[1]["request_mean_ms"].is_null(), "{}", all[1]);
+    let asking = objects(stdout(&synfin(&["sim", "../../scenarios/idle-middlebox.toml", "--json"])));
+    assert!(asking[1]["requests"].as_u64() > Some(0) && asking[1]["request_mean_ms"].is_f64(), "{}", asking[1]);
 }
 
 #[test]

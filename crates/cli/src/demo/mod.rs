@@ -14,6 +14,7 @@ use crate::output::Output;
 use crate::recorder::Recorder;
 use clap::builder::PossibleValuesParser;
 use rig::{Backend, Rig};
+use serde_json::json;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -40,7 +41,7 @@ pub(crate) struct Args {
     /// Draw with ASCII characters only
     #[arg(long, requires = "diagram")]
     ascii: bool,
-    /// Print one JSON object per segment
+    /// Print one JSON object per segment; with --list, per scene
     #[arg(long, conflicts_with = "diagram")]
     json: bool,
     /// Print absolute sequence numbers, as tcpdump -S does
@@ -57,10 +58,22 @@ pub(crate) struct Args {
     backend: Backend,
 }
 
+impl Args {
+    /// Whether objects are asked for.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+}
+
 /// Plays.
 pub(crate) fn run(args: &Args, out: &mut Output) -> io::Result<()> {
     if args.list {
         for s in scenes::ALL {
+            if args.json {
+                let o = json!({"scene": s.name, "about": s.about, "default": s.default});
+                writeln!(out, "{o}")?;
+                continue;
+            }
             writeln!(out, "{:<12} {}{}", s.name, s.about, if s.default { "" } else { " (not played by default)" })?;
         }
         return Ok(());

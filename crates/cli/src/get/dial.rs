@@ -43,7 +43,7 @@ pub(super) async fn dial(job: &Job, url: &Url, target: &Target, last: &Last) -> 
         format_args!("TCP: connected to {peer} from {local} in {}", ms(took)),
         || json!({"event": "connected", "local": local.to_string(), "peer": peer.to_string(), "ms": ms(took).0}),
     );
-    let stream = Watched::new(stream, last);
+    let stream = Watched::new(stream, last, job.until);
     if url.scheme() == "http" {
         return Ok(Box::new(stream));
     }

@@ -42,6 +42,8 @@ pub(super) struct Job {
     pub max_redirs: u8,
     pub connect_timeout: Option<Duration>,
     pub max_time: Option<Duration>,
+    /// When that time is over.
+    pub until: Option<Instant>,
     pub tell: Tell,
 }
 
@@ -86,11 +88,11 @@ struct Open {
 }
 
 impl Open {
-    /// Waits until all is over that was asked. The request is over then, and hyper closes; who does not answer that is not
-    /// waited for long.
-    async fn close(mut self) -> Last {
+    /// Waits until all is over that was asked. The request is over then, and hyper closes; who does not answer that is waited
+    /// for no longer than `patience`.
+    async fn close(mut self, patience: Duration) -> Last {
         drop(self.send);
-        if tokio::time::timeout(PARTING, &mut self.connection).await.is_err() {
+        if tokio::time::timeout(patience, &mut self.connection).await.is_err() {
             self.connection.abort();
             let _ = self.connection.await;
         }
@@ -128,17 +130,23 @@ impl Job {
     pub async fn run(self, mut sink: Sink) -> io::Result<()> {
         let began = now();
         let mut url = self.url.clone();
-        let done = match self.max_time {
-            None => self.follow(&mut url, &mut sink, began).await,
-            Some(t) => tokio::time::timeout(t, self.follow(&mut url, &mut sink, began))
+        let follow = self.follow(&mut url, &mut sink, began);
+        let done = match self.max_time.zip(self.until) {
+            None => follow.await,
+            Some((t, until)) => tokio::time::timeout_at(until.into(), follow)
                 .await
                 .unwrap_or_else(|_| Err(timed_out(format!("not done within {} s (--max-time)", t.as_secs_f64())))),
         };
         // An error of standard output is about no URL.
-        done.map_err(|e| if sink.is_closed() { e } else { named("get", address::shown(&url), &e) })
+        let open = done.map_err(|e| if sink.is_closed() { e } else { named("get", address::shown(&url), &e) })?;
+        // All is there: that the server does not close is no failure, but it is not waited for longer.
+        let left = self.until.map_or(PARTING, |u| u.saturating_duration_since(now()).min(PARTING));
+        self.tell_of_tcp(&open.close(left).await);
+        Ok(())
     }
 
-    async fn follow(&self, url: &mut Url, sink: &mut Sink, began: Instant) -> io::Result<()> {
+    /// Fetches; the connection on which the last answer came.
+    async fn follow(&self, url: &mut Url, sink: &mut Sink, began: Instant) -> io::Result<Open> {
         let (mut redirects, mut kept) = (0, None);
         loop {
             let target = if redirects == 0 { self.first.clone() } else { self.redirected(url)? };
@@ -161,9 +169,7 @@ impl Job {
                 continue;
             }
             self.take(response, sink, began).await?;
-            let last = open.close().await;
-            self.tell_of_tcp(&last);
-            return Ok(());
+            return Ok(open);
         }
     }
 
@@ -299,7 +305,7 @@ impl Job {
             }
             (resume, s) if s.is_success() && s != StatusCode::PARTIAL_CONTENT => {
                 if resume.is_some() {
-                    self.tell.voice.line("synfin: it begins anew: what the server has is no continuation of the file");
+                    self.tell.voice.line(format_args!("synfin: it begins anew: {}", why_all(headers)));
                 }
                 (0, text(headers, header::CONTENT_LENGTH).and_then(|l| l.parse().ok()))
             }
@@ -324,6 +330,17 @@ fn moved(url: &Url, response: &Response<Incoming>) -> io::Result<Option<Url>> {
     match (response.status().as_u16(), response.headers().get(header::LOCATION)) {
         (301 | 302 | 303 | 307 | 308, Some(to)) => address::redirect(url, to.as_bytes()).map(Some),
         _ => Ok(None),
+    }
+}
+
+/// Why all of it comes, where a part was asked for. Who has no ranges need not say so; who has them mostly does.
+//= RFC 9110 14.3
+fn why_all(headers: &HeaderMap) -> &'static str {
+    let units = text(headers, header::ACCEPT_RANGES).unwrap_or("none");
+    if units.split(',').any(|u| u.trim().eq_ignore_ascii_case("bytes")) {
+        "what the server has is no continuation of the file"
+    } else {
+        "the server offers no ranges"
     }
 }
 

@@ -8,7 +8,8 @@ mod save;
 mod tls;
 mod watched;
 
-use crate::host::{HostArgs, Stdout};
+use crate::clock::now;
+use crate::host::{HostArgs, Stdout, Voice};
 use crate::output::{Output, usage};
 use fetch::{Job, Tell};
 use save::Sink;
@@ -77,7 +78,9 @@ pub(crate) fn run(args: &Args, _: &mut Output) -> io::Result<()> {
     let sink = args.sink(&closed)?;
     let trust = Trust::new(args.cacert.as_deref())?;
     let first = args.target(&args.url)?;
-    let host = args.at.open_telling(Stdout::Data, &[], args.at.verbosity() > 1)?;
+    let host = args.at.open_telling(args.stdout(), &[], args.at.verbosity() > 1)?;
+    let until = args.max_time.and_then(|t| now().checked_add(t));
+    args.at.settle(&host, &first)?;
     let job = Job {
         url: args.url.clone(),
         first,
@@ -88,6 +91,7 @@ pub(crate) fn run(args: &Args, _: &mut Output) -> io::Result<()> {
         max_redirs: args.max_redirs,
         connect_timeout: args.connect_timeout,
         max_time: args.max_time,
+        until,
         tell: Tell { voice: host.voice, verbose: args.at.verbosity() > 0 },
     };
     // On a thread, so that signals are heard even while whoever reads standard output does not.
@@ -111,11 +115,12 @@ pub(crate) fn run(args: &Args, _: &mut Output) -> io::Result<()> {
         }
     };
     drop(listening);
-    host.finish(match done {
+    let done = match done {
         // Whoever read our output has gone: no reason to complain.
         Err(e) if closed.load(Ordering::SeqCst) && e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         done => done,
-    })
+    };
+    host.finish_until(done, until)
 }
 
 /// Fetches, until it is done or was asked to end.
@@ -134,6 +139,16 @@ fn interrupted() -> io::Error {
 }
 
 impl Args {
+    /// How is told what happens.
+    pub fn voice(&self) -> Voice {
+        self.at.voice(self.stdout())
+    }
+
+    /// What standard output is for.
+    fn stdout(&self) -> Stdout {
+        if self.output.is_some() || self.remote_name { Stdout::Words } else { Stdout::Data }
+    }
+
     /// Where it goes.
     fn sink(&self, closed: &Arc<AtomicBool>) -> io::Result<Sink> {
         let file = match (&self.output, self.remote_name) {

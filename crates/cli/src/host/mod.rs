@@ -1,9 +1,11 @@
 //! A host of ours, as every command with a stack has one: its link, its addresses, its settings, and what is told of it.
 
 mod accept;
+mod descriptor;
 mod filter;
 mod line;
 mod names;
+mod settle;
 mod stop;
 mod voice;
 mod watch;
@@ -15,8 +17,8 @@ pub(crate) use stop::{Listening, Stop};
 pub(crate) use voice::Voice;
 
 use crate::clock::now;
-use crate::namespace::{self, OURS};
-use crate::output::{Output, exit, exit_code, usage};
+use crate::namespace::{self, LEAST_V6, OURS};
+use crate::output::{Output, exit, usage};
 use crate::settings;
 use filter::Filter;
 use serde_json::{Map, Value, json};
@@ -25,7 +27,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use synfin::device::{LinkSpec, Medium, Signals};
 use synfin::{Stack, TcpConfig};
 use watch::Watch;
@@ -58,7 +60,7 @@ pub(crate) struct HostArgs {
     /// A file with the addresses of names, which is asked before any server (hosts(5))
     #[arg(long, value_name = "FILE")]
     hosts: Option<PathBuf>,
-    /// Bytes of the greatest IP packet
+    /// Bytes of the greatest IP packet; below 1280 there is no IPv6 in the program's own namespace
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(68..=65_535))]
     mtu: Option<u32>,
     /// A setting of TCP; may be repeated; `--tcp help` lists them
@@ -98,6 +100,7 @@ pub(crate) struct Host {
     pub stop: Arc<Stop>,
     pub voice: Voice,
     addresses: Vec<IpAddr>,
+    ethernet: bool,
     watch: Option<Watch>,
     stats: bool,
     /// Packets that were lost at ports where it is silent.
@@ -108,6 +111,11 @@ pub(crate) struct Host {
 }
 
 impl HostArgs {
+    /// How is told what happens, where standard output is for `stdout`.
+    pub fn voice(&self, stdout: Stdout) -> Voice {
+        Voice::new(self.json, stdout)
+    }
+
     /// Whether objects are asked for.
     pub fn is_json(&self) -> bool {
         self.json
@@ -116,6 +124,16 @@ impl HostArgs {
     /// How often `-v` was given.
     pub fn verbosity(&self) -> u8 {
         self.verbose
+    }
+
+    /// Whether there is IPv6 for this address, if it needs that: the kernel's end of our namespace may have none.
+    fn carries(&self, a: IpAddr) -> io::Result<()> {
+        match self.mtu {
+            Some(mtu) if self.link.is_none() && a.is_ipv6() && mtu < LEAST_V6 => {
+                Err(usage(format!("{a} is IPv6, which no link with less than {LEAST_V6} bytes carries (--mtu {mtu})")))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The same host, but what comes for these ports is lost, as behind a firewall.
@@ -135,22 +153,24 @@ impl HostArgs {
             cfg.set(key, value).map_err(|e| usage(format!("--tcp {e}")))?;
         }
         cfg.check().map_err(|e| usage(format!("--tcp {e}")))?;
+        let mtu = self.mtu.unwrap_or(1_500);
+        self.addr.iter().try_for_each(|(a, _)| self.carries(*a))?;
         let addresses: Vec<(IpAddr, u8)> = match (&self.link, self.addr.is_empty()) {
             (_, false) => self.addr.clone(),
-            (None, true) => OURS.to_vec(),
+            (None, true) => namespace::fitting(&OURS, mtu),
             (Some(link), true) => {
                 return Err(usage(format!("--link {} needs --addr A/P, the host's own address", link.name())));
             }
         };
+        self.link.as_ref().map_or(Ok(()), descriptor::both_ways)?;
         let signals = Signals::take_with_tell()?;
         let pcap = self.pcap.as_deref().map(watch::Capture::create).transpose()?;
-        let mtu = self.mtu.unwrap_or(1_500);
         let device = match &self.link {
             Some(link) => self.mtu.map_or(link.clone(), |n| link.clone().with_mtu(n)).open()?,
             None => namespace::open(mtu)?,
         };
         let ethernet = matches!(device.capabilities().medium, Medium::Ethernet(_));
-        let voice = Voice::new(self.json, stdout);
+        let voice = self.voice(stdout);
         let mut builder = Stack::builder().tcp(cfg);
         if let Some(mtu) = self.mtu {
             builder = builder.mtu(mtu);
@@ -184,7 +204,7 @@ impl HostArgs {
         })?;
         let link = self.link.as_ref().map_or("namespace", LinkSpec::name).to_string();
         let (stats, namespace) = (self.stats, self.link.is_none());
-        Ok(Host { stack, stop, voice, addresses, watch, stats, dropped, link, namespace })
+        Ok(Host { stack, stop, voice, addresses, ethernet, watch, stats, dropped, link, namespace })
     }
 }
 
@@ -213,30 +233,26 @@ impl Host {
         })
     }
 
-    /// Ends it as it is: nothing was opened that could be closed.
-    pub fn abandon(self) -> io::Result<()> {
-        let asked = self.stop.asked();
-        self.stop.end();
-        let told = self.watch.map_or(Ok(()), Watch::finish);
-        if asked > 1 { Err(exit(130)) } else { told }
-    }
-
     /// Ends it, when all connections are closed: what was written has arrived and both FINs are acknowledged. A first signal
     /// ends the wait within [`GRACE`], a second at once.
     pub fn finish(self, done: io::Result<()>) -> io::Result<()> {
+        self.finish_until(done, None)
+    }
+
+    /// Likewise; after `until` nothing is waited for, and what is still open is reset.
+    pub fn finish_until(self, done: io::Result<()>, until: Option<Instant>) -> io::Result<()> {
         let Host { stack, stop, voice, watch, stats, dropped, link, .. } = self;
         // After a failure nothing more is to arrive, and perhaps nothing can.
-        let until = done.is_err().then(|| now() + GRACE);
+        let until = until.into_iter().chain(done.is_err().then(|| now() + GRACE)).min();
         let is_over = || stop.is_over() || stack.link_error().is_some() || until.is_some_and(|u| now() >= u);
-        while !stack.wait_closed(Duration::from_millis(50)) && !is_over() {}
+        while !is_over() && !stack.wait_closed(Duration::from_millis(50)) {}
         let asked = stop.asked();
         stop.end();
         // Whatever else has failed has failed for that.
         let done = match stack.link_error() {
-            Some(kind) => Err(io::Error::new(kind, format!("{link}: the link is gone: {kind}"))),
+            Some(kind) => Err(io::Error::new(kind, format!("{link}: the link is gone{}", descriptor::why(kind)))),
             None => done,
         };
-        let done = done.or_else(|e| tell_failure(e, voice));
         if stats {
             tell_counters(&stack, &dropped, &voice);
         }
@@ -248,15 +264,6 @@ impl Host {
         }
         done.and(told)
     }
-}
-
-/// Tells machines why it failed; where objects go there is no line for people then.
-fn tell_failure(e: io::Error, voice: Voice) -> io::Result<()> {
-    if !voice.is_json() || exit_code(&e).is_some() {
-        return Err(e);
-    }
-    voice.object(&json!({"event": "error", "error": e.to_string()}));
-    Err(if voice.is_on_stderr() { exit(1) } else { e })
 }
 
 /// The counters that are not zero, as nstat prints them.

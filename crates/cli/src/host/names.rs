@@ -24,8 +24,12 @@ impl HostArgs {
         {
             return Err(usage(format!("{a} is this host's own address: it has a link to others, and none to itself")));
         }
+        if let Target::Address(a) = target {
+            self.carries(a)?;
+        }
         if matches!(target, Target::Name(_)) && self.dns.is_empty() {
-            return Err(usage(format!("{name:?} is no address, and there is no --dns to ask for it")));
+            let not_there = self.hosts.as_ref().map(|p| format!(" and not in {}", p.display())).unwrap_or_default();
+            return Err(usage(format!("{name:?} is no address{not_there}, and there is no --dns to ask for it")));
         }
         Ok(target)
     }
@@ -47,7 +51,10 @@ impl HostArgs {
         let found = runtime.block_on(async {
             tokio::select! {
                 all = resolver.addresses(target) => all.map(|all| all[0]),
-                () = asked.notified() => Err(io::ErrorKind::Interrupted.into()),
+                () = asked.notified() => Err(io::Error::new(
+                    io::ErrorKind::Interrupted,
+                    "ended by a signal before its address was known",
+                )),
             }
         });
         drop(listening);

@@ -1,7 +1,8 @@
 //! What a program tells: lines for people on standard error, or objects for machines.
 
 use super::Stdout;
-use serde_json::Value;
+use crate::output::complain;
+use serde_json::{Value, json};
 use std::fmt::Display;
 use std::io::{self, Write};
 
@@ -19,11 +20,6 @@ impl Voice {
 
     pub fn is_json(self) -> bool {
         self.json
-    }
-
-    /// Whether objects go to standard error, for standard output carries data.
-    pub fn is_on_stderr(self) -> bool {
-        self.stdout == Stdout::Data
     }
 
     /// Tells something: in words, or as an object. Where it cannot be written nobody wants to know.
@@ -44,6 +40,14 @@ impl Voice {
     pub fn line(self, words: impl Display) {
         if !self.json {
             let _ = writeln!(io::stderr(), "{words}");
+        }
+    }
+
+    /// What has failed: an object, once, and no line beside it; or a line.
+    pub fn failure(self, e: impl Display) {
+        // Where even that cannot be written, a line may.
+        if !self.json || self.write(&json!({"event": "error", "error": e.to_string()})).is_err() {
+            complain(e);
         }
     }
 

@@ -1,10 +1,11 @@
 //! `synfin ping`: echo requests, with the output, the statistics and the exit status of iputils' ping.
 
+mod neighbor;
 mod statistics;
 
 use crate::clock::now;
 use crate::host::{Host, HostArgs, Stdout};
-use crate::output::{Output, complain, exit, named, usage};
+use crate::output::{Output, complain, exit, exit_code, named, usage};
 use serde_json::json;
 use statistics::Statistics;
 use std::collections::HashMap;
@@ -58,20 +59,36 @@ The kernel of this machine, over a link of a namespace of its own:
     synfin ping -c 3 192.0.2.1
     synfin ping -c 3 fd00:2::1 --json";
 
+impl Args {
+    /// Whether objects are asked for.
+    pub fn is_json(&self) -> bool {
+        self.at.is_json()
+    }
+}
+
 /// How often signals are looked for while nothing comes.
 const TURN: Duration = Duration::from_millis(100);
 
 /// Runs it.
 pub(crate) fn run(args: &Args, out: &mut Output) -> io::Result<()> {
+    ping(args, out).map_err(|e| match exit_code(&e) {
+        Some(_) => e,
+        None if out.is_closed() => e,
+        // Whatever else it is: not that nobody has answered.
+        None => usage(e.to_string()),
+    })
+}
+
+fn ping(args: &Args, out: &mut Output) -> io::Result<()> {
     let target = args.at.target(&args.host)?;
     let host = args.at.open(Stdout::Words, &[])?;
+    args.at.settle(&host, &target)?;
     let done = args.at.address_of(&host, &target).and_then(|a| ask(args, &host, a, out));
     let done = match done {
         Ok(true) => Ok(()),
         Ok(false) => Err(exit(1)),
         Err(e) if out.is_closed() => Err(e),
-        // Not that nobody has answered: it could not be found out.
-        Err(e) => Err(usage(named("ping", &args.host, &e).to_string())),
+        Err(e) => Err(named("ping", &args.host, &e)),
     };
     host.finish(done)
 }
@@ -82,7 +99,8 @@ fn ask(args: &Args, host: &Host, to: IpAddr, out: &mut Output) -> io::Result<boo
     let mut ping = Ping::new(args, host, to, &socket);
     let asked = ping.run(out);
     if ping.statistics.sent == 0 {
-        return asked.map(|()| false);
+        let what = if host.stop.asked() > 0 { "ended by a signal" } else { "the time of -w was over" };
+        return asked.and_then(|()| Err(io::Error::other(format!("{what} before a request was sent"))));
     }
     ping.statistics.total(&args.host, out, args.at.is_json())?;
     out.flush()?;
@@ -100,12 +118,18 @@ struct Ping<'a> {
     data: Vec<u8>,
     /// When each request left, on the stack's clock, and whether its reply has come. No more than there are numbers.
     sent: HashMap<u16, (synfin_tcp::Instant, bool)>,
+    /// When the last reply came, on the same clock.
+    heard: Option<synfin_tcp::Instant>,
+    /// How often a neighbor has failed to answer, and whether it was ours.
+    failures: u64,
+    silent: bool,
 }
 
 impl<'a> Ping<'a> {
     fn new(args: &'a Args, host: &'a Host, to: IpAddr, socket: &'a EchoSocket) -> Ping<'a> {
         let data = (0..args.size).map(|i| i as u8).collect();
-        Ping { args, host, to, socket, statistics: Statistics::new(), data, sent: HashMap::new() }
+        let (statistics, sent, failures) = (Statistics::new(), HashMap::new(), neighbor::failures(host));
+        Ping { args, host, to, socket, statistics, data, sent, heard: None, failures, silent: false }
     }
 
     fn head(&self, out: &mut Output) -> io::Result<()> {
@@ -128,6 +152,7 @@ impl<'a> Ping<'a> {
             if self.host.stop.asked() > 0 || end.is_some_and(|e| now() >= e) {
                 return Ok(());
             }
+            self.look_for_neighbor(out)?;
             let s = &self.statistics;
             let enough =
                 self.args.count.is_some_and(|c| s.received >= c || (end.is_none() && s.received + s.errors >= c));
@@ -138,10 +163,11 @@ impl<'a> Ping<'a> {
             let all_sent = end.is_none() && self.args.count.is_some_and(|c| s.sent >= c);
             if !all_sent && now() >= next {
                 last = now();
-                self.send(start)?;
+                let lost = self.send(start)?;
                 if self.statistics.sent == 1 {
                     self.head(out)?;
                 }
+                lost.map_or(Ok(()), |seq| self.no_neighbor(seq, out))?;
                 // What was late does not make the next come sooner, as a burst.
                 next = (next + self.args.interval).max(last);
                 continue;
@@ -169,18 +195,26 @@ impl<'a> Ping<'a> {
         }
     }
 
-    fn send(&mut self, start: Instant) -> io::Result<()> {
+    /// Sends the next; its number, if it could not leave because the neighbor does not answer.
+    fn send(&mut self, start: Instant) -> io::Result<Option<u16>> {
         let seq = (self.statistics.sent + 1) as u16;
-        match self.socket.send_to(&self.data, self.to, seq, self.args.ttl) {
-            Ok(at) => drop(self.sent.insert(seq, (at, false))),
+        let sent = self.socket.send_to(&self.data, self.to, seq, self.args.ttl);
+        let lost = match sent {
+            Ok(at) => {
+                self.sent.insert(seq, (at, false));
+                None
+            }
             Err(e) if self.statistics.sent == 0 => return Err(e),
+            // The way was there for the first.
+            Err(_) if self.silent => Some(seq),
             Err(e) => {
                 self.sent.remove(&seq);
                 complain(named("ping", self.to, &e));
+                None
             }
-        }
+        };
         self.statistics.on_sent(start.elapsed());
-        Ok(())
+        Ok(lost)
     }
 
     fn answer(&mut self, a: &EchoAnswer, out: &mut Output) -> io::Result<()> {
@@ -190,6 +224,7 @@ impl<'a> Ping<'a> {
         match &a.what {
             EchoOutcome::Reply { hop_limit, data } => {
                 *answered = true;
+                self.heard = Some(a.at);
                 let wrong = data.iter().zip(&self.data).position(|(got, want)| got != want);
                 self.statistics.on_reply(a.seq, rtt, again, wrong.is_some());
                 self.reply(a, *hop_limit, data, (rtt, again, wrong), out)

@@ -51,6 +51,13 @@ Try it with no root and nothing prepared: it prints the line that leads into its
 Files are read only: GET and HEAD, ranges, If-Modified-Since, an index.html or a listing for a directory. No path leads out of
 DIR, whether by .. or by a link.";
 
+impl Args {
+    /// Whether objects are asked for.
+    pub fn is_json(&self) -> bool {
+        self.at.is_json()
+    }
+}
+
 /// Connections at once, for each service and version of IP.
 const MOST: usize = 256;
 

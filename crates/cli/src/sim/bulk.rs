@@ -1,6 +1,6 @@
 //! `synfin sim bulk`: bulk transfer both ways over a bad link, by seed. `synfin sim explore`: every state of two peers.
 
-use super::{create, named};
+use super::{create, drawn, named};
 use crate::clock::now;
 use crate::output::Output;
 use clap::error::ErrorKind;
@@ -110,13 +110,13 @@ pub(super) fn visit(e: &Explore, out: &mut Output) -> io::Result<()> {
 fn one(seed: u64, pcap: Option<&Path>, out: &mut Output) -> io::Result<()> {
     let pcap = pcap.map(|path| create(path).map(|file| (path, file)).map_err(|e| named(path, &e))).transpose()?;
     let p = Params::from_seed(seed);
-    writeln!(out, "{p:#?}")?;
+    drawn::params(&p, out)?;
     let (result, net) = run_seed(&p, pcap.is_some());
     if let Some((path, file)) = pcap {
         write_pcap(&net, file).map_err(|e| named(path, &e))?;
     }
     let r = result.map_err(io::Error::other)?;
-    writeln!(out, "{r:#?}")
+    drawn::report(&r, out)
 }
 
 fn write_pcap(net: &Network, mut file: PcapNg<BufWriter<File>>) -> io::Result<()> {

@@ -2,6 +2,7 @@
 //! how congestion control does.
 
 mod bulk;
+mod drawn;
 mod play;
 mod tables;
 
@@ -29,6 +30,13 @@ enum Command {
     Explore(bulk::Explore),
     /// Tables of goodput, fairness and queueing delay by algorithm, beside what theory expects
     Table(tables::Tables),
+}
+
+impl Args {
+    /// Whether objects are asked for.
+    pub fn is_json(&self) -> bool {
+        self.play.is_json()
+    }
 }
 
 /// Runs it.

@@ -33,6 +33,13 @@ pub(super) struct Play {
     svg: Option<PathBuf>,
 }
 
+impl Play {
+    /// Whether objects are asked for.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+}
+
 /// Plays it.
 pub(super) fn run(p: &Play, out: &mut Output) -> io::Result<()> {
     let Some(file) = &p.file else { return Ok(()) };
@@ -182,7 +189,8 @@ fn objects(r: &Report, out: &mut Output) -> io::Result<()> {
 
 fn flow_object(f: &FlowReport) -> Value {
     let ms = |d: Duration| d.as_secs_f64() * 1e3;
-    let sampled = |d: Duration| (f.rtt.count() > 0).then(|| ms(d));
+    let of = |h: &Histogram, d: Duration| (h.count() > 0).then(|| ms(d));
+    let (sampled, asked) = (|d| of(&f.rtt, d), |d| of(&f.requests, d));
     let (s, c) = (&f.status, &f.status.counters);
     json!({
         "kind": "flow", "name": f.name, "from": f.ends[0], "to": f.ends[1], "start_s": f.start.as_secs_f64(),
@@ -190,8 +198,8 @@ fn flow_object(f: &FlowReport) -> Value {
         "retrans": c.retrans, "bytes_retrans": c.bytes_retrans, "segs_out": c.segs_out, "segs_in": c.segs_in,
         "rtt_mean_ms": sampled(f.rtt.mean()), "rtt_p95_ms": sampled(f.rtt.percentile(95)), "minrtt_ms": f64::from(s.minrtt_us) / 1e3,
         "queueing_ms": sampled(f.queueing()), "cwnd": s.cwnd, "ssthresh": s.ssthresh, "mss": s.mss,
-        "requests": f.requests.count(), "request_mean_ms": ms(f.requests.mean()),
-        "request_p95_ms": ms(f.requests.percentile(95)), "request_p99_ms": ms(f.requests.percentile(99)),
+        "requests": f.requests.count(), "request_mean_ms": asked(f.requests.mean()),
+        "request_p95_ms": asked(f.requests.percentile(95)), "request_p99_ms": asked(f.requests.percentile(99)),
     })
 }
 

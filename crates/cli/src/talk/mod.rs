@@ -34,6 +34,10 @@ use synfin_tcp::State;
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct With {
     /// Talk with this command instead of standard input and output: the shell runs it for each connection
+    ///
+    /// Without --link it runs in the program's user namespace: as root there, which is whoever started the program and nobody
+    /// else. What wants to become another user, like sshd, has to run as the one that there is: `unshare -U --map-user=UID
+    /// --map-group=GID CMD`.
     #[arg(long, value_name = "CMD", conflicts_with = "echo")]
     exec: Option<String>,
     /// Send back what comes
@@ -80,12 +84,15 @@ pub(crate) fn converse(stream: TcpStream, with: &With, around: &Around) -> io::R
         let o = json!({"event": "connected", "local": local.to_string(), "peer": peer.to_string()});
         around.voice.object(&o);
     }
-    let line = Line::new(stream, with.heartbeat, around.accepted).map_err(|e| named("connection to", peer, &e))?;
-    let mut talk = Talk::start(Arc::new(line), with, around)?;
-    let done = talk.run(&around.stop);
-    let done = talk.end(done, &around.stop, peer);
+    let line = Line::new(stream, with.heartbeat, around.accepted).map_err(|e| named("connection to", peer, &e));
+    let (done, (sent, received)) = match line.and_then(|line| Talk::start(Arc::new(line), with, around)) {
+        Ok(mut talk) => {
+            let done = talk.run(&around.stop);
+            (talk.end(done, &around.stop, peer), talk.totals())
+        }
+        Err(e) => (Err(e), (0, 0)),
+    };
     if json {
-        let (sent, received) = talk.totals();
         let error = done.as_ref().err().map(ToString::to_string);
         let o = json!({"event": "closed", "local": local.to_string(), "peer": peer.to_string(),
             "bytes_sent": sent, "bytes_received": received, "error": error});
