@@ -86,10 +86,10 @@ fn transfer(
     d: Duration,
 ) -> (usize, Duration) {
     let start = net.now;
-    let (mut left, mut got, mut buf) = (n, 0, vec![7; n]);
+    let (text, mut left, mut got, mut buf) = (vec![7; n], n, 0, vec![0; n]);
     loop {
         let now = net.now;
-        while let Ok(k @ 1..) = net.hosts[from].stack.tcp_send(now, &mut (), a, &vec![7; left]) {
+        while let Ok(k @ 1..) = net.hosts[from].stack.tcp_send(now, &mut (), a, &text[n - left..]) {
             left -= k;
         }
         if got == n || !net.step(&mut (), start + d) {
@@ -103,8 +103,8 @@ fn transfer(
     (got, net.now.since(start))
 }
 
-/// Between two transfers the path begins to drop what is larger than 1200 octets, without a word (RFC 4821 7.6, 7.7). What a probe has found is
-/// used afterwards; where nothing probes nothing arrives any more.
+/// Between two transfers the path begins to drop what is larger than 1200 octets, without a word (RFC 4821 7.6, 7.7). What a
+/// probe has found is used afterwards; where nothing probes nothing arrives any more.
 #[test]
 fn a_path_that_becomes_a_black_hole_is_survived_and_its_mtu_found() {
     for (version, headers) in [(0, 52), (1, 72)] {

@@ -68,6 +68,7 @@ fn text_goes_both_ways_at_once_and_ends() {
 
 /// A thread tends beside the one that reads: neither keeps the other from what it came for.
 #[test]
+#[allow(clippy::disallowed_methods)] // real time; the bound is there so that what hangs fails
 fn who_reads_beside_one_that_tends_gets_its_text_and_its_timeout() {
     let (a, b) = plain();
     let a = HeartbeatStream::new(a, Settings::USUAL).unwrap();
