@@ -47,7 +47,7 @@ fn bursts(congestion: Algorithm, pacing: Pacing, offload: bool) -> (u64, u64) {
 }
 
 #[test]
-fn what_leaves_in_a_millisecond_is_what_the_pace_gives_and_a_quantum() {
+fn what_leaves_in_a_millisecond_is_what_the_pace_gives_and_two_quanta() {
     for (algorithm, pacing) in
         [(Algorithm::Cubic, Pacing::On), (Algorithm::Reno, Pacing::On), (Algorithm::Bbr, Pacing::Auto)]
     {
@@ -58,10 +58,15 @@ fn what_leaves_in_a_millisecond_is_what_the_pace_gives_and_a_quantum() {
             let quantum = a_millisecond.clamp(2 * 1460, 65_536);
             println!("{algorithm:?} {offload}: {most} octets in a millisecond, {fastest} octets/s, quantum {quantum}");
             assert!(fastest > 10_000_000, "{algorithm:?}: {fastest} octets per second");
-            assert!(most <= (a_millisecond + quantum) * 21 / 20, "{algorithm:?} {offload}: {most} in a millisecond");
+            // A quantum that is made up for after a pause, and one that leaves as the millisecond ends.
+            assert!(
+                most <= (a_millisecond + 2 * quantum) * 21 / 20,
+                "{algorithm:?} {offload}: {most} in a millisecond"
+            );
         }
     }
     // Not paced, the same window leaves in far greater ones: the measure sees them.
     let (most, fastest) = bursts(Algorithm::Cubic, Pacing::Off, true);
-    assert!(fastest == 0 && most > 200_000, "{most} octets in a millisecond");
+    println!("not paced: {most} octets in a millisecond");
+    assert!(fastest == 0 && most > 500_000, "{most} octets in a millisecond");
 }
