@@ -800,7 +800,7 @@ fn ping_ends_with_the_status_of_iputils() {
         ),
         (&["192.0.2.77", "-w", "0.5"], 1, "0 received, 100% packet loss"),
         (&["192.0.2.1", "-c", "3", "-i", "90", "-w", "15"], 1, "1 packets transmitted, 1 received, 0% packet loss"),
-        (&["192.0.2.1", "-c", "3", "-i", "0.01", "-w", "50"], 0, ", 0% packet loss"),
+        (&["192.0.2.1", "-c", "3", "-i", "0.01", "-w", "50"], 0, " 3 received"),
         (&["203.0.113.1", "-c", "1"], 2, ""),
     ];
     std::thread::scope(|s| {
