@@ -193,6 +193,12 @@ mod tests {
         assert_eq!(a.owed, Owed::Now(SendReason::Ack));
         a.sent(SeqNum(1500), true);
         assert_eq!(a.owed, Owed::Nothing);
+        // Two that came as one, and one and a half.
+        for (octets, want) in [(2000, Owed::Now(SendReason::Ack)), (1500, Owed::Soon)] {
+            let mut a = AckPolicy::new(SeqNum(0), 0);
+            a.text_in_order(a.acked + octets, 1000);
+            assert_eq!(a.owed, want, "{octets} octets");
+        }
     }
 
     #[test]
